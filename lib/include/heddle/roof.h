@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// The CPU's measured roofs, taken again and again between measurements: on a shared machine only ratios of the same
+// run mean anything.
+#ifndef HEDDLE_ROOF_H
+#define HEDDLE_ROOF_H
+
+// Bytes/s of a STREAM-like triad with streaming stores over arrays far larger than the caches (24 bytes an element),
+// by `threads` threads, the best of a few short passes (~20 ms).
+double hd_roof_bytes(int threads);
+
+// fp32 FLOP/s of independent fused multiply-adds in registers, by `threads` threads (~5 ms).
+double hd_roof_flops(int threads);
+
+// One-way latency in nanoseconds of a cache line bounced between two threads for about 2 ms; 0 on one CPU.
+// Below ~100 ns the two cores share a last-level cache ("SAME"), above they don't ("CROSS").
+double hd_ping_pong_ns(void);
+
+// The SIMD extension the roofs and kernels were compiled for: "AVX-512", "AVX2", "NEON", "SSE2", "none".
+const char *hd_simd(void);
+
+#endif
