@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: MIT
 // cusim's inner seams: what its four parts (execute, observe, time, several devices) know of each other.
 // Nothing outside lib/cusim includes this file; programs see CUDA's own header names only.
 //
@@ -79,6 +80,14 @@ typedef struct sim_counters {
   uint64_t epochs_global, epochs_shared, epochs;      // barrier-to-barrier spans with a global / shared access, all
   uint64_t unique_ld_sectors, unique_st_sectors;      // distinct sectors over the traced blocks: a floor for DRAM traffic
   uint64_t static_shared_bytes;                       // of one block
+  // Inputs of the time model that no profiler reports (docs/cusim-model.md).
+  uint64_t fp_sp_warp_inst, fp_dp_warp_inst, special_warp_inst;   // fp_warp_inst is the sum of the first two
+  uint64_t model_requests;                            // memory warp instructions after merging adjacent shared loads
+  uint64_t model_lsu16, model_lsu32;                  // their L1 cycles on an SM with 16 or 32 load/store lanes
+  uint64_t load_chain;                                // dependent global load rounds, summed over epochs
+  uint64_t dram_ld_bytes, dram_st_bytes;              // shares of the footprint: re-reads by other blocks hit L2
+  uint64_t atom_hottest;                              // sum over blocks of the most atomics on one address
+  uint64_t frame_bytes;                               // largest stack frame of the kernel, summed over blocks
 } sim_counters;
 
 typedef struct sim_launch {
@@ -98,7 +107,8 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
 void sim_trace_switch(int thread);
 void sim_trace_shared(const void *base, size_t bytes);          // a static __shared__ variable of this block
 void sim_trace_barrier(int thread);                             // __syncthreads reached
-void sim_trace_warp_op(int thread, int lanes);                  // lanes taking part; counted once per warp
+void sim_trace_warp_op(int thread, int lanes);                  // lanes taking part; call once per warp operation
+void sim_trace_exit(int thread);                                // the thread returned; optional, bounds the log
 void sim_trace_atomic(int thread, const void *address, size_t bytes);   // replaces the load/store pair of the hooks
 void sim_trace_flops(int thread, int kind, uint64_t count);     // for what is not inline code: half, tensor (kinds below)
 void sim_trace_close(sim_counters *sum);

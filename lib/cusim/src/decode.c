@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// What a basic block holds, from its machine code. -fsanitize-coverage=trace-pc starts every basic block with
+// a call of __sanitizer_cov_trace_pc, so the instructions from one such call to the next are one block's.
+#include <string.h>
+
+#include "observe.h"
+
+#ifdef HD_HAVE_CAPSTONE
+#include <capstone/capstone.h>
+
+enum { MOST_INSTRUCTIONS = 4096, MOST_BYTES = 15, CALL = 5, CALL_INDIRECT = 6 };
+
+// Where a direct call goes, or the slot an indirect call reads; 0 for anything else.
+static uintptr_t call_target(const unsigned char *code) {
+  int32_t offset;
+  if (code[0] == 0xe8) {
+    memcpy(&offset, code + 1, sizeof offset);
+    return (uintptr_t)(code + CALL + offset);
+  }
+  if (code[0] == 0xff && code[1] == 0x15) {
+    memcpy(&offset, code + 2, sizeof offset);
+    return (uintptr_t)(code + CALL_INDIRECT + offset);
+  }
+  return 0;
+}
+
+static bool starts(const char *text, const char *with) {
+  return strncmp(text, with, strlen(with)) == 0;
+}
+
+static unsigned vector_bytes(const char *operands) {
+  if (strstr(operands, "zmm")) return 64;
+  return strstr(operands, "ymm") ? 32 : 16;
+}
+
+static void classify(const char *mnemonic, const char *operands, sim_block_work *work) {
+  const char *name = mnemonic[0] == 'v' ? mnemonic + 1 : mnemonic;
+  size_t length = strlen(name);
+  if (length < 4) return;
+  const char *suffix = name + length - 2;  // ss, sd: one lane; ps, pd: packed
+  if ((suffix[0] != 's' && suffix[0] != 'p') || (suffix[1] != 's' && suffix[1] != 'd')) return;
+  bool is_double = suffix[1] == 'd';
+  unsigned lanes = suffix[0] == 's' ? 1 : vector_bytes(operands) / (is_double ? 8 : 4);
+  unsigned *add = is_double ? &work->dp_add : &work->sp_add, *mul = is_double ? &work->dp_mul : &work->sp_mul,
+           *fma = is_double ? &work->dp_fma : &work->sp_fma, *count;
+  if (starts(name, "fmadd") || starts(name, "fmsub") || starts(name, "fnmadd") || starts(name, "fnmsub"))
+    count = fma;
+  else if (starts(name, "add") || starts(name, "sub") || starts(name, "hadd") || starts(name, "hsub"))
+    count = add;
+  else if (starts(name, "mul"))
+    count = mul;
+  else if (starts(name, "div") || starts(name, "sqrt") || starts(name, "rsqrt") || starts(name, "rcp"))
+    count = &work->special;
+  else
+    return;
+  *count += lanes;
+  // On the GPU each lane of a packed instruction is an instruction of its own.
+  if (count != &work->special) *(is_double ? &work->fp_dp : &work->fp_sp) += lanes;
+}
+
+static _Thread_local csh handle;
+static _Thread_local bool handle_open;
+
+bool sim_decode_available(void) {
+  if (!handle_open) handle_open = cs_open(CS_ARCH_X86, CS_MODE_64, &handle) == CS_ERR_OK;
+  return handle_open;
+}
+
+sim_block_work sim_decode_block(uintptr_t pc) {
+  sim_block_work work = {0};
+  if (!sim_decode_available()) return work;
+  const unsigned char *code = (const unsigned char *)pc;
+  uintptr_t hook = call_target(code - CALL);
+  if (!hook) hook = call_target(code - CALL_INDIRECT);
+  cs_insn *insn = cs_malloc(handle);
+  for (int i = 0; insn && i < MOST_INSTRUCTIONS; i++) {
+    if (hook && call_target(code) == hook) break;
+    const unsigned char *from = code;
+    size_t left = MOST_BYTES;
+    uint64_t address = (uint64_t)(uintptr_t)code;
+    if (!cs_disasm_iter(handle, &code, &left, &address, insn)) break;
+    if (starts(insn->mnemonic, "ret") || starts(insn->mnemonic, "ud2") || starts(insn->mnemonic, "hlt"))
+      break;
+    // Late passes of the compiler may continue a block elsewhere. Other jumps fall through to edge code or to
+    // the next block's hook.
+    int32_t offset;
+    if (from[0] == 0xeb) {
+      code += (signed char)from[1];
+    } else if (from[0] == 0xe9) {
+      memcpy(&offset, from + 1, sizeof offset);
+      code += offset;
+    } else if (starts(insn->mnemonic, "jmp") || starts(insn->mnemonic, "notrack jmp")) {
+      break;
+    } else if (!call_target(from)) {
+      work.instructions++;
+      classify(insn->mnemonic, insn->op_str, &work);
+    }
+  }
+  if (insn) cs_free(insn, 1);
+  return work;
+}
+#else
+bool sim_decode_available(void) {
+  return false;
+}
+
+sim_block_work sim_decode_block(uintptr_t pc) {
+  (void)pc;
+  return (sim_block_work){0};
+}
+#endif

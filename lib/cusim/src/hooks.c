@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// The functions that `-fsanitize=thread -fsanitize-coverage=trace-pc` makes a kernel call, in place of the
+// sanitizer's runtime. Each return address names a source line; outside a traced block each is a test and a
+// return.
+//
+// This file must itself be built without -fsanitize.
+#include "observe.h"
+
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+
+#define ACCESS(name, bytes, access)                                          \
+  void name(const void *address) {                                           \
+    if (sim_trace_current) sim_trace_access(CALLER, address, bytes, access); \
+  }
+#define ACCESS_PAIR(name, bytes)                         \
+  void name(const void *address) {                       \
+    if (!sim_trace_current) return;                      \
+    sim_trace_access(CALLER, address, bytes, SIM_LOAD);  \
+    sim_trace_access(CALLER, address, bytes, SIM_STORE); \
+  }
+#define ACCESSES(bytes)                                            \
+  void __tsan_read##bytes(const void *);                           \
+  void __tsan_write##bytes(const void *);                          \
+  void __tsan_unaligned_read##bytes(const void *);                 \
+  void __tsan_unaligned_write##bytes(const void *);                \
+  void __tsan_volatile_read##bytes(const void *);                  \
+  void __tsan_volatile_write##bytes(const void *);                 \
+  void __tsan_unaligned_volatile_read##bytes(const void *);        \
+  void __tsan_unaligned_volatile_write##bytes(const void *);       \
+  void __tsan_read_write##bytes(const void *);                     \
+  void __tsan_unaligned_read_write##bytes(const void *);           \
+  ACCESS(__tsan_read##bytes, bytes, SIM_LOAD)                      \
+  ACCESS(__tsan_write##bytes, bytes, SIM_STORE)                    \
+  ACCESS(__tsan_unaligned_read##bytes, bytes, SIM_LOAD)            \
+  ACCESS(__tsan_unaligned_write##bytes, bytes, SIM_STORE)          \
+  ACCESS(__tsan_volatile_read##bytes, bytes, SIM_LOAD)             \
+  ACCESS(__tsan_volatile_write##bytes, bytes, SIM_STORE)           \
+  ACCESS(__tsan_unaligned_volatile_read##bytes, bytes, SIM_LOAD)   \
+  ACCESS(__tsan_unaligned_volatile_write##bytes, bytes, SIM_STORE) \
+  ACCESS_PAIR(__tsan_read_write##bytes, bytes)                     \
+  ACCESS_PAIR(__tsan_unaligned_read_write##bytes, bytes)
+
+ACCESSES(1)
+ACCESSES(2)
+ACCESSES(4)
+ACCESSES(8)
+ACCESSES(16)
+
+// Structure copies of other sizes arrive as ranges. A GPU moves them in pieces of 4 bytes, or of 8 or 16
+// where the address allows, and the pieces of one copy are separate requests.
+static void range(uintptr_t pc, const char *address, size_t bytes, enum sim_access access) {
+  while (bytes > 0) {
+    size_t piece = 16;
+    while (piece > bytes || (uintptr_t)address % piece != 0) piece /= 2;
+    sim_trace_access(pc, address, piece, access);
+    address += piece;
+    bytes -= piece;
+  }
+}
+void __tsan_read_range(const void *, size_t);
+void __tsan_write_range(const void *, size_t);
+void __tsan_read_range(const void *address, size_t bytes) {
+  if (sim_trace_current) range(CALLER, address, bytes, SIM_LOAD);
+}
+void __tsan_write_range(const void *address, size_t bytes) {
+  if (sim_trace_current) range(CALLER, address, bytes, SIM_STORE);
+}
+
+void __tsan_init(void);
+void __tsan_func_entry(const void *);
+void __tsan_func_exit(void);
+void __tsan_vptr_update(void **, void *);
+void __tsan_vptr_read(void **);
+void __tsan_init(void) {}
+void __tsan_func_exit(void) {}
+void __tsan_vptr_read(void **vptr) {
+  (void)vptr;
+}
+void __tsan_vptr_update(void **vptr, void *value) {
+  (void)vptr, (void)value;
+}
+
+// The argument is the entered function's own return address: the words between here and that address on the
+// stack are its frame, a stand-in for what nvcc keeps in registers (trace.c).
+void __tsan_func_entry(const void *return_address) {
+  if (!sim_trace_current) return;
+  const uintptr_t *bottom = (const uintptr_t *)__builtin_frame_address(0) + 2, *word = bottom;
+  enum { MOST = 1024 };
+  while (word < bottom + MOST && *word != (uintptr_t)return_address) word++;
+  if (word < bottom + MOST) sim_trace_frame((size_t)(word - bottom) * sizeof *word);
+}
+
+void __sanitizer_cov_trace_pc(void);
+void __sanitizer_cov_trace_pc(void) {
+  if (sim_trace_current) sim_trace_basic_block(CALLER);
+}
+
+// ---------------------------------------------------------------- atomics
+// gcc turns every __atomic builtin of instrumented code into one of these, so they must do the work too. All
+// use the strongest order: a kernel's relaxed atomics must not become weaker, and speed does not matter here.
+
+#define ATOMIC_FETCH(bits, type, operation)                                                     \
+  type __tsan_atomic##bits##_fetch_##operation(volatile type *, type, int);                     \
+  type __tsan_atomic##bits##_fetch_##operation(volatile type *p, type v, int order) {           \
+    (void)order;                                                                                \
+    if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), SIM_ATOMIC); \
+    return __atomic_fetch_##operation(p, v, __ATOMIC_SEQ_CST);                                  \
+  }
+#define ATOMIC_COMPARE(bits, type, strength)                                                      \
+  int __tsan_atomic##bits##_compare_exchange_##strength(volatile type *, type *, type, int, int); \
+  int __tsan_atomic##bits##_compare_exchange_##strength(volatile type *p, type *expected, type v, \
+                                                        int success, int failure) {               \
+    (void)success, (void)failure;                                                                 \
+    if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), SIM_ATOMIC);   \
+    return __atomic_compare_exchange_n(p, expected, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);    \
+  }
+#define ATOMICS(bits, type)                                                                     \
+  type __tsan_atomic##bits##_load(const volatile type *, int);                                  \
+  type __tsan_atomic##bits##_load(const volatile type *p, int order) {                          \
+    (void)order;                                                                                \
+    if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), SIM_LOAD);   \
+    return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                                \
+  }                                                                                             \
+  void __tsan_atomic##bits##_store(volatile type *, type, int);                                 \
+  void __tsan_atomic##bits##_store(volatile type *p, type v, int order) {                       \
+    (void)order;                                                                                \
+    if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), SIM_STORE);  \
+    __atomic_store_n(p, v, __ATOMIC_SEQ_CST);                                                   \
+  }                                                                                             \
+  type __tsan_atomic##bits##_exchange(volatile type *, type, int);                              \
+  type __tsan_atomic##bits##_exchange(volatile type *p, type v, int order) {                    \
+    (void)order;                                                                                \
+    if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), SIM_ATOMIC); \
+    return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);                                         \
+  }                                                                                             \
+  ATOMIC_FETCH(bits, type, add)                                                                 \
+  ATOMIC_FETCH(bits, type, sub)                                                                 \
+  ATOMIC_FETCH(bits, type, and)                                                                 \
+  ATOMIC_FETCH(bits, type, or)                                                                  \
+  ATOMIC_FETCH(bits, type, xor)                                                                 \
+  ATOMIC_FETCH(bits, type, nand)                                                                \
+  ATOMIC_COMPARE(bits, type, strong)                                                            \
+  ATOMIC_COMPARE(bits, type, weak)
+
+ATOMICS(8, unsigned char)
+ATOMICS(16, unsigned short)
+ATOMICS(32, unsigned int)
+ATOMICS(64, unsigned long long)
+
+void __tsan_atomic_thread_fence(int);
+void __tsan_atomic_signal_fence(int);
+void __tsan_atomic_thread_fence(int order) {
+  (void)order;
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+void __tsan_atomic_signal_fence(int order) {
+  (void)order;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// What the observing half of cusim shares inside itself: hooks.c feeds trace.c, which asks decode.c what a
+// basic block holds and hands its sites to profile.c, which asks lines.c where they are in the source.
+#ifndef CUSIM_OBSERVE_H
+#define CUSIM_OBSERVE_H
+#include "sim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum sim_access { SIM_LOAD, SIM_STORE, SIM_ATOMIC };
+
+// ---------------------------------------------------------------- trace.c, called by hooks.c
+
+typedef struct sim_trace sim_trace;  // one worker's log of the block it traces
+
+// Non-NULL while this worker is inside a traced block. Hooks test it first: outside they cost one load and a
+// branch.
+extern _Thread_local sim_trace *sim_trace_current __attribute__((tls_model("initial-exec")));
+
+void sim_trace_access(uintptr_t pc, const void *address, size_t bytes, enum sim_access access);
+void sim_trace_basic_block(uintptr_t pc);
+void sim_trace_frame(size_t bytes);  // stack bytes of a function that was just entered
+
+// ---------------------------------------------------------------- decode.c
+
+// What one execution of a basic block does, by one thread.
+typedef struct sim_block_work {
+  unsigned sp_add, sp_mul, sp_fma, dp_add, dp_mul, dp_fma;  // lanes of packed instructions counted one by one
+  unsigned special;                                         // division, square root, reciprocal
+  unsigned fp_sp, fp_dp;                                    // floating-point instructions of the six kinds
+  unsigned instructions;
+} sim_block_work;
+
+// pc: what __sanitizer_cov_trace_pc returns to. Without capstone all counts are zero.
+sim_block_work sim_decode_block(uintptr_t pc);
+bool sim_decode_available(void);
+
+// ---------------------------------------------------------------- lines.c
+
+// Writes "file.cu:12" (the file's last path component) into text, or "0x1234" where there is no debug
+// information.
+void sim_line_name(uintptr_t pc, char *text, size_t bytes);
+
+// ---------------------------------------------------------------- profile.c
+
+// One access site of the traced blocks of one kernel.
+typedef struct sim_site {
+  uintptr_t pc;
+  enum sim_space space;
+  enum sim_access access;
+  unsigned bytes;  // per lane
+  uint64_t requests, sectors, wavefronts, ideal, lanes;
+} sim_site;
+
+bool sim_profile_wants_sites(void);
+void sim_profile_sites(const char *kernel, const sim_site *sites, size_t count);  // adds; thread-safe
+
+#ifdef __cplusplus
+}
+#endif
+#endif
