@@ -12,7 +12,9 @@ enum { MOST_INSTRUCTIONS = 4096, MOST_BYTES = 15, CALL = 5, CALL_INDIRECT = 6 };
 
 // Where a direct call goes, or the slot an indirect call reads; 0 for anything else.
 static uintptr_t call_target(const unsigned char *code) {
+  enum { ADDRESS_SIZE_PREFIX = 0x67 };  // linkers turn an indirect call into this prefix and a direct one
   int32_t offset;
+  if (code[0] == ADDRESS_SIZE_PREFIX) code++;
   if (code[0] == 0xe8) {
     memcpy(&offset, code + 1, sizeof offset);
     return (uintptr_t)(code + CALL + offset);

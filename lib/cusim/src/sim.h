@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-// SPDX-License-Identifier: MIT
 // cusim's inner seams: what its four parts (execute, observe, time, several devices) know of each other.
 // Nothing outside lib/cusim includes this file; programs see CUDA's own header names only.
 //
@@ -164,6 +163,9 @@ void sim_timeline_wait(sim_timeline *, double until);   // the next operation st
 // Appends one operation that becomes ready when the host has issued it and the stream's tail is done, and returns
 // its end. share: fraction of the device's SMs the kernel can use (1 for copies).
 double sim_timeline_push(sim_timeline *, enum sim_engine, int device, double seconds, double share, const char *label);
+// The same for an operation that the host issued at `issued` and that runs now (streams that run lazily).
+double sim_timeline_push_at(sim_timeline *, enum sim_engine, int device, double issued, double seconds, double share,
+                            const char *label);
 double sim_copy_seconds(const sim_link *, size_t bytes);
 void sim_trace_export(void);                      // CUSIM_TIMELINE=file.json: Chrome trace, written at exit
 
@@ -172,6 +174,10 @@ void sim_trace_export(void);                      // CUSIM_TIMELINE=file.json: C
 // Called once per launch with the scaled-up view of it; prints at exit if CUSIM_PROFILE is set
 // (1: table on stderr; a name ending in .csv or .json: that file).
 void sim_profile_launch(const sim_launch *, const sim_counters *, const sim_estimate *);
+
+// The same with the bookkeeping done: counters of a launch that was traced now (NULL or blocks == 0: not traced, so
+// those of the last traced launch of the same kernel and shape are used), modelled, and recorded for the report.
+sim_estimate sim_observe_launch(const sim_launch *, const sim_counters *traced);
 
 // How many and which blocks of a grid to trace: CUSIM_TRACE=auto|all|off. Fills up to `most` block indices,
 // returns how many. auto: the first, middle and last block, once per (kernel, grid, block, shared, device) key.

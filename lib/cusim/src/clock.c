@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+// Virtual time: one clock per host thread, one tail per stream, and per device the engines with what they are
+// busy with. An operation starts at the earliest moment at which the host has issued it, its stream has come
+// to it, and its engine has room for its whole length, so a ready operation passes one that waits for an
+// event, as on hardware. All state belongs to a device, so threads that drive different devices cannot
+// disturb each other's times.
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+enum { ENGINES = SIM_HOST_FUNCTION + 1, MOST_DEVICES = 64, MOST_SPANS = 4096 };
+
+typedef struct span {  // a stretch of time in which this share of an engine is used
+  double start, end, share;
+} span;
+
+typedef struct engine {
+  span *spans;  // in order of time, not overlapping
+  size_t count, capacity;
+  double horizon;  // nothing new starts before it: older spans are forgotten
+} engine;
+
+typedef struct device_clock {
+  pthread_mutex_t lock;
+  engine engines[ENGINES];
+  double last_issue;  // the latest host time at which any thread gave this device work
+  int streams;        // made so far
+} device_clock;
+
+struct sim_timeline {
+  int device, number;
+  char name[48];
+  double tail, earliest;
+};
+
+static device_clock devices[MOST_DEVICES];
+static pthread_once_t devices_once = PTHREAD_ONCE_INIT;
+static _Thread_local double host_clock;
+static _Thread_local uint64_t host_devices;  // bit d: this thread has given work to device d
+
+static void *need(void *memory) {
+  if (!memory) {
+    fputs("cusim: out of memory for the virtual clock\n", stderr);
+    exit(1);
+  }
+  return memory;
+}
+
+static void make_devices(void) {
+  for (int d = 0; d < MOST_DEVICES; d++) pthread_mutex_init(&devices[d].lock, NULL);
+}
+
+static device_clock *device_at(int device) {
+  pthread_once(&devices_once, make_devices);
+  return &devices[device < 0 || device >= MOST_DEVICES ? 0 : device];
+}
+
+// ---------------------------------------------------------------- engines
+
+static void insert_span(engine *e, size_t at, span s) {
+  if (e->count == e->capacity) {
+    e->capacity = e->capacity ? e->capacity * 2 : 64;
+    e->spans = need(realloc(e->spans, e->capacity * sizeof *e->spans));
+  }
+  memmove(e->spans + at + 1, e->spans + at, (e->count - at) * sizeof *e->spans);
+  e->spans[at] = s;
+  e->count++;
+}
+
+// The earliest start not before `ready` at which `share` fits for `seconds`.
+static double find_start(const engine *e, double ready, double seconds, double share) {
+  const double full = 1 + 1e-9;
+  double start = ready > e->horizon ? ready : e->horizon;
+  size_t low = 0, high = e->count;  // spans that end before the start cannot matter
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (e->spans[middle].end <= start)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  for (size_t i = low; i < e->count && e->spans[i].start < start + seconds; i++) {
+    if (e->spans[i].share + share > full) start = e->spans[i].end;
+  }
+  return start;
+}
+
+static void forget_oldest(engine *e) {
+  size_t forget = e->count / 2;
+  e->horizon = e->spans[forget - 1].end;
+  memmove(e->spans, e->spans + forget, (e->count - forget) * sizeof *e->spans);
+  e->count -= forget;
+}
+
+static void occupy(engine *e, double start, double end, double share) {
+  size_t i = 0;
+  while (i < e->count && e->spans[i].end <= start) i++;
+  double at = start;
+  while (at < end) {
+    span *s = i < e->count ? &e->spans[i] : NULL;
+    if (!s || s->start >= end) {  // free until the end
+      insert_span(e, i, (span){at, end, share});
+      i++;
+      break;
+    }
+    if (s->start > at) {  // free until the next span
+      double until = s->start;
+      insert_span(e, i, (span){at, until, share});
+      at = until;
+      i++;
+      continue;
+    }
+    if (s->start < at) {  // cut the span where we begin
+      span before = {s->start, at, s->share};
+      s->start = at;
+      insert_span(e, i, before);
+      i++;
+      continue;
+    }
+    if (s->end > end) {  // and where we end
+      span after = {end, s->end, s->share};
+      s->end = end;
+      insert_span(e, i + 1, after);
+      s = &e->spans[i];
+    }
+    s->share += share;
+    at = s->end;
+    i++;
+  }
+  // Neighbours with the same share are one span, so that a busy engine stays short.
+  size_t kept = 0;
+  for (size_t k = 1; k < e->count; k++) {
+    if (e->spans[k].start == e->spans[kept].end && e->spans[k].share == e->spans[kept].share)
+      e->spans[kept].end = e->spans[k].end;
+    else
+      e->spans[++kept] = e->spans[k];
+  }
+  if (e->count) e->count = kept + 1;
+  if (e->count > MOST_SPANS) forget_oldest(e);
+}
+
+// ---------------------------------------------------------------- streams
+
+sim_timeline *sim_timeline_create(int device, const char *name) {
+  sim_timeline *t = need(calloc(1, sizeof *t));
+  device_clock *d = device_at(device);
+  t->device = device;
+  pthread_mutex_lock(&d->lock);
+  t->number = d->streams++;
+  pthread_mutex_unlock(&d->lock);
+  snprintf(t->name, sizeof t->name, "%s", name ? name : "stream");
+  return t;
+}
+
+void sim_timeline_destroy(sim_timeline *t) {
+  free(t);
+}
+double sim_host_now(void) {
+  return host_clock;
+}
+void sim_host_spend(double seconds) {
+  if (seconds > 0) host_clock += seconds;
+}
+void sim_host_wait(double until) {
+  if (until > host_clock) host_clock = until;
+}
+double sim_timeline_tail(const sim_timeline *t) {
+  return t->tail;
+}
+void sim_timeline_wait(sim_timeline *t, double until) {
+  if (until > t->earliest) t->earliest = until;
+}
+
+double sim_copy_seconds(const sim_link *link, size_t bytes) {
+  return link->alpha_s + (double)bytes / link->bytes_per_s;
+}
+
+static void record(const sim_timeline *, enum sim_engine, int device, double start, double end,
+                   const char *label);
+
+double sim_timeline_push_at(sim_timeline *t, enum sim_engine kind, int device, double issued, double seconds,
+                            double share, const char *label) {
+  device_clock *d = device_at(device);
+  pthread_mutex_lock(&d->lock);
+  // A thread that turns to a device another thread has prepared comes after that preparation.
+  uint64_t bit = (uint64_t)1 << (d - devices);
+  if (!(host_devices & bit)) {
+    host_devices |= bit;
+    if (issued < d->last_issue) issued = d->last_issue;
+    sim_host_wait(issued);
+  }
+  if (issued > d->last_issue) d->last_issue = issued;
+  double start = issued > t->tail ? issued : t->tail;
+  if (t->earliest > start) start = t->earliest;
+  if (seconds > 0) {
+    engine *e = &d->engines[kind];
+    start = find_start(e, start, seconds, share);
+    occupy(e, start, start + seconds, share);
+  }
+  pthread_mutex_unlock(&d->lock);
+  t->tail = seconds > 0 ? start + seconds : start;
+  record(t, kind, device, start, t->tail, label);
+  return t->tail;
+}
+
+double sim_timeline_push(sim_timeline *t, enum sim_engine kind, int device, double seconds, double share,
+                         const char *label) {
+  return sim_timeline_push_at(t, kind, device, host_clock, seconds, share, label);
+}
+
+// ---------------------------------------------------------------- Chrome trace export
+
+typedef struct event {
+  int device, stream, engine;
+  double start, end;
+  char stream_name[48], label[80];
+} event;
+
+static pthread_mutex_t events_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t events_once = PTHREAD_ONCE_INIT;
+static const char *events_file;
+static event *events;
+static size_t event_count, event_capacity;
+
+static void export_at_exit(void) {
+  sim_trace_export();
+}
+
+static void open_events(void) {
+  const char *file = getenv("CUSIM_TIMELINE");
+  if (!file || !*file) return;
+  events_file = file;
+  atexit(export_at_exit);
+}
+
+static void record(const sim_timeline *t, enum sim_engine kind, int device, double start, double end,
+                   const char *label) {
+  pthread_once(&events_once, open_events);
+  if (!events_file) return;
+  pthread_mutex_lock(&events_lock);
+  if (event_count == event_capacity) {
+    event_capacity = event_capacity ? event_capacity * 2 : 256;
+    events = need(realloc(events, event_capacity * sizeof *events));
+  }
+  event *e = &events[event_count++];
+  *e = (event){.device = device, .stream = t->number, .engine = kind, .start = start, .end = end};
+  snprintf(e->stream_name, sizeof e->stream_name, "%s", t->name);
+  snprintf(e->label, sizeof e->label, "%s", label ? label : "");
+  pthread_mutex_unlock(&events_lock);
+}
+
+// The order in which host threads happened to record must not show in the file.
+static int by_time(const void *left, const void *right) {
+  const event *a = left, *b = right;
+  if (a->device != b->device) return a->device - b->device;
+  if (a->stream != b->stream) return a->stream - b->stream;
+  if (a->start != b->start) return a->start < b->start ? -1 : 1;
+  if (a->end != b->end) return a->end < b->end ? -1 : 1;
+  if (a->engine != b->engine) return a->engine - b->engine;
+  return strcmp(a->label, b->label);
+}
+
+static void put_json(FILE *file, const char *text) {
+  fputc('"', file);
+  for (; *text; text++) {
+    unsigned char c = (unsigned char)*text;
+    if (c == '"' || c == '\\')
+      fprintf(file, "\\%c", c);
+    else if (c < ' ')
+      fprintf(file, "\\u%04x", c);
+    else
+      fputc(c, file);
+  }
+  fputc('"', file);
+}
+
+void sim_trace_export(void) {
+  static const char *const engine_names[ENGINES] = {"compute", "copy H2D", "copy D2H", "copy peer",
+                                                    "host function"};
+  pthread_once(&events_once, open_events);
+  if (!events_file) return;
+  FILE *file = fopen(events_file, "w");
+  if (!file) {
+    fprintf(stderr, "cusim: cannot write the timeline CUSIM_TIMELINE=%s\n", events_file);
+    return;
+  }
+  pthread_mutex_lock(&events_lock);
+  if (event_count) qsort(events, event_count, sizeof *events, by_time);
+  fputs("{\"displayTimeUnit\":\"ns\",\"otherData\":{\"clock\":\"model\"},\"traceEvents\":[\n", file);
+  const char *separator = "";
+  for (size_t i = 0; i < event_count; i++) {
+    const event *e = &events[i], *before = i ? &events[i - 1] : NULL;
+    if (!before || before->device != e->device) {
+      fprintf(file, "%s{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{\"name\":\"device %d\"}}",
+              separator, e->device, e->device);
+      separator = ",\n";
+    }
+    if (!before || before->device != e->device || before->stream != e->stream) {
+      fprintf(file,
+              "%s{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":", separator,
+              e->device, e->stream);
+      put_json(file, e->stream_name);
+      fputs("}}", file);
+    }
+    fputs(",\n{\"ph\":\"X\",\"name\":", file);
+    put_json(file, e->label);
+    fprintf(file, ",\"cat\":\"%s\",\"pid\":%d,\"tid\":%d,\"ts\":%.3f,\"dur\":%.3f}", engine_names[e->engine],
+            e->device, e->stream, e->start * 1e6, (e->end - e->start) * 1e6);
+  }
+  fputs("\n]}\n", file);
+  bool bad = ferror(file) != 0;
+  if (fclose(file) || bad)
+    fprintf(stderr, "cusim: writing the timeline CUSIM_TIMELINE=%s failed\n", events_file);
+  pthread_mutex_unlock(&events_lock);
+}
