@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// Matrix product on the CPU: five loops around a micro-kernel. Each loop cuts one dimension so that what the
+// loops inside it reuse fits one level of the memory hierarchy:
+//
+//   5th loop  jc: NC columns of B and C         packed KC × NC block of B stays in L3, shared by all threads
+//   4th loop    pc: KC steps of the inner sum
+//   3rd loop      ic: MC rows of A and C        packed MC × KC block of A stays in L2, one per thread
+//   2nd loop        jr: NR columns              KC × NR panel of B stays near L1
+//   1st loop          ir: MR rows               MR × NR tile of C stays in registers: the micro-kernel
+#include "kernels/gemm/gemm.h"
+
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "heddle/error.h"
+#include "kernels/gemm/micro.h"
+#include "kernels/gemm/pack.h"
+
+typedef struct product {
+  bool trans_a, trans_b;
+  long m, n, k;
+  float alpha, beta;
+  const float *a, *b;
+  float *c;
+  long lda, ldb, ldc;
+} product;
+
+static long smaller(long x, long y) {
+  return x < y ? x : y;
+}
+static long round_up(long x, long step) {
+  return (x + step - 1) / step * step;
+}
+
+// Cuts `total` into the fewest pieces of at most `most`, all about equally long and a multiple of `step`: 784
+// steps become 2 × 392, not 512 + 272.
+static long even_cut(long total, long most, long step) {
+  const long pieces = (total + most - 1) / most;
+  return smaller(round_up((total + pieces - 1) / pieces, step), round_up(most, step));
+}
+
+// Packing buffers of one thread, kept between calls and freed when the thread ends.
+typedef struct scratch {
+  float *a, *b;  // MC × KC; KC × NC
+} scratch;
+
+static pthread_key_t scratch_key;
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
+
+static void scratch_free(void *pointer) {
+  scratch *s = pointer;
+  free(s->a);
+  free(s->b);
+  free(s);
+}
+
+static void scratch_init(void) {
+  if (pthread_key_create(&scratch_key, scratch_free) != 0)
+    hd_fail(HD_EXIT_FAILURE, "gemm: no thread-specific storage left for packing buffers");
+}
+
+static scratch *scratch_get(void) {
+  pthread_once(&scratch_once, scratch_init);
+  scratch *s = pthread_getspecific(scratch_key);
+  if (!s) {
+    s = hd_alloc(1, sizeof *s);
+    *s = (scratch){hd_alloc(MC * KC, sizeof(float)), NULL};
+    pthread_setspecific(scratch_key, s);
+  }
+  return s;
+}
+
+// Fourth and fifth argument of all that follows: the current block, rows [ic, ic + mc), columns [jc, jc + nc)
+// and steps [pc, pc + kc).
+static void pack_a(const product *p, long ic, long mc, long pc, long kc, float *packed) {
+  for (long i = 0; i < mc; i += MR) {
+    const float *source = p->trans_a ? p->a + pc * p->lda + ic + i : p->a + (ic + i) * p->lda + pc;
+    pack_panel(!p->trans_a, MR, (int)smaller(MR, mc - i), kc, source, p->lda, packed + i * kc);
+  }
+}
+
+static void pack_b(const product *p, long jc, long nc, long pc, long kc, float *packed) {
+#pragma omp for schedule(static)
+  for (long j = 0; j < nc; j += NR) {
+    const float *source = p->trans_b ? p->b + (jc + j) * p->ldb + pc : p->b + pc * p->ldb + jc + j;
+    pack_panel(p->trans_b, NR, (int)smaller(NR, nc - j), kc, source, p->ldb, packed + j * kc);
+  }
+}
+
+// The 2nd and 1st loop around the micro-kernel: packed blocks of A and B give a block of C.
+static void macro_kernel(const product *p, long mc, long nc, long kc, const float *packed_a,
+                         const float *packed_b, float beta, float *c) {
+  for (long jr = 0; jr < nc; jr += NR)
+    for (long ir = 0; ir < mc; ir += MR) {
+      const int rows = (int)smaller(MR, mc - ir), columns = (int)smaller(NR, nc - jr);
+      const float *a = packed_a + ir * kc, *b = packed_b + jr * kc;
+      float *tile = c + ir * p->ldc + jr;
+      if (rows == MR && columns == NR)
+        micro_kernel(kc, p->alpha, a, b, beta, tile, p->ldc);
+      else
+        micro_kernel_edge(rows, columns, kc, p->alpha, a, b, beta, tile, p->ldc);
+    }
+}
+
+// The 5th, 4th and 3rd loop, run by every thread of a team; the `omp for` loops divide the work.
+static void outer_loops(const product *p, int threads, float *packed_b) {
+  float *packed_a = scratch_get()->a;
+  const long kc_most = even_cut(p->k, KC, 1), nc_most = even_cut(p->n, NC, NR);
+  // Blocks of A are handed out one by one; there should be several for each thread.
+  const long rows_each = round_up((p->m + 2 * threads - 1) / (2 * threads), MR);
+  const long mc_most = even_cut(p->m, threads == 1 ? MC : smaller(MC, rows_each), MR);
+  for (long jc = 0; jc < p->n; jc += nc_most)
+    for (long pc = 0; pc < p->k; pc += kc_most) {
+      const long nc = smaller(nc_most, p->n - jc), kc = smaller(kc_most, p->k - pc);
+      const float beta = pc == 0 ? p->beta : 1;
+      pack_b(p, jc, nc, pc, kc, packed_b);
+#pragma omp for schedule(dynamic, 1)
+      for (long ic = 0; ic < p->m; ic += mc_most) {
+        const long mc = smaller(mc_most, p->m - ic);
+        pack_a(p, ic, mc, pc, kc, packed_a);
+        macro_kernel(p, mc, nc, kc, packed_a, packed_b, beta, p->c + ic * p->ldc + jc);
+      }
+    }
+}
+
+static void scale(const product *p) {
+  for (long i = 0; i < p->m; i++)
+    for (long j = 0; j < p->n; j++) p->c[i * p->ldc + j] = p->beta == 0 ? 0 : p->beta * p->c[i * p->ldc + j];
+}
+
+void hd_gemm(bool trans_a, bool trans_b, long m, long n, long k, float alpha, const float *a, long lda,
+             const float *b, long ldb, float beta, float *c, long ldc) {
+  const product p = {trans_a, trans_b, m, n, k, alpha, beta, a, b, c, lda, ldb, ldc};
+  if (m <= 0 || n <= 0) return;
+  if (k <= 0 || alpha == 0) {
+    scale(&p);
+    return;
+  }
+  scratch *mine = scratch_get();
+  if (!mine->b) mine->b = hd_alloc((size_t)KC * NC, sizeof(float));
+  const int threads = omp_get_max_threads();
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  outer_loops(&p, omp_get_num_threads(), mine->b);
+}
