@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+// The OpenMP side of the operation table. Small arrays stay on one thread: waking a team costs about a
+// microsecond.
+#include <heddle/error.h>
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../gemm/gemm.h"
+#include "ops.h"
+
+enum { WORTH_A_TEAM = 16384, COLUMN_BLOCK = 64 };
+
+static void *cpu_alloc(hd_ops *o, size_t bytes) {
+  o->bytes += bytes;
+  return hd_alloc(bytes, 1);
+}
+
+static void cpu_free(hd_ops *o, void *p, size_t bytes) {
+  if (!p) return;
+  o->bytes -= bytes;
+  free(p);
+}
+
+static void cpu_upload(hd_ops *o, void *to, const void *from, size_t bytes) {
+  (void)o;
+  memcpy(to, from, bytes);
+}
+
+static void cpu_zero(hd_ops *o, void *p, size_t bytes) {
+  (void)o;
+  memset(p, 0, bytes);
+}
+
+static void cpu_synchronize(hd_ops *o) {
+  (void)o;
+}
+
+static void cpu_timer_start(hd_ops *o) {
+  *(double *)o->state = omp_get_wtime();
+}
+
+static double cpu_timer_stop(hd_ops *o) {
+  return omp_get_wtime() - *(double *)o->state;
+}
+
+static void cpu_gemm(hd_ops *o, bool trans_a, bool trans_b, long m, long n, long k, float alpha,
+                     const float *a, long lda, const float *b, long ldb, float beta, float *c, long ldc) {
+  (void)o;
+  hd_gemm(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+static void cpu_bias_relu(hd_ops *o, float *y, const float *bias, long rows, long cols, bool relu) {
+  (void)o;
+#pragma omp parallel for if (rows * cols >= WORTH_A_TEAM)
+  for (long r = 0; r < rows; r++) {
+    float *row = y + r * cols;
+    if (relu) {
+#pragma omp simd
+      for (long i = 0; i < cols; i++) row[i] = row[i] + bias[i] > 0 ? row[i] + bias[i] : 0;
+    } else {
+#pragma omp simd
+      for (long i = 0; i < cols; i++) row[i] += bias[i];
+    }
+  }
+}
+
+// Each thread owns whole columns and walks the rows downwards, so the sums do not depend on the number of
+// threads.
+static void cpu_bias_relu_backward(hd_ops *o, float *dy, const float *y, float *d_bias, long rows, long cols,
+                                   bool relu, bool accumulate) {
+  (void)o;
+#pragma omp parallel for if (rows * cols >= WORTH_A_TEAM)
+  for (long first = 0; first < cols; first += COLUMN_BLOCK) {
+    const long width = cols - first < COLUMN_BLOCK ? cols - first : COLUMN_BLOCK;
+    float sum[COLUMN_BLOCK] = {0};
+    for (long r = 0; r < rows; r++) {
+      float *row = dy + r * cols + first;
+      const float *out = y + r * cols + first;
+      if (relu) {
+#pragma omp simd
+        for (long i = 0; i < width; i++) row[i] = out[i] > 0 ? row[i] : 0;
+      }
+#pragma omp simd
+      for (long i = 0; i < width; i++) sum[i] += row[i];
+    }
+    for (long i = 0; i < width; i++) d_bias[first + i] = (accumulate ? d_bias[first + i] : 0) + sum[i];
+  }
+}
+
+static void cpu_softmax_loss(hd_ops *o, const float *logits, const uint8_t *labels, float *d_logits,
+                             float *loss, float *correct, long rows, long classes, float scale) {
+  (void)o;
+#pragma omp parallel for if (rows * classes >= WORTH_A_TEAM)
+  for (long r = 0; r < rows; r++) {
+    const float *z = logits + r * classes;
+    long best = 0;
+    for (long i = 1; i < classes; i++) best = z[i] > z[best] ? i : best;
+    const float top = z[best], own = z[labels[r]];
+    float sum = 0;
+    for (long i = 0; i < classes; i++) sum += expf(z[i] - top);
+    loss[r] = logf(sum) - (own - top);
+    correct[r] = best == labels[r] ? 1 : 0;
+    if (!d_logits) continue;
+    float *d = d_logits + r * classes;
+    for (long i = 0; i < classes; i++)
+      d[i] = scale * (expf(z[i] - top) / sum - (i == labels[r] ? 1.0f : 0.0f));
+  }
+}
+
+static void cpu_sgd(hd_ops *o, float *theta, float *v, const float *g, size_t n, float rate, float momentum,
+                    float weight_decay, float scale) {
+  (void)o;
+#pragma omp parallel for simd if (n >= WORTH_A_TEAM)
+  for (size_t i = 0; i < n; i++) {
+    v[i] = momentum * v[i] + (scale * g[i] + weight_decay * theta[i]);
+    theta[i] -= rate * v[i];
+  }
+}
+
+static void cpu_adam(hd_ops *o, float *theta, float *m, float *v, const float *g, size_t n, float rate,
+                     float beta1, float beta2, float epsilon, float weight_decay, float correction1,
+                     float correction2, float scale) {
+  (void)o;
+#pragma omp parallel for simd if (n >= WORTH_A_TEAM)
+  for (size_t i = 0; i < n; i++) {
+    const float gradient = scale * g[i];
+    m[i] = beta1 * m[i] + (1 - beta1) * gradient;
+    v[i] = beta2 * v[i] + (1 - beta2) * gradient * gradient;
+    const float step = m[i] / correction1 / (sqrtf(v[i] / correction2) + epsilon);
+    theta[i] -= rate * (step + weight_decay * theta[i]);
+  }
+}
+
+static void cpu_axpy(hd_ops *o, float a, const float *x, float *y, size_t n) {
+  (void)o;
+#pragma omp parallel for simd if (n >= WORTH_A_TEAM)
+  for (size_t i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+static void cpu_scale(hd_ops *o, float a, float *x, size_t n) {
+  (void)o;
+#pragma omp parallel for simd if (n >= WORTH_A_TEAM)
+  for (size_t i = 0; i < n; i++) x[i] *= a;
+}
+
+static void cpu_close(hd_ops *o) {
+  free(o->state);
+  free(o);
+}
+
+hd_ops *hd_ops_cpu(void) {
+  hd_ops *o = hd_alloc(1, sizeof *o);
+  *o = (hd_ops){.name = "cpu",
+                .on_host = true,
+                .state = hd_alloc(1, sizeof(double)),
+                .alloc = cpu_alloc,
+                .free = cpu_free,
+                .upload = cpu_upload,
+                .download = cpu_upload,
+                .zero = cpu_zero,
+                .synchronize = cpu_synchronize,
+                .timer_start = cpu_timer_start,
+                .timer_stop = cpu_timer_stop,
+                .gemm = cpu_gemm,
+                .bias_relu = cpu_bias_relu,
+                .bias_relu_backward = cpu_bias_relu_backward,
+                .softmax_loss = cpu_softmax_loss,
+                .sgd = cpu_sgd,
+                .adam = cpu_adam,
+                .axpy = cpu_axpy,
+                .scale = cpu_scale,
+                .close = cpu_close};
+  return o;
+}

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT
+// The CUDA side of the operation table: cuBLAS for the products, a kernel each for the rest. Elements are
+// visited with strides of the whole grid, so that a grid of a few blocks per multiprocessor does for any
+// size.
+#include <cublas_v2.h>
+#include <heddle/device.h>
+#include <heddle/error.h>
+
+#include "ops.h"
+
+enum {
+  WARP = 32,
+  ROWS = 8,              // rows of a block of WARP × ROWS threads
+  ROWS_PER_BLOCK = 128,  // of a column sum: 16 for each thread
+  MOST_PARTS = 256,      // partial column sums kept
+  BLOCK = 256,
+  MOST_BLOCKS = 528,  // four for each multiprocessor of the largest card
+};
+
+typedef struct cuda_state {
+  cublasHandle_t cublas;
+  cudaEvent_t start, stop;
+  float *parts;  // partial column sums, (MOST_PARTS, part_columns)
+  long part_columns;
+} cuda_state;
+
+static cuda_state *state_of(hd_ops *o) {
+  return (cuda_state *)o->state;
+}
+static cudaStream_t stream_of(hd_ops *o) {
+  return (cudaStream_t)o->stream;
+}
+
+static void check_cublas(cublasStatus_t status, const char *call) {
+  if (status != CUBLAS_STATUS_SUCCESS)
+    hd_fail(HD_EXIT_FAILURE, "%s failed with cuBLAS status %d", call, (int)status);
+}
+
+static long divide_up(long a, long b) {
+  return (a + b - 1) / b;
+}
+static long smaller(long a, long b) {
+  return a < b ? a : b;
+}
+static int blocks_for(size_t n) {
+  return (int)smaller(divide_up((long)n, BLOCK), MOST_BLOCKS);
+}
+
+// ---------------------------------------------------------------- kernels
+
+// A thread keeps its column's bias in a register while it walks down the rows; a warp touches 32 neighbours
+// of a row.
+__global__ static void bias_relu_kernel(float *y, const float *bias, long rows, long cols, bool relu) {
+  const long column = blockIdx.x * (long)WARP + threadIdx.x;
+  if (column >= cols) return;
+  const float b = bias[column];
+  for (long r = blockIdx.y * (long)ROWS + threadIdx.y; r < rows; r += (long)gridDim.y * ROWS) {
+    const float sum = y[r * cols + column] + b;
+    y[r * cols + column] = relu && sum <= 0 ? 0 : sum;
+  }
+}
+
+// Block (x, y) sums WARP columns over its part of the rows: each thread every ROWS-th row of it, then one
+// warp the ROWS partial sums, always in the same order. With one part the result is final.
+__global__ static void bias_relu_backward_kernel(float *dy, const float *y, float *sums, long rows, long cols,
+                                                 bool relu, bool accumulate) {
+  __shared__ float partial[ROWS][WARP];
+  const long column = blockIdx.x * (long)WARP + threadIdx.x;
+  float sum = 0;
+  if (column < cols) {
+    for (long r = blockIdx.y * (long)ROWS + threadIdx.y; r < rows; r += (long)gridDim.y * ROWS) {
+      float d = dy[r * cols + column];
+      if (relu && !(y[r * cols + column] > 0)) {
+        d = 0;
+        dy[r * cols + column] = 0;
+      }
+      sum += d;
+    }
+  }
+  partial[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y > 0 || column >= cols) return;
+  for (int i = 1; i < ROWS; i++) sum += partial[i][threadIdx.x];
+  float *to = sums + blockIdx.y * cols + column;
+  *to = accumulate ? *to + sum : sum;
+}
+
+__global__ static void add_parts_kernel(const float *parts, int count, float *sums, long cols,
+                                        bool accumulate) {
+  const long column = blockIdx.x * (long)BLOCK + threadIdx.x;
+  if (column >= cols) return;
+  float sum = accumulate ? sums[column] : 0;
+  for (int i = 0; i < count; i++) sum += parts[i * cols + column];
+  sums[column] = sum;
+}
+
+// One thread per row: right for ten classes; lesson 14 does it for a vocabulary.
+__global__ static void softmax_loss_kernel(const float *logits, const uint8_t *labels, float *d_logits,
+                                           float *loss, float *correct, long rows, long classes,
+                                           float scale) {
+  for (long r = blockIdx.x * (long)blockDim.x + threadIdx.x; r < rows; r += (long)gridDim.x * blockDim.x) {
+    const float *z = logits + r * classes;
+    const int label = labels[r];
+    int best = 0;
+    for (int i = 1; i < classes; i++) best = z[i] > z[best] ? i : best;
+    const float top = z[best], own = z[label];
+    float sum = 0;
+    for (int i = 0; i < classes; i++) sum += expf(z[i] - top);
+    loss[r] = logf(sum) - (own - top);
+    correct[r] = best == label ? 1 : 0;
+    for (int i = 0; d_logits && i < classes; i++)
+      d_logits[r * classes + i] = scale * (expf(z[i] - top) / sum - (i == label ? 1.0f : 0.0f));
+  }
+}
+
+typedef struct sgd_rule {
+  float rate, momentum, weight_decay, scale;
+} sgd_rule;
+
+__device__ static void sgd_one(float *theta, float *v, float g, sgd_rule rule) {
+  *v = rule.momentum * *v + (rule.scale * g + rule.weight_decay * *theta);
+  *theta -= rule.rate * *v;
+}
+
+// Four parameters at a time: a third of the instructions, and wider requests to memory. The last n % 4 go one
+// by one.
+__global__ static void sgd_kernel(float *theta, float *v, const float *g, size_t n, size_t quads,
+                                  sgd_rule rule) {
+  const size_t first = blockIdx.x * (size_t)blockDim.x + threadIdx.x, step = (size_t)gridDim.x * blockDim.x;
+  float4 *theta4 = (float4 *)theta, *v4 = (float4 *)v;
+  const float4 *g4 = (const float4 *)g;
+  for (size_t i = first; i < quads; i += step) {
+    float4 t = theta4[i], m = v4[i];
+    const float4 d = g4[i];
+    sgd_one(&t.x, &m.x, d.x, rule);
+    sgd_one(&t.y, &m.y, d.y, rule);
+    sgd_one(&t.z, &m.z, d.z, rule);
+    sgd_one(&t.w, &m.w, d.w, rule);
+    theta4[i] = t;
+    v4[i] = m;
+  }
+  for (size_t i = 4 * quads + first; i < n; i += step) sgd_one(&theta[i], &v[i], g[i], rule);
+}
+
+typedef struct adam_rule {
+  float rate, beta1, beta2, epsilon, weight_decay, correction1, correction2, scale;
+} adam_rule;
+
+__global__ static void adam_kernel(float *theta, float *m, float *v, const float *g, size_t n,
+                                   adam_rule rule) {
+  for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x) {
+    const float gradient = rule.scale * g[i];
+    const float first = rule.beta1 * m[i] + (1 - rule.beta1) * gradient;
+    const float second = rule.beta2 * v[i] + (1 - rule.beta2) * gradient * gradient;
+    const float step = first / rule.correction1 / (sqrtf(second / rule.correction2) + rule.epsilon);
+    m[i] = first;
+    v[i] = second;
+    theta[i] -= rule.rate * (step + rule.weight_decay * theta[i]);
+  }
+}
+
+__global__ static void axpy_kernel(float a, const float *x, float *y, size_t n) {
+  for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x)
+    y[i] += a * x[i];
+}
+
+__global__ static void scale_kernel(float a, float *x, size_t n) {
+  for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x)
+    x[i] *= a;
+}
+
+// ---------------------------------------------------------------- the table
+
+static void *cuda_alloc(hd_ops *o, size_t bytes) {
+  void *p = NULL;
+  const cudaError_t status = cudaMalloc(&p, bytes ? bytes : 1);
+  if (status != cudaSuccess)
+    hd_fail(HD_EXIT_FAILURE, "no %.1f MiB of GPU memory: %s; use a smaller batch", (double)bytes / 0x1p20,
+            cudaGetErrorString(status));
+  o->bytes += bytes;
+  return p;
+}
+
+static void cuda_free(hd_ops *o, void *p, size_t bytes) {
+  if (!p) return;
+  HD_CUDA(cudaStreamSynchronize(stream_of(o)));
+  HD_CUDA(cudaFree(p));
+  o->bytes -= bytes;
+}
+
+static void cuda_upload(hd_ops *o, void *to, const void *from, size_t bytes) {
+  if (bytes == 0) return;
+  HD_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_of(o)));
+  HD_CUDA(cudaStreamSynchronize(stream_of(o)));
+}
+
+static void cuda_download(hd_ops *o, void *to, const void *from, size_t bytes) {
+  if (bytes == 0) return;
+  HD_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_of(o)));
+  HD_CUDA(cudaStreamSynchronize(stream_of(o)));
+}
+
+static void cuda_zero(hd_ops *o, void *p, size_t bytes) {
+  HD_CUDA(cudaMemsetAsync(p, 0, bytes, stream_of(o)));
+}
+
+static void cuda_synchronize(hd_ops *o) {
+  HD_CUDA(cudaStreamSynchronize(stream_of(o)));
+}
+
+static void cuda_timer_start(hd_ops *o) {
+  HD_CUDA(cudaEventRecord(state_of(o)->start, stream_of(o)));
+}
+
+static double cuda_timer_stop(hd_ops *o) {
+  cuda_state *s = state_of(o);
+  float ms = 0;
+  HD_CUDA(cudaEventRecord(s->stop, stream_of(o)));
+  HD_CUDA(cudaEventSynchronize(s->stop));
+  HD_CUDA(cudaEventElapsedTime(&ms, s->start, s->stop));
+  return (double)ms * 1e-3;
+}
+
+// cuBLAS thinks in columns: a row-major matrix is its transpose there, and (A·B)ᵀ = Bᵀ·Aᵀ.
+static void cuda_gemm(hd_ops *o, bool trans_a, bool trans_b, long m, long n, long k, float alpha,
+                      const float *a, long lda, const float *b, long ldb, float beta, float *c, long ldc) {
+  if (m == 0 || n == 0) return;
+  check_cublas(cublasSgemm(state_of(o)->cublas, trans_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                           trans_a ? CUBLAS_OP_T : CUBLAS_OP_N, (int)n, (int)m, (int)k, &alpha, b, (int)ldb,
+                           a, (int)lda, &beta, c, (int)ldc),
+               "cublasSgemm");
+}
+
+static void cuda_bias_relu(hd_ops *o, float *y, const float *bias, long rows, long cols, bool relu) {
+  if (rows == 0) return;
+  const dim3 block(WARP, ROWS);
+  const dim3 grid((unsigned)divide_up(cols, WARP), (unsigned)smaller(divide_up(rows, 4 * ROWS), MOST_PARTS));
+  bias_relu_kernel<<<grid, block, 0, stream_of(o)>>>(y, bias, rows, cols, relu);
+  HD_LAUNCHED();
+}
+
+static float *parts_for(hd_ops *o, long cols) {
+  cuda_state *s = state_of(o);
+  if (cols > s->part_columns) {
+    HD_CUDA(cudaStreamSynchronize(stream_of(o)));
+    HD_CUDA(cudaFree(s->parts));
+    HD_CUDA(cudaMalloc((void **)&s->parts, (size_t)(MOST_PARTS * cols) * sizeof(float)));
+    s->part_columns = cols;
+  }
+  return s->parts;
+}
+
+static void cuda_bias_relu_backward(hd_ops *o, float *dy, const float *y, float *d_bias, long rows, long cols,
+                                    bool relu, bool accumulate) {
+  const dim3 block(WARP, ROWS);
+  const long parts = rows ? smaller(divide_up(rows, ROWS_PER_BLOCK), MOST_PARTS) : 1;
+  const dim3 grid((unsigned)divide_up(cols, WARP), (unsigned)parts);
+  float *sums = parts > 1 ? parts_for(o, cols) : d_bias;
+  bias_relu_backward_kernel<<<grid, block, 0, stream_of(o)>>>(dy, y, sums, rows, cols, relu,
+                                                              accumulate && parts == 1);
+  HD_LAUNCHED();
+  if (parts == 1) return;
+  add_parts_kernel<<<(unsigned)divide_up(cols, BLOCK), BLOCK, 0, stream_of(o)>>>(sums, (int)parts, d_bias,
+                                                                                 cols, accumulate);
+  HD_LAUNCHED();
+}
+
+static void cuda_softmax_loss(hd_ops *o, const float *logits, const uint8_t *labels, float *d_logits,
+                              float *loss, float *correct, long rows, long classes, float scale) {
+  if (rows == 0) return;
+  softmax_loss_kernel<<<blocks_for((size_t)rows), BLOCK, 0, stream_of(o)>>>(logits, labels, d_logits, loss,
+                                                                            correct, rows, classes, scale);
+  HD_LAUNCHED();
+}
+
+static void cuda_sgd(hd_ops *o, float *theta, float *v, const float *g, size_t n, float rate, float momentum,
+                     float weight_decay, float scale) {
+  if (n == 0) return;
+  const sgd_rule rule = {rate, momentum, weight_decay, scale};
+  // A slice of the parameters may start anywhere; float4 needs 16-byte addresses.
+  const bool aligned = (((uintptr_t)theta | (uintptr_t)v | (uintptr_t)g) & 15) == 0;
+  sgd_kernel<<<blocks_for((n + 3) / 4), BLOCK, 0, stream_of(o)>>>(theta, v, g, n, aligned ? n / 4 : 0, rule);
+  HD_LAUNCHED();
+}
+
+static void cuda_adam(hd_ops *o, float *theta, float *m, float *v, const float *g, size_t n, float rate,
+                      float beta1, float beta2, float epsilon, float weight_decay, float correction1,
+                      float correction2, float scale) {
+  if (n == 0) return;
+  const adam_rule rule = {rate, beta1, beta2, epsilon, weight_decay, correction1, correction2, scale};
+  adam_kernel<<<blocks_for(n), BLOCK, 0, stream_of(o)>>>(theta, m, v, g, n, rule);
+  HD_LAUNCHED();
+}
+
+static void cuda_axpy(hd_ops *o, float a, const float *x, float *y, size_t n) {
+  if (n == 0) return;
+  axpy_kernel<<<blocks_for(n), BLOCK, 0, stream_of(o)>>>(a, x, y, n);
+  HD_LAUNCHED();
+}
+
+static void cuda_scale(hd_ops *o, float a, float *x, size_t n) {
+  if (n == 0) return;
+  scale_kernel<<<blocks_for(n), BLOCK, 0, stream_of(o)>>>(a, x, n);
+  HD_LAUNCHED();
+}
+
+static void cuda_close(hd_ops *o) {
+  cuda_state *s = state_of(o);
+  HD_CUDA(cudaStreamSynchronize(stream_of(o)));
+  HD_CUDA(cudaFree(s->parts));
+  HD_CUDA(cudaEventDestroy(s->start));
+  HD_CUDA(cudaEventDestroy(s->stop));
+  check_cublas(cublasDestroy(s->cublas), "cublasDestroy");
+  free(s);
+  free(o);
+}
+
+hd_ops *hd_ops_cuda(void *stream) {
+  cuda_state *s = (cuda_state *)hd_alloc(1, sizeof *s);
+  s->parts = NULL;
+  s->part_columns = 0;
+  HD_CUDA(cudaEventCreate(&s->start));
+  HD_CUDA(cudaEventCreate(&s->stop));
+  check_cublas(cublasCreate(&s->cublas), "cublasCreate");
+  check_cublas(cublasSetStream(s->cublas, (cudaStream_t)stream), "cublasSetStream");
+
+  hd_ops *o = (hd_ops *)hd_alloc(1, sizeof *o);
+  o->name = "cuda";
+  o->on_host = false;
+  o->stream = stream;
+  o->state = s;
+  o->bytes = 0;
+  o->alloc = cuda_alloc;
+  o->free = cuda_free;
+  o->upload = cuda_upload;
+  o->download = cuda_download;
+  o->zero = cuda_zero;
+  o->synchronize = cuda_synchronize;
+  o->timer_start = cuda_timer_start;
+  o->timer_stop = cuda_timer_stop;
+  o->gemm = cuda_gemm;
+  o->bias_relu = cuda_bias_relu;
+  o->bias_relu_backward = cuda_bias_relu_backward;
+  o->softmax_loss = cuda_softmax_loss;
+  o->sgd = cuda_sgd;
+  o->adam = cuda_adam;
+  o->axpy = cuda_axpy;
+  o->scale = cuda_scale;
+  o->close = cuda_close;
+  return o;
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "case.h"
+
+#include <heddle/device.h>
+#include <heddle/error.h>
+#include <stdlib.h>
+
+#include "strategies.h"
+
+enum { MOST_RANKS = 1024, AVERAGE_EVERY = 4 };
+
+long checked_steps(const hd_case *c) {
+  return c->size > 1024 ? 1 : 3;
+}
+
+static void report_update(const hd_case *c, int world, float **theta) {
+  const state *s = c->state;
+  const size_t n = hd_mlp_count(s->task.width, LAYERS);
+  const float *last = theta[world - 1];
+  for (size_t i = 0; i < n; i++) {
+    s->first[i] = theta[0][i] - s->initial[i];
+    s->last[i] = last[i] - s->initial[i];
+  }
+}
+
+// Training takes seconds, so each combination is trained once in a process, and remembered.
+typedef struct trained {
+  const strategy *strategy;
+  int ranks;
+  long size;
+  uint64_t seed;
+  double accuracy, epoch_s;
+} trained;
+
+static void report_training(hd_case *c, const trial *request, long epochs) {
+  static trained done[64];
+  static int count;
+  const trained key = {
+      .strategy = request->strategy, .ranks = request->world, .size = c->size, .seed = c->seed};
+  int i = 0;
+  while (i < count && !(done[i].strategy == key.strategy && done[i].ranks == key.ranks &&
+                        done[i].size == key.size && done[i].seed == key.seed))
+    i++;
+  if (i == HD_COUNT(done)) return;
+  if (i == count) {
+    trial t = *request;
+    t.checked_steps = t.timed_steps = 0;
+    t.theta = NULL;
+    t.epochs = epochs;
+    if (run_ranks(&t)) hd_fail(HD_EXIT_FAILURE, "%s", hd_comm_error_text());
+    done[count] = key;
+    done[count].accuracy = t.accuracy;
+    done[count++].epoch_s = t.epoch_s;
+  }
+  hd_figure(c, "epochs", (double)epochs, "");
+  hd_figure(c, "accuracy", done[i].accuracy, "");
+  hd_figure(c, "epoch", done[i].epoch_s, "s");
+}
+
+static long epochs_wanted(const hd_case *c, const strategy *s, enum place place, int world) {
+  if (c->verifying || (place == ON_GPU && hd_device_simulated())) return 0;
+  if (c->full) return EPOCHS;
+  const bool two_ranks = s == &all_reduce && world == 2;
+  return place == ON_CPU && c->size == 128 && (s == &one_worker || two_ranks) ? 1 : 0;
+}
+
+static long timed_steps(const hd_case *c, enum place place) {
+  const bool modelled = place == ON_GPU && hd_device_simulated();
+  if (c->size == 0 || (c->verifying && !modelled)) return 0;
+  return modelled || c->size > 1024 ? AVERAGE_EVERY : 5 * AVERAGE_EVERY;
+}
+
+// Sums in rank order on the CPU, where it costs nothing and repeats bitwise; in a ring on GPUs, whose links
+// it fills.
+void run_case(hd_case *c, const strategy *s, enum place place, int world) {
+  const state *st = c->state;
+  const size_t n = hd_mlp_count(st->task.width, LAYERS);
+  const int ranks = world ? world : 1;
+  float *theta[MOST_RANKS] = {NULL};
+  theta[0] = hd_alloc(n, sizeof(float));
+  if (ranks > 1) theta[ranks - 1] = hd_alloc(n, sizeof(float));
+  trial t = {.task = &st->task,
+             .strategy = s,
+             .place = place,
+             .world = world,
+             .order = place == ON_GPU ? HD_ORDER_RING : HD_ORDER_RANK,
+             .checked_steps = checked_steps(c),
+             .timed_steps = timed_steps(c, place),
+             .average_every = AVERAGE_EVERY,
+             .theta = theta};
+  if (run_ranks(&t)) hd_fail(HD_EXIT_FAILURE, "%s", hd_comm_error_text());
+  report_update(c, ranks, theta);
+  free(theta[0]);
+  if (ranks > 1) free(theta[ranks - 1]);
+  if (t.timed_steps) {
+    hd_report_time(c, t.step_s);
+    hd_figure(c, "loss", t.loss, "");
+    hd_figure(c, "messages", t.messages, "");
+    hd_figure(c, "bytes sent", t.bytes, "B");
+    hd_figure(c, "memory", t.memory, "B");
+  }
+  const long epochs = epochs_wanted(c, s, place, world);
+  if (epochs) report_training(c, &t, epochs);
+}

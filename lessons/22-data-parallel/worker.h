@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// What all strategies of this lesson share: one rank's copy of the network, its share of each batch, and how
+// a run is checked, timed and trained. The strategies themselves are in strategies.h, one file each.
+#ifndef HEDDLE_LESSON_22_WORKER_H
+#define HEDDLE_LESSON_22_WORKER_H
+#include <heddle/comm.h>
+#include <heddle/data.h>
+#include <heddle/train.h>
+
+enum { LAYERS = 3, EPOCHS = 10 };
+
+// The problem, the same for every rank and read-only while ranks run.
+typedef struct task {
+  const hd_dataset *train, *test;
+  int width[LAYERS + 1];
+  size_t batch;          // images of one step over all ranks
+  uint64_t seed;         // of the shuffling and of the initial weights
+  const float *initial;  // the weights every rank should start from (host)
+  enum hd_rule rule;
+} task;
+
+typedef struct strategy strategy;
+
+typedef struct worker {
+  const task *task;
+  const strategy *strategy;
+  hd_comm *comm;  // NULL: alone
+  int rank, world;
+  hd_ops *ops;
+  hd_mlp *net;
+  hd_optimizer *optimizer;
+  float *inbox;           // room for one more gradient, if the strategy wants it
+  size_t offset, length;  // this rank's rows of each batch
+  long step;              // batches done
+  int average_every;      // model averaging: local steps between two averages
+  // Where this rank's images are.
+  uint32_t *order;  // the visiting order of `epoch`
+  long epoch;
+  float *images, *staged;  // in ops memory: one share, or `resident` of them; on the host (the same on a CPU)
+  uint8_t *labels, *staged_labels;
+  long resident;  // steps whose images lie in ops memory already, from step 0
+  size_t rows;    // room in images and labels
+} worker;
+
+struct strategy {
+  // One step over the whole batch by all ranks together: returns 0, or -1 once the communicator has failed.
+  int (*step)(worker *w);
+  // Which rows of a batch a rank gets; NULL: equal shares.
+  void (*share)(size_t batch, int rank, int world, size_t *offset, size_t *length);
+  int micro_batches;  // cuts of each share, so that activations of one cut suffice; 0 means 1
+  bool inbox;         // needs worker.inbox
+  bool own_weights;   // a mistake: every rank draws its own initial weights
+};
+
+// A rank of `strategy` on the device of `ops` (taken over). With resident > 0 the images of the first
+// `resident` steps are put into device memory now, as a loader with a copy stream of its own would do while
+// other steps run.
+worker *worker_open(const task *t, const strategy *s, hd_comm *comm, hd_ops *ops, long resident);
+void worker_close(worker *w);
+
+// 1 / count: what turns a sum over images into their mean; 0 for no images, whose sum is 0.
+static inline float per_image(size_t count) {
+  return count ? 1.0f / (float)count : 0;
+}
+
+// Rows [from, from + count) of this rank's share of the current step, in ops memory.
+void worker_rows(worker *w, size_t from, size_t count, const float **images, const uint8_t **labels);
+
+// gradient = scale · Σ of the loss gradients over this rank's share.
+void worker_gradient(worker *w, float scale);
+
+// One optimizer step with scale · gradient, at the learning rate of this step.
+void worker_update(worker *w, float scale);
+
+// `steps` steps of the strategy; -1 once the communicator has failed.
+int worker_train(worker *w, long steps);
+
+// Steps of one epoch; the last partial batch is dropped.
+long steps_per_epoch(const task *t);
+
+// 0.05 for up to 128 images, in proportion to the batch up to 1024 (more diverges without a warm-up; Goyal et
+// al. 2017), falling linearly to 0 over EPOCHS epochs.
+float learning_rate(const task *t, long step);
+
+// ---------------------------------------------------------------- a whole run
+
+enum place { ON_CPU, ON_GPU };
+
+// What run_ranks is asked for and what it found.
+typedef struct trial {
+  const task *task;
+  const strategy *strategy;
+  enum place place;
+  int world;  // 0: one worker without a communicator
+  enum hd_order order;
+  long checked_steps;  // untimed: their result is checked, and they warm the caches
+  long timed_steps;
+  long epochs;        // then train from the start for so long, 0: not
+  int average_every;  // after the checked steps; these average after every step
+  float *
+      *theta;  // [world] parameters after the checked steps, host memory of the caller; entries may be NULL
+  double step_s;             // seconds per timed step, by the slowest rank
+  double loss;               // mean loss of rank 0's share in the last timed step; NaN if it had none
+  double messages, bytes;    // sent per timed step by the rank that sends most
+  double memory;             // bytes kept in device memory, apart from images, by the rank that keeps most
+  double accuracy, epoch_s;  // on the test set, and seconds per epoch, after `epochs` epochs
+} trial;
+
+// Runs all ranks. Returns 0, or -1 with hd_comm_error_text().
+int run_ranks(trial *t);
+
+// The update theta - initial after `steps` steps of one worker on the whole batch, in double precision
+// throughout.
+void reference_update(const task *t, long steps, double *update);
+#endif
