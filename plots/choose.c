@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: MIT
+// Which plots a lesson gets is read off its rows: several sizes give curves over sizes, several variants at
+// one size a ladder, several thread or device counts a speed-up. CPU and GPU, and each GPU, have plots of
+// their own.
+#include <math.h>
+#include <string.h>
+
+#include "report.h"
+
+enum { MAX_PLACES = 8, MAX_COUNTS = 64 };
+
+#define BOUND_TEXT \
+  "the least time that the work can take there (roofline, or the lesson's own bound: see its README)"
+
+int hd_lesson_places(const hd_report_lesson *lesson, const char **places, int max) {
+  int count = 0;
+  for (int pass = 0; pass < 2; pass++)
+    for (int i = 0; i < lesson->row_count; i++) {
+      const hd_result *row = &lesson->rows[i];
+      if (hd_row_is_cpu(row) != (pass == 0)) continue;
+      int j = 0;
+      while (j < count && strcmp(places[j], row->device) != 0) j++;
+      if (j == count && count < max) places[count++] = row->device;
+    }
+  return count;
+}
+
+static bool at_place(const hd_result *row, const char *device) {
+  return strcmp(row->device, device) == 0 && hd_row_is_drawable(row);
+}
+
+const hd_result *hd_pick_row(const hd_report_run *run, const hd_report_lesson *lesson, const char *device,
+                             const char *variant, long size) {
+  const hd_result *best = NULL;
+  for (int i = 0; i < lesson->row_count; i++) {
+    const hd_result *row = &lesson->rows[i];
+    if (!at_place(row, device) || strcmp(row->variant, variant) != 0 || row->size != size) continue;
+    bool too_many = run->cpus > 0 && row->threads > run->cpus && hd_row_is_cpu(row);
+    if (best == NULL || (!too_many && row->threads + row->devices > best->threads + best->devices))
+      best = row;
+  }
+  return best;
+}
+
+long hd_common_size(const hd_report_lesson *lesson, const char *device) {
+  long best = -1;
+  int most = 0;
+  for (int i = 0; i < lesson->row_count; i++) {
+    long size = lesson->rows[i].size;
+    if (!at_place(&lesson->rows[i], device)) continue;
+    int variants = 0;
+    for (int r = 0; r < lesson->rung_count; r++)
+      for (int j = 0; j < lesson->row_count; j++) {
+        const hd_result *row = &lesson->rows[j];
+        if (row->size != size || !at_place(row, device) || strcmp(row->variant, lesson->rungs[r].name) != 0)
+          continue;
+        variants++;
+        break;
+      }
+    if (variants > most || (variants == most && size > best)) {
+      most = variants;
+      best = size;
+    }
+  }
+  return best;
+}
+
+void hd_caption_source(char *out, size_t size, const hd_report_run *run, const hd_result *row) {
+  char name[64];
+  hd_device_name(name, row->device);
+  if (hd_row_is_model(row))
+    snprintf(out, size, "Modelled, not measured: virtual clock of the simulated %s.", name);
+  else if (hd_row_is_cpu(row))
+    snprintf(out, size, "Measured, wall clock, on %.128s%s%s.",
+             *hd_run_fact(run, "cpu") ? hd_run_fact(run, "cpu") : "this machine's CPU",
+             *row->machine ? " · " : "", row->machine);
+  else
+    snprintf(out, size, "Measured, GPU clock (CUDA events), on %s%s%s.", name, *row->machine ? " · " : "",
+             row->machine);
+}
+
+// "cpu", "sim-h200": the end of a plot's file name.
+static void name_plot(hd_plot *plot, const hd_report_lesson *lesson, const char *what, const char *device) {
+  snprintf(plot->name, sizeof plot->name, "%s-%s-%s", lesson->slug, what, device);
+  for (char *c = plot->name; *c; c++)
+    if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", *c)) *c = '-';
+}
+
+// "measured on the CPU", "model of an H200".
+static const char *clock_text(char out[128], const hd_result *row) {
+  char name[64];
+  hd_device_name(name, row->device);
+  snprintf(out, 128, hd_row_is_model(row) ? "simulated %s (model)" : "measured on %s",
+           hd_row_is_cpu(row) ? "the CPU" : name);
+  return out;
+}
+
+static const char *size_name(const hd_report_lesson *lesson) {
+  return *lesson->size_name ? lesson->size_name : "size";
+}
+
+static const char *direction(const char *unit) {
+  return hd_unit_is_time(unit) ? "lower is better" : "higher is better";
+}
+
+static bool add_count(long *counts, int *count, long x) {
+  int i = 0;
+  while (i < *count && counts[i] < x) i++;
+  if ((i < *count && counts[i] == x) || *count == MAX_COUNTS) return false;
+  memmove(&counts[i + 1], &counts[i], (size_t)(*count - i) * sizeof *counts);
+  counts[i] = x;
+  ++*count;
+  return true;
+}
+
+static void set_tics(hd_plot *plot, const long *x, int count, bool sizes) {
+  size_t used = (size_t)snprintf(plot->x_tics, sizeof plot->x_tics, "(");
+  for (int i = 0; i < count; i++) {
+    char text[HD_TEXT];
+    if (sizes)
+      hd_text_size(text, x[i]);
+    else
+      snprintf(text, sizeof text, "%ld", x[i]);
+    if (used + 96 > sizeof plot->x_tics) break;
+    used += (size_t)snprintf(plot->x_tics + used, sizeof plot->x_tics - used, "%s'%s' %ld", i ? ", " : "",
+                             text, x[i]);
+  }
+  snprintf(plot->x_tics + used, sizeof plot->x_tics - used, ")");
+}
+
+static bool wide(const hd_plot *plot, double ratio) {
+  double low = INFINITY, high = 0;
+  for (int s = 0; s < plot->series_count; s++)
+    for (int i = 0; i < plot->series[s].count; i++) {
+      low = fmin(low, plot->series[s].points[i].y);
+      high = fmax(high, plot->series[s].points[i].y);
+    }
+  return high > ratio * low;
+}
+
+// ---- bounds
+
+static double median_bound(const hd_result **rows, int count, int threads, int devices, long size) {
+  double bounds[64];
+  int used = 0;
+  for (int i = 0; i < count && used < 64; i++) {
+    if (rows[i]->threads != threads || rows[i]->devices != devices || rows[i]->size != size) continue;
+    double bound = hd_row_bound(rows[i]);
+    if (!(bound > 0)) continue;
+    int at = used++;
+    for (; at > 0 && bounds[at - 1] > bound; at--) bounds[at] = bounds[at - 1];
+    bounds[at] = bound;
+  }
+  if (used == 0) return -1;
+  return used % 2 ? bounds[used / 2] : (bounds[used / 2 - 1] + bounds[used / 2]) / 2;
+}
+
+static bool same_points(const hd_series *a, const hd_series *b) {
+  if (a->count != b->count) return false;
+  for (int i = 0; i < a->count; i++)
+    if (a->points[i].x != b->points[i].x || fabs(a->points[i].y / b->points[i].y - 1) > 0.01) return false;
+  return true;
+}
+
+// One line per distinct thread and device count of the rows drawn, over `x` (their sizes).
+static void add_bounds(hd_plot *plot, const hd_result **rows, int count, const long *sizes, int size_count) {
+  int first = plot->series_count;
+  for (int i = 0; i < count; i++) {
+    const hd_result *row = rows[i];
+    bool seen = false;
+    for (int j = 0; j < i; j++) seen |= rows[j]->threads == row->threads && rows[j]->devices == row->devices;
+    if (seen) continue;
+    char label[96] = "bound";
+    int n = hd_row_is_cpu(row) ? row->threads : row->devices;
+    if (n > 0 && hd_row_is_cpu(row))
+      snprintf(label, sizeof label, "bound, %d thread%s", n, n == 1 ? "" : "s");
+    if (n > 1 && !hd_row_is_cpu(row)) snprintf(label, sizeof label, "bound, %d GPUs", n);
+    hd_series *line = hd_plot_series(plot, HD_SERIES_LINE, label, 0);
+    if (line == NULL) return;
+    for (int s = 0; s < size_count; s++) {
+      double bound = median_bound(rows, count, row->threads, row->devices, sizes[s]);
+      if (bound > 0) hd_series_point(line, (double)sizes[s], bound, bound, bound);
+    }
+    bool repeats = line->count == 0;
+    for (int j = first; j < plot->series_count - 1; j++) repeats |= same_points(&plot->series[j], line);
+    if (repeats) memset(&plot->series[--plot->series_count], 0, sizeof *line);
+  }
+}
+
+// ---- value over size
+
+static void add_row_point(hd_series *series, const hd_result *row, double x) {
+  double low, high;
+  hd_row_interval(row, &low, &high);
+  hd_series_point(series, x, row->value, low, high);
+}
+
+// Measured rows of committed runs that belong to the preset `device`: solid, in the colour of the modelled
+// curve.
+static int add_committed(hd_plot *plot, const hd_report_lesson *lesson, const char *device,
+                         const char *variant, int colour, const hd_report_run *committed,
+                         int committed_count) {
+  int added = 0;
+  for (int c = 0; c < committed_count; c++) {
+    const hd_report_lesson *other = hd_run_lesson(&committed[c], lesson->id);
+    if (other == NULL) continue;
+    char label[96];
+    snprintf(label, sizeof label, "%s (measured)", variant);
+    hd_series *series = NULL;
+    for (int i = 0; i < other->row_count; i++) {
+      const hd_result *row = &other->rows[i];
+      if (strcmp(row->variant, variant) != 0 || !hd_row_is_drawable(row) || hd_row_is_model(row) ||
+          row->devices > 1 || !hd_device_is_preset(row->device, device))
+        continue;
+      if (series == NULL) series = hd_plot_series(plot, HD_SERIES_CURVE, label, colour);
+      if (series != NULL) add_row_point(series, row, (double)row->size);
+      added = 1;
+    }
+  }
+  return added;
+}
+
+static void choose_sizes(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
+                         const char *device, const hd_report_run *committed, int committed_count) {
+  long sizes[MAX_COUNTS];
+  int size_count = 0, row_count = 0, measured = 0;
+  for (int i = 0; i < lesson->row_count; i++)
+    if (at_place(&lesson->rows[i], device)) add_count(sizes, &size_count, lesson->rows[i].size);
+  if (size_count < 2) return;
+  hd_plot *plot = hd_plots_add(plots, "curves");
+  const hd_result *rows[512];
+  for (int r = 0; r < lesson->rung_count; r++) {
+    const char *variant = lesson->rungs[r].name;
+    hd_series *series = NULL;
+    for (int s = 0; s < size_count; s++) {
+      const hd_result *row = hd_pick_row(run, lesson, device, variant, sizes[s]);
+      if (row == NULL) continue;
+      char label[96];
+      snprintf(label, sizeof label, "%s%s", variant, hd_row_is_model(row) ? " (model)" : "");
+      if (series == NULL) series = hd_plot_series(plot, HD_SERIES_CURVE, label, r + 1);
+      if (series == NULL) break;
+      series->open = series->dashed = hd_row_is_model(row);
+      add_row_point(series, row, (double)sizes[s]);
+      if (row_count < 512) rows[row_count++] = row;
+    }
+    if (series != NULL)
+      measured += add_committed(plot, lesson, device, variant, r + 1, committed, committed_count);
+  }
+  if (row_count < 2) {
+    hd_plots_drop_last(plots);
+    return;
+  }
+  int curves = plot->series_count;
+  add_bounds(plot, rows, row_count, sizes, size_count);
+  plot->log_x = size_count >= 3 && sizes[0] > 0 && sizes[size_count - 1] >= 4 * sizes[0];
+  plot->log_y = wide(plot, 12);
+  set_tics(plot, sizes, size_count, true);
+  name_plot(plot, lesson, "sizes", device);
+  char clock[128], source[400];
+  snprintf(plot->title, sizeof plot->title, "%s: %s over %s", lesson->title, rows[0]->unit,
+           size_name(lesson));
+  snprintf(plot->subtitle, sizeof plot->subtitle, "%s, %s", clock_text(clock, rows[0]),
+           direction(rows[0]->unit));
+  snprintf(plot->x_title, sizeof plot->x_title, "%s", size_name(lesson));
+  snprintf(plot->y_title, sizeof plot->y_title, "%s", rows[0]->unit);
+  hd_caption_source(source, sizeof source, run, rows[0]);
+  snprintf(plot->caption, sizeof plot->caption,
+           "%s Each variant at its largest useful count of threads or devices. %s%s %s%s.", source,
+           hd_row_is_model(rows[0]) ? "Open points and dashed lines are modelled."
+                                    : "Points are medians, bars their 95 % confidence intervals.",
+           measured > 0 ? " Solid lines are measured on the real card (committed runs)." : "",
+           plot->series_count > curves ? "Grey lines: the bound, " : "This lesson has no bound here",
+           plot->series_count > curves ? BOUND_TEXT : "");
+}
+
+// ---- the ladder
+
+static void choose_ladder(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
+                          const char *device) {
+  long size = hd_common_size(lesson, device);
+  hd_plot *plot = hd_plots_add(plots, lesson->number == 3 || lesson->number == 13 ? "panels" : "ladder");
+  const hd_result *first = NULL;
+  bool bounds = false;
+  for (int r = 0; r < lesson->rung_count && plot->bar_count < HD_MAX_BARS; r++) {
+    const hd_result *row = hd_pick_row(run, lesson, device, lesson->rungs[r].name, size);
+    if (row == NULL) continue;
+    if (first == NULL) first = row;
+    hd_bar *bar = &plot->bars[plot->bar_count++];
+    char place[96], number[HD_TEXT], share[32] = "";
+    hd_row_place(place, lesson, row);
+    snprintf(bar->label, sizeof bar->label, "%.40s, %.48s", row->variant, place);
+    bar->value = row->value;
+    hd_row_interval(row, &bar->low, &bar->high);
+    bar->bound = hd_row_bound(row);
+    bar->error = row->max_rel_error;
+    bar->open = hd_row_is_model(row);
+    if (bar->bound > 0) {
+      snprintf(share, sizeof share, " · %.*f %%", row->bound_fraction < 0.0995 ? 1 : 0,
+               100 * row->bound_fraction);
+      bounds = true;
+    }
+    snprintf(bar->note, sizeof bar->note, "%s%s", hd_text_number(number, row->value), share);
+  }
+  if (plot->bar_count == 0) {
+    hd_plots_drop_last(plots);
+    return;
+  }
+  bool panels = strcmp(plot->script, "panels") == 0;
+  char clock[128], source[400], text[HD_TEXT];
+  snprintf(plot->title, sizeof plot->title, "%s: %s at %s = %s", lesson->title,
+           panels ? "time and error" : "the ladder", size_name(lesson), hd_text_size(text, size));
+  snprintf(plot->subtitle, sizeof plot->subtitle, "%s, %s", clock_text(clock, first), direction(first->unit));
+  snprintf(plot->x_title, sizeof plot->x_title, "%s%s", first->unit,
+           !bounds  ? ""
+           : panels ? " (grey: the bound)"
+                    : "   (right: value · share of the bound)");
+  if (panels) snprintf(plot->y_title, sizeof plot->y_title, "max. relative error");
+  name_plot(plot, lesson, panels ? "time-error" : "ladder", device);
+  hd_caption_source(source, sizeof source, run, first);
+  size_t used = (size_t)snprintf(
+      plot->caption, sizeof plot->caption, "%s From the first rung (top) to the last. %s%s%s.", source,
+      hd_row_is_model(first) ? "Pale bars are modelled. " : "",
+      bounds ? "Grey lines: the bound, " : "This lesson has no bound here", bounds ? BOUND_TEXT : "");
+  for (int i = 0; i < lesson->row_count && panels; i++) {
+    const hd_result *row = &lesson->rows[i];
+    if (row->verified || row->size != size || strcmp(row->device, device) != 0) continue;
+    if (used < sizeof plot->caption)
+      used += (size_t)snprintf(plot->caption + used, sizeof plot->caption - used,
+                               " Not drawn because its result is wrong: %s, error %s.", row->variant,
+                               hd_text_number(text, row->max_rel_error));
+  }
+}
+
+// ---- speed-up over threads, ranks or devices
+
+static int workers(const hd_result *row) {
+  return hd_row_is_cpu(row) ? row->threads : row->devices;
+}
+
+static const hd_result *row_with(const hd_report_lesson *lesson, const char *device, const char *variant,
+                                 long size, int count) {
+  for (int i = 0; i < lesson->row_count; i++) {
+    const hd_result *row = &lesson->rows[i];
+    if (at_place(row, device) && strcmp(row->variant, variant) == 0 && row->size == size &&
+        workers(row) == count)
+      return row;
+  }
+  return NULL;
+}
+
+static bool is_swept(const hd_report_lesson *lesson, const char *device, const char *variant, long size) {
+  int first = 0;
+  for (int i = 0; i < lesson->row_count; i++) {
+    const hd_result *row = &lesson->rows[i];
+    if (!at_place(row, device) || strcmp(row->variant, variant) != 0 || row->size != size) continue;
+    if (first != 0 && workers(row) != first) return true;
+    first = workers(row);
+  }
+  return false;
+}
+
+// Serial part s of Amdahl's law T(p)/T(1) = s + (1 - s)/p by least squares over the points with 1 < p <=
+// limit.
+static double fit_serial_part(const hd_series *speedup, int limit) {
+  double above = 0, below = 0;
+  for (int i = 0; i < speedup->count; i++) {
+    double p = speedup->points[i].x;
+    if (p <= 1 || (limit > 0 && p > limit)) continue;
+    double weight = 1 - 1 / p;
+    above += (1 / speedup->points[i].y - 1 / p) * weight;
+    below += weight * weight;
+  }
+  return below > 0 ? fmin(1, fmax(0, above / below)) : -1;
+}
+
+static void add_amdahl(hd_plot *plot, hd_series *curve, int limit) {
+  double serial = fit_serial_part(curve, limit), last = curve->points[curve->count - 1].x;
+  if (serial < 0) return;
+  size_t used = strlen(curve->label);
+  snprintf(curve->label + used, sizeof curve->label - used, ", f = %.1f %%", 100 * serial);
+  if (limit > 0 && last > limit) last = limit;
+  hd_series *fit = hd_plot_series(plot, HD_SERIES_LINE, "", curve->colour);
+  if (fit == NULL) return;
+  fit->dashed = true;
+  for (int i = 0; i <= 40; i++) {
+    double p = 1 + (last - 1) * i / 40;
+    hd_series_point(fit, p, 1 / (serial + (1 - serial) / p), 0, 0);
+  }
+}
+
+static void choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
+                         const char *device) {
+  long size = -1, counts[MAX_COUNTS];
+  int count = 0;
+  for (int i = 0; i < lesson->row_count; i++) {
+    const hd_result *row = &lesson->rows[i];
+    if (at_place(row, device) && row->size > size && is_swept(lesson, device, row->variant, row->size))
+      size = row->size;
+  }
+  if (size < 0) return;
+  hd_plot *plot = hd_plots_add(plots, "curves");
+  const hd_result *first = NULL;
+  bool ranks = false, cpu = strcmp(device, "cpu") == 0, shared_base = false;
+  for (int i = 0; i < lesson->row_count; i++)
+    if (at_place(&lesson->rows[i], device) && lesson->rows[i].size == size &&
+        is_swept(lesson, device, lesson->rows[i].variant, size))
+      add_count(counts, &count, workers(&lesson->rows[i]));
+  for (int r = 0; r < lesson->rung_count; r++) {
+    const char *variant = lesson->rungs[r].name;
+    if (!is_swept(lesson, device, variant, size)) continue;
+    const hd_result *base = row_with(lesson, device, variant, size, 1);
+    if (base == NULL) {  // it cannot run on one worker: compare with the first rung there
+      for (int i = 0; i < lesson->rung_count && base == NULL; i++)
+        base = row_with(lesson, device, lesson->rungs[i].name, size, 1);
+      shared_base |= base != NULL;
+    }
+    if (base == NULL) continue;
+    ranks |= strstr(lesson->rungs[r].where, "rank") != NULL;
+    char label[96];
+    snprintf(label, sizeof label, "%s%s", variant, hd_row_is_model(base) ? " (model)" : "");
+    hd_series *series = hd_plot_series(plot, HD_SERIES_CURVE, label, r + 1);
+    if (series == NULL) break;
+    series->open = series->dashed = hd_row_is_model(base);
+    for (int i = 0; i < count; i++) {
+      const hd_result *row = row_with(lesson, device, variant, size, (int)counts[i]);
+      if (row == NULL) continue;
+      double low, high;
+      bool time = hd_unit_is_time(row->unit);
+      hd_row_interval(row, &low, &high);
+      hd_series_point(series, (double)counts[i], time ? base->value / row->value : row->value / base->value,
+                      time ? base->value / high : low / base->value,
+                      time ? base->value / low : high / base->value);
+      if (first == NULL) first = row;
+    }
+    if (cpu && !ranks) add_amdahl(plot, series, run->cpus);
+  }
+  if (first == NULL) {
+    hd_plots_drop_last(plots);
+    return;
+  }
+  hd_series *ideal =
+      hd_plot_series(plot, HD_SERIES_LINE, cpu && run->cpus > 0 ? "ideal, up to the CPUs" : "ideal", 0);
+  double most = (double)counts[count - 1], limit = cpu && run->cpus > 0 ? run->cpus : most;
+  hd_series_point(ideal, 1, 1, 1, 1);
+  if (limit < most && limit > 1) hd_series_point(ideal, limit, limit, limit, limit);
+  hd_series_point(ideal, most, fmin(limit, most), 0, 0);
+  plot->log_x = plot->log_y = most > 16;
+  set_tics(plot, counts, count, false);
+  const char *what = !cpu ? "devices" : ranks ? "ranks" : "threads";
+  name_plot(plot, lesson, what, device);
+  char clock[128], source[400], text[HD_TEXT];
+  snprintf(plot->title, sizeof plot->title, "%s: speed-up over %s at %s = %s", lesson->title, what,
+           size_name(lesson), hd_text_size(text, size));
+  snprintf(plot->subtitle, sizeof plot->subtitle, "%s, higher is better", clock_text(clock, first));
+  snprintf(plot->x_title, sizeof plot->x_title, "%s", what);
+  snprintf(plot->y_title, sizeof plot->y_title, "speed-up over one of the %s", what);
+  hd_caption_source(source, sizeof source, run, first);
+  snprintf(plot->caption, sizeof plot->caption,
+           "%s Each variant against itself on one of the %s%s. Grey line, the bound: as many times faster as "
+           "there are "
+           "%s%s.%s",
+           source, what, shared_base ? " (a variant that cannot run on one: against the first rung)" : "",
+           what, cpu && run->cpus > 0 ? ", up to the CPUs of the machine" : "",
+           cpu && !ranks
+               ? " Dashed lines: Amdahl's law 1 / (f + (1 − f) / p), its serial part f fitted by least "
+                 "squares to the points up to the CPUs of the machine."
+               : "");
+}
+
+void hd_choose_plots(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
+                     const hd_report_run *committed, int committed_count) {
+  const char *places[MAX_PLACES];
+  int count = hd_lesson_places(lesson, places, MAX_PLACES);
+  hd_choose_histogram(plots, run, lesson);
+  hd_choose_rooflines(plots, run, lesson);
+  for (int i = 0; i < count; i++) {
+    choose_ladder(plots, run, lesson, places[i]);
+    choose_sizes(plots, run, lesson, places[i], committed, committed_count);
+    choose_sweep(plots, run, lesson, places[i]);
+  }
+}

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+# Lines (bounds, fits), curves with error bars, dots and histograms over two axes. The series lie in `data` in this
+# order; every label stands in the right margin, joined to the last point of its series.
+load scripts.'/style.gp'
+set rmargin at screen 1.0 - right_margin
+if (log_x) set logscale x
+if (log_y) set logscale y
+set format x '%g'
+set format y (y_max >= 10000 ? (log_y && y_max > 1e7 ? '%.0e' : '%.0f') : '%g')
+set xrange [x_min : x_max]
+set yrange [y_min : y_max]
+if (strlen(x_tics) > 0) eval 'set xtics '.x_tics
+set xlabel x_title
+set ylabel y_title offset -1, 0
+if (log_x || log_y) set mxtics 10; set mytics 10
+do for [i = 1 : labels] {
+  set label i label_text[i] at graph 1.045, graph label_y[i] left textcolor rgb colour(label_colour[i])
+  set arrow i from first label_from_x[i], first label_from_y[i] to graph 1.037, graph label_y[i] nohead \
+    linecolor rgb colour(label_colour[i]) linewidth 0.6 dashtype 3 back
+}
+# Kinds: 0 line, 1 curve, 2 dots, 3 histogram. An empty range of a plot's own for-loop would warn, so the command is
+# put together here.
+command = ''
+do for [i = 1 : series] {
+  kind = value(sprintf('kind_%d', i)); c = value(sprintf('colour_%d', i)); open = value(sprintf('open_%d', i))
+  from = sprintf(', data index %d ', i - 1)
+  line = sprintf(' dashtype %d linecolor rgb "%s" ', value(sprintf('dash_%d', i)), colour(c))
+  if (kind == 3) {
+    command = command.from.'using 1:2 with fillsteps fillstyle transparent solid 0.2 noborder linecolor rgb "'.colour(c).'"'
+    command = command.from.'using 1:2 with steps linewidth 1.6'.line
+  }
+  if (kind == 0) { command = command.from.'using 1:2 with lines linewidth 1.6'.line }
+  if (kind == 1) { command = command.from.'using 1:2 with lines linewidth 2'.line }
+  if (kind == 1 || kind == 2) {
+    command = command.from.sprintf('using 1:2:3:4 with yerrorbars linewidth 1.2 pointsize 0.75 pointtype %d', shape(c, open))
+    command = command.' linecolor rgb "'.colour(c).'"'
+  }
+}
+eval 'plot '.command[3:*]
+unset output
