@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// GPUs as the rest of Heddle sees them: real ones, simulated ones, or none; and logical devices, so that lessons for
-// N GPUs run (correctly, not faster) on fewer.
+// GPUs as the rest of Heddle sees them: real ones, simulated ones, or none; and logical devices, so that
+// lessons for N GPUs run (correctly, not faster) on fewer.
 #ifndef HEDDLE_DEVICE_H
 #define HEDDLE_DEVICE_H
 #include <stdbool.h>
@@ -22,19 +22,21 @@ bool hd_device_simulated(void);
 // Makes logical device `rank` current for the calling thread: physical device rank % hd_device_count().
 void hd_device_select(int rank);
 
-// Published peaks of the current device from its attributes: the roofs of a modelled plot. flops: fp32 FLOP/s,
-// bytes: DRAM bytes/s. Zero where the attributes do not tell.
+// Published peaks of the current device from its attributes: the roofs of a modelled plot. flops: fp32
+// FLOP/s, bytes: DRAM bytes/s. Zero where the attributes do not tell.
 void hd_device_peaks(double *flops, double *bytes);
 
 // Bytes free on the current device.
 size_t hd_device_free_bytes(void);
 
-// Device time of everything issued between the two calls by any stream of the first `devices` logical devices, in
-// seconds: the largest over the devices, by CUDA events. Ends the process if a kernel in between failed.
+// Device time of everything issued between the two calls by any stream of the first `devices` logical
+// devices, in seconds: the largest over the devices, by CUDA events. Ends the process if a kernel in between
+// failed.
 void hd_device_timer_start(int devices);
 double hd_device_timer_stop(int devices);
 
-// Waits for all work on the first `devices` logical devices; ends the process with CUDA's message if any failed.
+// Waits for all work on the first `devices` logical devices; ends the process with CUDA's message if any
+// failed.
 void hd_device_synchronize(int devices);
 
 #ifdef __cplusplus
@@ -46,13 +48,13 @@ void hd_device_synchronize(int devices);
 #include <stdio.h>
 #include <stdlib.h>
 // Ends the process with file, line and CUDA's own message unless the call succeeded.
-#define HD_CUDA(call)                                                                                                  \
-  do {                                                                                                                 \
-    const cudaError_t hd_status_ = (call);                                                                             \
-    if (hd_status_ != cudaSuccess) {                                                                                   \
-      fprintf(stderr, "heddle: %s:%d: %s: %s\n", __FILE__, __LINE__, #call, cudaGetErrorString(hd_status_));           \
-      exit(1);                                                                                                         \
-    }                                                                                                                  \
+#define HD_CUDA(call)                                                                                        \
+  do {                                                                                                       \
+    const cudaError_t hd_status_ = (call);                                                                   \
+    if (hd_status_ != cudaSuccess) {                                                                         \
+      fprintf(stderr, "heddle: %s:%d: %s: %s\n", __FILE__, __LINE__, #call, cudaGetErrorString(hd_status_)); \
+      exit(1);                                                                                               \
+    }                                                                                                        \
   } while (0)
 // To be written after a launch: reports a launch that could not start.
 #define HD_LAUNCHED() HD_CUDA(cudaGetLastError())

@@ -6,10 +6,10 @@
 #include <stdio.h>
 
 typedef struct hd_machine {
-  char id[32];          // short and stable: "amd-epyc-2c-1a2b"; no host name
+  char id[32];  // short and stable: "amd-epyc-2c-1a2b"; no host name
   char cpu[128];
-  int cores, threads;   // physical cores and CPUs usable by this process (affinity, cgroup)
-  long l1d, l2, l3;     // bytes, per instance; 0 unknown
+  int cores, threads;  // physical cores and CPUs usable by this process (affinity, cgroup)
+  long l1d, l2, l3;    // bytes, per instance; 0 unknown
   double memory_bytes;
   char os[128], compiler[128], git[32];
   char gpu[128];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Counter-based random numbers: the i-th number of a stream is a pure function of (seed, stream, i), so CPU threads,
-// ranks and GPU threads draw the same numbers without talking to each other.
-// Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+// Counter-based random numbers: the i-th number of a stream is a pure function of (seed, stream, i), so CPU
+// threads, ranks and GPU threads draw the same numbers without talking to each other. Philox4x32-10: Salmon
+// et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 #ifndef HEDDLE_RANDOM_H
 #define HEDDLE_RANDOM_H
 #include <math.h>
@@ -20,7 +20,8 @@ typedef struct hd_random4 {
 
 // The four 32-bit words of counter `index` in stream (seed, stream).
 HD_BOTH hd_random4 hd_philox(uint64_t seed, uint64_t stream, uint64_t index) {
-  uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32), c2 = (uint32_t)stream, c3 = (uint32_t)(stream >> 32);
+  uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32), c2 = (uint32_t)stream,
+           c3 = (uint32_t)(stream >> 32);
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
   for (int round = 0; round < 10; round++) {
     const uint64_t p0 = 0xD2511F53ull * c0, p1 = 0xCD9E8D57ull * c2;
@@ -37,7 +38,9 @@ HD_BOTH hd_random4 hd_philox(uint64_t seed, uint64_t stream, uint64_t index) {
 }
 
 // Uniform in (0, 1): never 0, so its logarithm is finite.
-HD_BOTH float hd_uniform(uint32_t word) { return ((float)(word >> 9) + 0.5f) * (1.0f / 8388608.0f); }
+HD_BOTH float hd_uniform(uint32_t word) {
+  return ((float)(word >> 9) + 0.5f) * (1.0f / 8388608.0f);
+}
 
 // The index-th uniform number in (0, 1) of a stream.
 HD_BOTH float hd_random_uniform(uint64_t seed, uint64_t stream, uint64_t index) {

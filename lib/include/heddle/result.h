@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define HD_RESULT_HEADER                                                                                       \
+#define HD_RESULT_HEADER                                                                                     \
   "lesson,variant,size,threads,devices,device,clock,median_s,ci_low_s,ci_high_s,samples,value,unit,speedup," \
   "bound_fraction,max_rel_error,verified,mood,git,machine"
 
@@ -24,16 +24,18 @@ typedef struct hd_result {
   char mood[8], git[32], machine[32];
 } hd_result;
 
-// The file of results in folder `run`: opened for appending, with the header written if it is new; an unterminated
-// last line (a killed run) is cut off. Ends the process if the folder cannot be written.
+// The file of results in folder `run`: opened for appending, with the header written if it is new; an
+// unterminated last line (a killed run) is cut off. Ends the process if the folder cannot be written.
 typedef struct hd_results hd_results;
 hd_results *hd_results_open(const char *run);
 void hd_results_close(hd_results *r);
 
-// True if the run already holds this lesson, variant, size, threads, devices and device at the same git revision.
+// True if the run already holds this lesson, variant, size, threads, devices and device at the same git
+// revision.
 bool hd_results_has(const hd_results *r, const hd_result *key);
 
-// Appends one row in a single write, or nothing at all: a short write (full disk) is undone and ends the process.
+// Appends one row in a single write, or nothing at all: a short write (full disk) is undone and ends the
+// process.
 void hd_results_append(hd_results *r, const hd_result *row);
 
 // Appends a figure of a row to <run>/<lesson>.csv: variant,size,threads,devices,device,figure,value,unit.

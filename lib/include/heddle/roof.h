@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The CPU's measured roofs, taken again and again between measurements: on a shared machine only ratios of the same
-// run mean anything.
+// The CPU's measured roofs, taken again and again between measurements: on a shared machine only ratios of
+// the same run mean anything.
 #ifndef HEDDLE_ROOF_H
 #define HEDDLE_ROOF_H
 
-// Bytes/s of a STREAM-like triad with streaming stores over arrays far larger than the caches (24 bytes an element),
-// by `threads` threads, the best of a few short passes (~20 ms).
+// Bytes/s of a STREAM-like triad with streaming stores over arrays far larger than the caches (24 bytes an
+// element), by `threads` threads, the best of a few short passes (~20 ms).
 double hd_roof_bytes(int threads);
 
 // fp32 FLOP/s of independent fused multiply-adds in registers, by `threads` threads (~5 ms).

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Robust statistics of repeated timings (REFERENCES: medians with their confidence interval, never a bare mean).
+// Robust statistics of repeated timings (REFERENCES: medians with their confidence interval, never a bare
+// mean).
 #ifndef HEDDLE_STATS_H
 #define HEDDLE_STATS_H
 #include <stddef.h>
@@ -7,11 +8,12 @@
 typedef struct hd_summary {
   size_t count;
   double min, median, max;
-  double low, high;  // 95 % confidence interval of the median, from order statistics (binomial, distribution-free)
+  double low,
+      high;  // 95 % confidence interval of the median, from order statistics (binomial, distribution-free)
 } hd_summary;
 
-// Sorts values[0..count) and summarises them. An even count averages the two middle values. Below six samples no
-// 95 % interval exists and the interval is [min, max]. count 0 gives NaNs.
+// Sorts values[0..count) and summarises them. An even count averages the two middle values. Below six samples
+// no 95 % interval exists and the interval is [min, max]. count 0 gives NaNs.
 hd_summary hd_summarize(double *values, size_t count);
 
 // Half-width of the interval over the median, (high - low) / 2 / median.

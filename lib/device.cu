@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include "heddle/device.h"
+
+#include <cuda_runtime.h>
+#include <string.h>
+
+#include "heddle/error.h"
+
+int hd_device_count(void) {
+  static int count = -1;
+  if (count < 0 && cudaGetDeviceCount(&count) != cudaSuccess) {
+    cudaGetLastError();  // no driver is an answer, not an error to be found later
+    count = 0;
+  }
+  return count;
+}
+
+const char *hd_device_name(void) {
+  static char name[64] = "none";
+  cudaDeviceProp properties;
+  if (strcmp(name, "none") == 0 && hd_device_count() > 0 &&
+      cudaGetDeviceProperties(&properties, 0) == cudaSuccess)
+    snprintf(name, sizeof name, "%.63s", properties.name);
+  return name;
+}
+
+bool hd_device_simulated(void) {
+  return strncmp(hd_device_name(), "sim:", 4) == 0;
+}
+
+void hd_device_select(int rank) {
+  if (hd_device_count() > 0) HD_CUDA(cudaSetDevice(rank % hd_device_count()));
+}
+
+// fp32 lanes of one SM by compute capability (CUDA C++ Programming Guide, arithmetic throughput table).
+static int fp32_lanes(int major, int minor) {
+  if (major == 8) return minor == 0 ? 64 : 128;
+  return major < 8 ? 64 : 128;
+}
+
+static double attribute(enum cudaDeviceAttr which) {
+  int device = 0, value = 0;
+  if (cudaGetDevice(&device) != cudaSuccess || cudaDeviceGetAttribute(&value, which, device) != cudaSuccess) {
+    cudaGetLastError();
+    return 0;
+  }
+  return value;
+}
+
+void hd_device_peaks(double *flops, double *bytes) {
+  const int lanes = fp32_lanes((int)attribute(cudaDevAttrComputeCapabilityMajor),
+                               (int)attribute(cudaDevAttrComputeCapabilityMinor));
+  *flops = attribute(cudaDevAttrMultiProcessorCount) * lanes * 2 * attribute(cudaDevAttrClockRate) * 1e3;
+  // Memory clock in kHz, two transfers a clock, bus width in bits.
+  *bytes = attribute(cudaDevAttrMemoryClockRate) * 1e3 * 2 * attribute(cudaDevAttrGlobalMemoryBusWidth) / 8;
+}
+
+size_t hd_device_free_bytes(void) {
+  size_t free_bytes = 0, total = 0;
+  HD_CUDA(cudaMemGetInfo(&free_bytes, &total));
+  return free_bytes;
+}
+
+enum { MOST_DEVICES = 64 };
+static cudaEvent_t started[MOST_DEVICES], stopped[MOST_DEVICES];
+
+// Logical devices that share a physical one are timed once.
+static int physical(int devices) {
+  const int count = hd_device_count();
+  if (devices > MOST_DEVICES || count > MOST_DEVICES)
+    hd_fail(HD_EXIT_USAGE, "%d devices: at most %d are supported", devices, MOST_DEVICES);
+  return devices < count ? devices : count;
+}
+
+void hd_device_timer_start(int devices) {
+  for (int d = 0; d < physical(devices); d++) {
+    HD_CUDA(cudaSetDevice(d));
+    if (!started[d]) {
+      HD_CUDA(cudaEventCreate(&started[d]));
+      HD_CUDA(cudaEventCreate(&stopped[d]));
+    }
+    HD_CUDA(cudaDeviceSynchronize());
+  }
+  for (int d = physical(devices) - 1; d >= 0; d--) {  // ends with device 0 current
+    HD_CUDA(cudaSetDevice(d));
+    HD_CUDA(cudaEventRecord(started[d], 0));
+  }
+}
+
+double hd_device_timer_stop(int devices) {
+  double longest = 0;
+  // The legacy default stream waits for the blocking streams of its device, so its event ends the region.
+  for (int d = 0; d < physical(devices); d++) {
+    HD_CUDA(cudaSetDevice(d));
+    HD_CUDA(cudaEventRecord(stopped[d], 0));
+  }
+  for (int d = physical(devices) - 1; d >= 0; d--) {
+    HD_CUDA(cudaSetDevice(d));
+    HD_CUDA(cudaEventSynchronize(stopped[d]));
+    float ms = 0;
+    HD_CUDA(cudaEventElapsedTime(&ms, started[d], stopped[d]));
+    if (ms > longest) longest = ms;
+  }
+  return longest * 1e-3;
+}
+
+void hd_device_synchronize(int devices) {
+  for (int d = physical(devices) - 1; d >= 0; d--) {
+    HD_CUDA(cudaSetDevice(d));
+    HD_CUDA(cudaDeviceSynchronize());
+  }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include "heddle/roof.h"
+
+#include <math.h>
+#include <omp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
+#include "heddle/clock.h"
+#include "heddle/error.h"
+
+// Vectors as wide as the machine's registers, by GCC's vector extension: the same source for every SIMD
+// level.
+#if defined(__AVX512F__)
+enum { WIDTH = 16 };
+#elif defined(__AVX__)
+enum { WIDTH = 8 };
+#else
+enum { WIDTH = 4 };
+#endif
+typedef float vector __attribute__((vector_size(WIDTH * 4)));
+
+const char *hd_simd(void) {
+#if defined(__AVX512F__)
+  return "AVX-512";
+#elif defined(__AVX2__)
+  return "AVX2";
+#elif defined(__ARM_NEON)
+  return "NEON";
+#elif defined(__SSE2__)
+  return "SSE2";
+#else
+  return "none";
+#endif
+}
+
+static void store_around_cache(float *to, vector value) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(to, (__m512)value);
+#elif defined(__AVX__)
+  _mm256_stream_ps(to, (__m256)value);
+#elif defined(__SSE2__)
+  _mm_stream_ps(to, (__m128)value);
+#else
+  *(vector *)to = value;
+#endif
+}
+
+double hd_roof_bytes(int threads) {
+  // 3 × 64 MiB: several times any last-level cache share of the machines we know, touched first by its users.
+  enum { COUNT = 16 << 20, PASSES = 3 };
+  static float *a, *b, *c;
+  if (!a) {
+    a = hd_alloc(COUNT, sizeof(float));
+    b = hd_alloc(COUNT, sizeof(float));
+    c = hd_alloc(COUNT, sizeof(float));
+#pragma omp parallel for schedule(static)
+    for (long i = 0; i < COUNT; i++) a[i] = 0, b[i] = 1, c[i] = 2;
+  }
+  double best = INFINITY;
+  for (int pass = 0; pass < PASSES; pass++) {
+    const double start = hd_wall();
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long i = 0; i < COUNT; i += WIDTH)
+      store_around_cache(a + i, *(const vector *)(b + i) + 3.0f * *(const vector *)(c + i));
+    best = fmin(best, hd_wall() - start);
+  }
+  return 12.0 * COUNT / best;
+}
+
+double hd_roof_flops(int threads) {
+  // More chains than latency × issue width of any core today (5 cycles × 2), so that only throughput counts.
+  enum { CHAINS = 12, STEPS = 40000, PASSES = 3 };
+  double best = INFINITY;
+  for (int pass = 0; pass < PASSES; pass++) {
+    const double start = hd_wall();
+#pragma omp parallel num_threads(threads)
+    {
+      vector x[CHAINS];
+      vector m = {0}, d = {0};
+      m += 0.999f;
+      d += 1e-3f;
+#pragma GCC unroll 12
+      for (int k = 0; k < CHAINS; k++) x[k] = d * (float)(k + 1);
+      for (long i = 0; i < STEPS; i++) {
+#pragma GCC unroll 12
+        for (int k = 0; k < CHAINS; k++) x[k] = x[k] * m + d;
+      }
+      vector sum = x[0];
+#pragma GCC unroll 11
+      for (int k = 1; k < CHAINS; k++) sum += x[k];
+      __asm__ volatile("" : : "m"(sum));  // keeps the chains alive
+    }
+    best = fmin(best, hd_wall() - start);
+  }
+  return 2.0 * WIDTH * CHAINS * STEPS * threads / best;
+}
+
+// The ball: even values belong to the partner, odd ones to the caller.
+static _Alignas(128) atomic_uint ball;
+static atomic_bool stop;
+
+static void *return_ball(void *unused) {
+  while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+    const unsigned v = atomic_load_explicit(&ball, memory_order_acquire);
+    if (v % 2) atomic_store_explicit(&ball, v + 1, memory_order_release);
+  }
+  return unused;
+}
+
+double hd_ping_pong_ns(void) {
+  if (omp_get_num_procs() < 2) return 0;
+  atomic_store(&ball, 0);
+  atomic_store(&stop, false);
+  pthread_t partner;
+  if (pthread_create(&partner, NULL, return_ball, NULL)) return 0;
+  // The best of short spans: one descheduling would otherwise be the whole answer.
+  double best = INFINITY;
+  const double end = hd_wall() + 2e-3;
+  while (hd_wall() < end) {
+    enum { ROUNDS = 100 };
+    const double start = hd_wall();
+    for (int i = 0; i < ROUNDS; i++) {
+      const unsigned served = atomic_fetch_add_explicit(&ball, 1, memory_order_acq_rel) + 1;
+      while (atomic_load_explicit(&ball, memory_order_acquire) == served && hd_wall() < end + 0.05) {
+      }
+    }
+    best = fmin(best, (hd_wall() - start) / (2 * ROUNDS));
+  }
+  atomic_store(&stop, true);
+  pthread_join(partner, NULL);
+  return best * 1e9;
+}
