@@ -26,21 +26,28 @@ static void report_update(const hd_case *c, int world, float **theta) {
 // Training takes seconds, so each combination is trained once in a process, and remembered.
 typedef struct trained {
   const strategy *strategy;
-  int ranks;
+  int ranks, threads, devices;
   long size;
   uint64_t seed;
   double accuracy, epoch_s;
 } trained;
 
+static bool same_training(const trained *a, const trained *b) {
+  return a->strategy == b->strategy && a->ranks == b->ranks && a->threads == b->threads &&
+         a->devices == b->devices && a->size == b->size && a->seed == b->seed;
+}
+
 static void report_training(hd_case *c, const trial *request, long epochs) {
-  static trained done[64];
+  static trained done[256];
   static int count;
-  const trained key = {
-      .strategy = request->strategy, .ranks = request->world, .size = c->size, .seed = c->seed};
+  const trained key = {.strategy = request->strategy,
+                       .ranks = request->world,
+                       .threads = c->threads,
+                       .devices = c->devices,
+                       .size = c->size,
+                       .seed = c->seed};
   int i = 0;
-  while (i < count && !(done[i].strategy == key.strategy && done[i].ranks == key.ranks &&
-                        done[i].size == key.size && done[i].seed == key.seed))
-    i++;
+  while (i < count && !same_training(&done[i], &key)) i++;
   if (i == HD_COUNT(done)) return;
   if (i == count) {
     trial t = *request;
