@@ -83,7 +83,7 @@ typedef struct sim_counters {
   uint64_t fp_sp_warp_inst, fp_dp_warp_inst, special_warp_inst;   // fp_warp_inst is the sum of the first two
   uint64_t model_requests;                            // memory warp instructions after merging adjacent shared loads
   uint64_t model_lsu16, model_lsu32;                  // their L1 cycles on an SM with 16 or 32 load/store lanes
-  uint64_t load_chain;                                // dependent global load rounds, summed over epochs
+  uint64_t load_rounds, load_chain;                   // epochs with a few global loads; rounds of long load loops
   uint64_t dram_ld_bytes, dram_st_bytes;              // shares of the footprint: re-reads by other blocks hit L2
   uint64_t atom_hottest;                              // sum over blocks of the most atomics on one address
   uint64_t frame_bytes;                               // largest stack frame of the kernel, summed over blocks
@@ -97,6 +97,7 @@ typedef struct sim_launch {
   int device;
   int registers;                // per thread, 0: unknown (from __launch_bounds__, ptxas or CUSIM_REGISTERS)
   bool barriers;                // the kernel was seen to use block barriers
+  uint64_t arguments;           // hash of the arguments that are not pointers, 0: unknown; a part of the trace's key
 } sim_launch;
 
 // One traced block on one worker thread. The executor calls open, then switch for every change of fiber (thread is

@@ -835,9 +835,9 @@ static void count_blocks(sim_trace *t) {
   c->fp_warp_inst = c->fp_sp_warp_inst + c->fp_dp_warp_inst;
 }
 
-// A loop of n loads whose results are not needed by its next round is unrolled by nvcc, four rounds at a
-// time. Up to eight rounds (a tile's fill) count as one: all their loads are in flight together.
-enum { UNROLL = 4, ONE_ROUND = 8 };
+// Up to this many executions of a load in one epoch (the fill of a tile) are in flight together; more are a
+// loop.
+enum { ONE_ROUND = 8 };
 
 static void count_epochs(sim_trace *t) {
   sim_counters *c = &t->sum;
@@ -846,7 +846,10 @@ static void count_epochs(sim_trace *t) {
     c->epochs_global += (t->epoch_flags[e] & EPOCH_GLOBAL) != 0;
     c->epochs_shared += (t->epoch_flags[e] & EPOCH_SHARED) != 0;
     uint32_t chain = t->epoch_chain[e];
-    if (chain) c->load_chain += chain <= ONE_ROUND ? 1 : (chain + UNROLL - 1) / UNROLL;
+    if (chain > ONE_ROUND)
+      c->load_chain += chain;
+    else if (chain)
+      c->load_rounds++;
   }
 }
 

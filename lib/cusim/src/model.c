@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+// The kernel-time model: cycles of one block on one SM from its counted events, a closed queue for what the
+// resident blocks hide of each other's latency, and the card's clock, waves and memory roof.
+// docs/cusim-model.md derives it.
+#include <math.h>
+
+#include "sim.h"
+
+enum {
+  WARP = 32,
+  REGISTER_UNIT = 256,
+  REGISTER_FILES = 4,
+  SHARED_UNIT = 128,
+  SHARED_RESERVED = 1024,
+  SFU_LANES = 16
+};
+
+static const double latency_factor = 1.5, shared_latency = 30, barrier_latency = 30, block_latency = 300;
+static const double unroll = 4, unroll_low = 8, unroll_high = 2;
+
+static double at_least(double a, double b) {
+  return a > b ? a : b;
+}
+static uint64_t volume(sim_dim3 d) {
+  return (uint64_t)d.x * d.y * d.z;
+}
+
+// ---------------------------------------------------------------- occupancy
+
+int sim_occupancy_blocks(const sim_card *card, int threads, int registers, size_t shared,
+                         const char **limiter) {
+  int warps = (threads + WARP - 1) / WARP;
+  int blocks = card->max_blocks_sm;
+  const char *by = "blocks";
+  if (card->max_warps_sm / warps < blocks) {
+    blocks = card->max_warps_sm / warps;
+    by = "threads";
+  }
+  if (registers > 0) {
+    int per_warp = (registers * WARP + REGISTER_UNIT - 1) / REGISTER_UNIT * REGISTER_UNIT;
+    int resident = (int)card->registers_sm / REGISTER_FILES / per_warp * REGISTER_FILES / warps;
+    if (resident < blocks) {
+      blocks = resident;
+      by = "registers";
+    }
+  }
+  size_t reserved = card->major >= 8 ? SHARED_RESERVED : 0;
+  size_t per_block = (shared + reserved + SHARED_UNIT - 1) / SHARED_UNIT * SHARED_UNIT;
+  if (shared > card->shared_block_optin) {
+    blocks = 0;
+    by = "shared";
+  } else if (per_block && card->shared_sm / per_block < (size_t)blocks) {
+    blocks = (int)(card->shared_sm / per_block);
+    by = "shared";
+  }
+  if (limiter) *limiter = by;
+  return blocks;
+}
+
+// Registers per thread if nobody told: the words of the kernel's stack frame on the CPU (local arrays that
+// nvcc keeps in registers live there) beside a fixed number for indices and addresses, and no more than let
+// one block run.
+static int guess_registers(const sim_card *card, const sim_counters *c, int threads) {
+  enum { FIXED = 24, LEAST = 32, MOST = 255, UNIT = 8, SAVED_BYTES = 56 };
+  double frame = (double)c->frame_bytes / (double)c->blocks - SAVED_BYTES;
+  int guess = FIXED + (frame > 0 ? (int)(frame / 4) : 0);
+  guess = (guess + UNIT - 1) / UNIT * UNIT;
+  if (guess < LEAST) guess = LEAST;
+  if (guess > MOST) guess = MOST;
+  while (guess > LEAST && sim_occupancy_blocks(card, threads, guess, 0, NULL) == 0) guess -= UNIT;
+  return guess;
+}
+
+// ---------------------------------------------------------------- one block
+
+typedef struct block_cost {        // cycles
+  double issue, fp, l1, l2, busy;  // busy: their smooth maximum
+  double latency;
+} block_cost;
+
+static block_cost cost_of_block(const sim_card *card, const sim_counters *c, double unrolled) {
+  double n = (double)c->blocks;
+  block_cost cost = {0};
+  double sp = (double)c->fp_sp_warp_inst / n, dp = (double)c->fp_dp_warp_inst / n;
+  double special = at_least((double)c->special_warp_inst, (double)c->special / WARP) / n;
+  double half = (double)c->flop_hp / n / WARP, memory = (double)c->model_requests / n;
+  double tensor_per_cycle = card->tensor_flops / card->boost_hz / card->sm_count;
+  cost.fp = sp * WARP / card->fp32_lanes + half * WARP / card->fp32_lanes / 2;
+  cost.fp = at_least(cost.fp, dp * WARP / card->fp64_lanes);
+  cost.fp = at_least(cost.fp, special * WARP / SFU_LANES);
+  cost.fp = at_least(cost.fp, (double)c->flop_tensor / n / tensor_per_cycle);
+  cost.issue = at_least(cost.fp, (sp + dp + half / 2 + special + memory) / card->schedulers);
+  bool narrow = card->lsu_lanes < WARP;
+  cost.l1 = (double)(narrow ? c->model_lsu16 : c->model_lsu32) / n;
+  cost.l1 += (double)c->warp_ops / n * WARP / card->lsu_lanes;
+  double sector_cycles = 32 / card->l2_bytes_per_cycle_sm;
+  cost.l2 = (double)c->ld_sectors / n * sector_cycles + 2 * (double)(c->st_lines + c->st_sectors) / n;
+  cost.l2 += (double)(2 * c->atom_sectors + c->atom_degree) / n;
+  cost.busy = sqrt(cost.issue * cost.issue + cost.l1 * cost.l1 + cost.l2 * cost.l2);
+  double loop_latency = (card->l2_latency_cycles + card->dram_latency_cycles) / 2;
+  cost.latency = (double)c->load_rounds / n * card->dram_latency_cycles;
+  cost.latency += (double)c->load_chain / n / unrolled * loop_latency;
+  cost.latency += (double)c->epochs_shared / n * shared_latency + (double)c->epochs / n * barrier_latency;
+  cost.latency = latency_factor * cost.latency + block_latency;
+  return cost;
+}
+
+// Cycles until `jobs` have passed an SM that holds at most `residents` of them: a closed queue of one station
+// (`busy` per job) and a delay, by mean value analysis.
+static double queue_cycles(double busy, double latency, double jobs, int residents) {
+  double queued = 0, rate = 0;
+  int together = jobs < residents ? (int)ceil(jobs) : residents;
+  for (int n = 1; n <= together; n++) {
+    double response = busy * (1 + queued);
+    rate = n / (response + latency);
+    queued = rate * response;
+  }
+  return jobs / rate;
+}
+
+// ---------------------------------------------------------------- the whole grid
+
+typedef struct grid_shape {
+  double blocks, rounds;  // rounds: blocks that the fullest SM runs, one after the other
+  int resident, warps;
+  bool barriers;
+} grid_shape;
+
+static double grid_cycles(const block_cost *cost, const grid_shape *g) {
+  if (g->barriers) return queue_cycles(cost->busy, cost->latency, g->rounds, g->resident);
+  return queue_cycles(cost->busy / g->warps, cost->latency, g->rounds * g->warps, g->resident * g->warps);
+}
+
+// Cards lower their clock under load: from boost towards base with the share of time the arithmetic units
+// work.
+static double clock_at(const sim_card *card, const block_cost *cost, const grid_shape *g, double cycles) {
+  double used = cost->fp * g->rounds / cycles;
+  if (used > 1) used = 1;
+  return card->boost_hz - (card->boost_hz - card->base_hz) * used;
+}
+
+static const char *slowest_term(const block_cost *cost, double cycles, double rounds) {
+  if (cycles > 1.5 * cost->busy * rounds) return "latency";
+  if (cost->l2 >= cost->l1 && cost->l2 >= cost->issue) return "L2";
+  return cost->l1 >= cost->issue ? "L1" : "issue";
+}
+
+sim_estimate sim_model_kernel(const sim_card *card, const sim_launch *launch, const sim_counters *c) {
+  sim_estimate e = {.limiter = "launch", .occupancy_limiter = "blocks"};
+  double blocks = (double)volume(launch->grid);
+  int threads = (int)volume(launch->block);
+  e.sms_used = blocks < card->sm_count ? (int)blocks : card->sm_count;
+  e.seconds = e.low_s = e.high_s = card->kernel_overhead_s;
+  if (!blocks || !threads) return e;
+  int registers = launch->registers;
+  if (!registers && c->blocks) registers = guess_registers(card, c, threads);
+  size_t shared = launch->dynamic_shared + (size_t)c->static_shared_bytes;
+  int resident = sim_occupancy_blocks(card, threads, registers, shared, &e.occupancy_limiter);
+  grid_shape g = {
+      .blocks = blocks, .rounds = ceil(blocks / card->sm_count), .warps = (threads + WARP - 1) / WARP};
+  g.resident = resident > 0 ? resident : 1;
+  g.barriers = c->barriers > 0;
+  e.occupancy = (double)(g.resident * g.warps) / card->max_warps_sm;
+  if (!c->blocks) return e;  // not traced: nothing is known but its launch
+
+  block_cost cost = cost_of_block(card, c, unroll);
+  block_cost fast = cost_of_block(card, c, unroll_low), slow = cost_of_block(card, c, unroll_high);
+  double cycles = grid_cycles(&cost, &g);
+  double sm_s = cycles / clock_at(card, &cost, &g, cycles);
+  double dram = (double)(c->dram_ld_bytes + c->dram_st_bytes) / (double)c->blocks * blocks;
+  double dram_s = dram / (card->dram_bytes_per_s * card->dram_efficiency);
+  double hot_s = (double)c->atom_hottest / (double)c->blocks * blocks / card->boost_hz;
+  double roof_s = at_least(dram_s, hot_s), overhead = card->kernel_overhead_s;
+  e.seconds = overhead + at_least(sm_s, roof_s);
+  e.low_s = overhead + at_least(grid_cycles(&fast, &g) / card->boost_hz, roof_s);
+  e.high_s = overhead + at_least(grid_cycles(&slow, &g) / card->base_hz, roof_s);
+  e.limiter = slowest_term(&cost, cycles, g.rounds);
+  if (roof_s > sm_s) e.limiter = dram_s >= hot_s ? "DRAM" : "atomics";
+  if (overhead > at_least(sm_s, roof_s)) e.limiter = "launch";
+  return e;
+}
+
+// ---------------------------------------------------------------- a library's matrix product
+
+sim_estimate sim_model_gemm(const sim_card *card, int64_t m, int64_t n, int64_t k, int element_bytes,
+                            bool tensor) {
+  // The library picks the tile that finishes first; smaller tiles fill the card better but reuse less.
+  static const struct { double side, efficiency; } tiles[] = {{128, 1.0}, {64, 0.75}, {32, 0.45}};
+  static const double tensor_fraction = 0.80;
+  sim_estimate e = {.limiter = "launch", .occupancy = 0.25, .occupancy_limiter = "registers", .sms_used = 1};
+  e.seconds = e.low_s = e.high_s = card->kernel_overhead_s;
+  if (m <= 0 || n <= 0 || k <= 0) return e;
+  int lanes = element_bytes == 8 ? card->fp64_lanes : card->fp32_lanes;
+  double sm_rate = 2.0 * lanes * card->boost_hz * card->cublas_fraction;
+  if (tensor) sm_rate = card->tensor_flops / card->sm_count * tensor_fraction;
+  double compute = INFINITY;
+  for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
+    double side = tiles[i].side;
+    double count = ceil((double)m / side) * ceil((double)n / side), rounds = ceil(count / card->sm_count);
+    double fill = (block_latency + latency_factor * card->dram_latency_cycles) / card->boost_hz;
+    double seconds = rounds * 2 * side * side * (double)k / (sm_rate * tiles[i].efficiency) + fill;
+    if (seconds >= compute) continue;
+    compute = seconds;
+    e.sms_used = count < card->sm_count ? (int)count : card->sm_count;
+  }
+  double bytes =
+      (double)element_bytes * ((double)m * (double)k + (double)k * (double)n + (double)m * (double)n);
+  double dram = bytes / (card->dram_bytes_per_s * card->dram_efficiency);
+  double seconds = at_least(compute, dram);
+  e.limiter = dram > compute ? "DRAM" : "issue";
+  if (card->kernel_overhead_s > seconds) e.limiter = "launch";
+  e.seconds = card->kernel_overhead_s + seconds;
+  e.low_s = e.seconds;
+  e.high_s = card->kernel_overhead_s + at_least(compute * card->boost_hz / card->base_hz, dram);
+  return e;
+}
