@@ -139,6 +139,11 @@ static int collect_roofs(const hd_report_lesson *lesson, const char *device, roo
   return count;
 }
 
+bool hd_has_roofs(const hd_report_lesson *lesson, const char *device) {
+  roof first;
+  return collect_roofs(lesson, device, &first, 1) > 0;
+}
+
 static void add_roof(hd_plot *plot, const roof *r, bool cpu) {
   char label[96], flops[HD_TEXT], bytes[HD_TEXT], who[32] = "";
   if (r->workers > 0)

@@ -246,11 +246,13 @@ static void choose_sizes(hd_plots *plots, const hd_report_run *run, const hd_rep
     if (series != NULL)
       measured += add_committed(plot, lesson, device, variant, r + 1, committed, committed_count);
   }
-  if (row_count < 2) {
+  int curves = plot->series_count;
+  const char *places[2];
+  bool lone_reference = curves == 1 && hd_lesson_places(lesson, places, 2) > 1;
+  if (row_count < 2 || lone_reference) {
     hd_plots_drop_last(plots);
     return;
   }
-  int curves = plot->series_count;
   add_bounds(plot, rows, row_count, sizes, size_count);
   plot->log_x = size_count >= 3 && sizes[0] > 0 && sizes[size_count - 1] >= 4 * sizes[0];
   plot->log_y = wide(plot, 12);
@@ -280,13 +282,13 @@ static void choose_ladder(hd_plots *plots, const hd_report_run *run, const hd_re
   long size = hd_common_size(lesson, device);
   hd_plot *plot = hd_plots_add(plots, lesson->number == 3 || lesson->number == 13 ? "panels" : "ladder");
   const hd_result *first = NULL;
-  bool bounds = false;
+  bool bounds = false, shares = hd_has_roofs(lesson, device);
   for (int r = 0; r < lesson->rung_count && plot->bar_count < HD_MAX_BARS; r++) {
     const hd_result *row = hd_pick_row(run, lesson, device, lesson->rungs[r].name, size);
     if (row == NULL) continue;
     if (first == NULL) first = row;
     hd_bar *bar = &plot->bars[plot->bar_count++];
-    char place[96], number[HD_TEXT], share[32] = "";
+    char place[96];
     hd_row_place(place, lesson, row);
     snprintf(bar->label, sizeof bar->label, "%.40s, %.48s", row->variant, place);
     bar->value = row->value;
@@ -294,26 +296,37 @@ static void choose_ladder(hd_plots *plots, const hd_report_run *run, const hd_re
     bar->bound = hd_row_bound(row);
     bar->error = row->max_rel_error;
     bar->open = hd_row_is_model(row);
-    if (bar->bound > 0) {
-      snprintf(share, sizeof share, " · %.*f %%", row->bound_fraction < 0.0995 ? 1 : 0,
+    hd_text_number(bar->value_text, row->value);
+    bounds |= bar->bound > 0;
+    if (bar->bound > 0)
+      snprintf(bar->share, sizeof bar->share, "%.*f %%", row->bound_fraction < 0.0995 ? 1 : 0,
                100 * row->bound_fraction);
-      bounds = true;
+    // Rungs of unlike work have nothing in common but their bounds.
+    if (shares && bar->bound > 0) {
+      double scale = 100 / (hd_unit_is_time(row->unit) ? row->value / row->bound_fraction : bar->bound);
+      bar->low *= scale;
+      bar->high *= scale;
+      bar->value *= scale;
+      bar->bound = 100;
+    } else if (shares) {
+      plot->bar_count--;
     }
-    snprintf(bar->note, sizeof bar->note, "%s%s", hd_text_number(number, row->value), share);
   }
-  if (plot->bar_count == 0) {
+  if (plot->bar_count < 2) {  // a single rung (the serial reference of a GPU lesson) is no ladder
     hd_plots_drop_last(plots);
     return;
   }
   bool panels = strcmp(plot->script, "panels") == 0;
   char clock[128], source[400], text[HD_TEXT];
   snprintf(plot->title, sizeof plot->title, "%s: %s at %s = %s", lesson->title,
-           panels ? "time and error" : "the ladder", size_name(lesson), hd_text_size(text, size));
+           !panels                        ? "the ladder"
+           : hd_unit_is_time(first->unit) ? "time and error"
+                                          : "speed and error",
+           size_name(lesson), hd_text_size(text, size));
   snprintf(plot->subtitle, sizeof plot->subtitle, "%s, %s", clock_text(clock, first), direction(first->unit));
-  snprintf(plot->x_title, sizeof plot->x_title, "%s%s", first->unit,
-           !bounds  ? ""
-           : panels ? " (grey: the bound)"
-                    : "   (right: value · share of the bound)");
+  snprintf(plot->value_title, sizeof plot->value_title, "%s", first->unit);
+  snprintf(plot->x_title, sizeof plot->x_title, "%s%s", shares ? "share of its own bound in %" : first->unit,
+           bounds && panels ? " (grey: the bound)" : "");
   if (panels) snprintf(plot->y_title, sizeof plot->y_title, "max. relative error");
   name_plot(plot, lesson, panels ? "time-error" : "ladder", device);
   hd_caption_source(source, sizeof source, run, first);
@@ -376,6 +389,11 @@ static double fit_serial_part(const hd_series *speedup, int limit) {
 static void add_amdahl(hd_plot *plot, hd_series *curve, int limit) {
   double serial = fit_serial_part(curve, limit), last = curve->points[curve->count - 1].x;
   if (serial < 0) return;
+  if (serial >= 1) {
+    snprintf(curve->label + strlen(curve->label), sizeof curve->label - strlen(curve->label),
+             ", no speed-up");
+    return;
+  }
   size_t used = strlen(curve->label);
   snprintf(curve->label + used, sizeof curve->label - used, ", f = %.1f %%", 100 * serial);
   if (limit > 0 && last > limit) last = limit;

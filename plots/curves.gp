@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: MIT
 # Lines (bounds, fits), curves with error bars, dots and histograms over two axes. The series lie in `data` in this
-# order; every label stands in the right margin, joined to the last point of its series.
+# order; every label stands in the right margin, joined to the last point (or the peak) of its series.
 load scripts.'/style.gp'
 set rmargin at screen 1.0 - right_margin
 if (log_x) set logscale x
 if (log_y) set logscale y
-set format x '%g'
-set format y (y_max >= 10000 ? (log_y && y_max > 1e7 ? '%.0e' : '%.0f') : '%g')
 set xrange [x_min : x_max]
 set yrange [y_min : y_max]
-if (strlen(x_tics) > 0) eval 'set xtics '.x_tics
+eval 'set xtics '.x_tics
+eval 'set ytics '.y_tics
 set xlabel x_title
-set ylabel y_title offset -1, 0
-if (log_x || log_y) set mxtics 10; set mytics 10
+set label 1003 y_title at screen 20.0 / width, graph 0.5 center rotate by 90 textcolor rgb ink
 do for [i = 1 : labels] {
-  set label i label_text[i] at graph 1.045, graph label_y[i] left textcolor rgb colour(label_colour[i])
+  set label i label_text[i] at graph 1.045, graph label_y[i] left offset 0.9, -0.25 textcolor rgb ink \
+    point pointtype (label_mark[i] < 0 ? 0 : label_mark[i] > 1 ? 5 : shape(label_colour[i], label_mark[i])) pointsize 0.75 \
+    linecolor rgb colour(label_colour[i])
   set arrow i from first label_from_x[i], first label_from_y[i] to graph 1.037, graph label_y[i] nohead \
-    linecolor rgb colour(label_colour[i]) linewidth 0.6 dashtype 3 back
+    linecolor rgb colour(label_colour[i]) linewidth 0.9 dashtype 3 back
 }
 # Kinds: 0 line, 1 curve, 2 dots, 3 histogram. An empty range of a plot's own for-loop would warn, so the command is
 # put together here.

@@ -33,10 +33,6 @@ static void share_cell(FILE *out, const hd_result *row) {
     fputs("<td class=n></td>", out);
 }
 
-static const char *model_badge(const hd_result *row) {
-  return hd_row_is_model(row) ? " <span class=badge>model</span>" : "";
-}
-
 static bool is_on_purpose(const hd_report_lesson *lesson, const char *variant) {
   int rung = hd_lesson_rung(lesson, variant);
   return rung < lesson->rung_count && strstr(lesson->rungs[rung].status, "purpose") != NULL;
@@ -180,7 +176,7 @@ static const hd_result *best_row(const hd_report_lesson *lesson, bool model) {
 static void write_best(FILE *out, const hd_report_lesson *lesson, const hd_result *row) {
   char number[HD_TEXT], place[96], size[HD_TEXT];
   if (row == NULL) {
-    fputs("<td class=soft>none</td><td></td><td></td>", out);
+    fputs("<td class=soft>none</td><td></td>", out);
     return;
   }
   text(out, "<td>", row->variant, "<div class=why>");
@@ -188,8 +184,11 @@ static void write_best(FILE *out, const hd_report_lesson *lesson, const hd_resul
   fprintf(out, ", %s = %s</div></td>", *lesson->size_name ? lesson->size_name : "size",
           hd_text_size(size, row->size));
   fprintf(out, "<td class=n>%s ", hd_text_number(number, row->value));
-  text(out, "", row->unit, "</td>");
-  share_cell(out, row);
+  text(out, "", row->unit, "");
+  if (hd_row_bound(row) > 0)
+    fprintf(out, "<div class=why>%.*f %% of bound</div>", row->bound_fraction < 0.0995 ? 1 : 0,
+            100 * row->bound_fraction);
+  fputs("</td>", out);
 }
 
 static void write_status(FILE *out, const hd_report_lesson *lesson) {
@@ -218,8 +217,8 @@ static void write_status(FILE *out, const hd_report_lesson *lesson) {
 static void write_summary(FILE *out, const hd_page *page) {
   fputs(
       "<h2 id=summary>Summary</h2>\n<div class=card><table>\n<tr><th>lesson</th><th>best measured</th>"
-      "<th class=n>value</th><th class=n>of bound</th><th>best modelled <span class=badge>model</span></th>"
-      "<th class=n>value</th><th class=n>of bound</th><th>status</th></tr>\n",
+      "<th class=n>value</th><th>best modelled <span class=badge>model</span></th><th class=n>value</th>"
+      "<th>status</th></tr>\n",
       out);
   for (int i = 0; i < page->run->lesson_count; i++) {
     const hd_report_lesson *lesson = &page->run->lessons[i];
@@ -277,8 +276,10 @@ static void write_row(FILE *out, const hd_report_lesson *lesson, const hd_result
   text(out, "</td><td>", hd_row_place(place, lesson, row), "</td>");
   fprintf(out, "<td class=n>%s</td><td class=n>%s</td>", hd_text_size(size, row->size),
           row->median_s >= 0 ? hd_text_time(time, row->median_s) : "");
-  text(out, "<td>", row->clock, "");
-  fprintf(out, "%s</td>", model_badge(row));
+  if (hd_row_is_model(row))
+    fputs("<td><span class=badge>model</span></td>", out);
+  else
+    text(out, "<td>", row->clock, "</td>");
   number_cell(out, row->value, "");
   number_cell(out, row->speedup, "");
   share_cell(out, row);

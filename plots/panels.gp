@@ -2,7 +2,7 @@
 # Time and error of the same variants, side by side on logarithmic axes. In `data`: as for ladder.gp.
 load scripts.'/style.gp'
 set multiplot
-set yrange [bars + 0.6 : 0.4]
+set yrange [(bars > 3 ? bars : 3) + 0.6 : 0.4]
 set border 1
 set grid x y linecolor rgb faint linewidth 1 linetype 1
 set logscale x
@@ -22,7 +22,7 @@ set rmargin at screen 0.97
 set ytics scale 0 ('' 1)
 do for [i = 1 : bars] { set ytics add ('' i) }
 set xrange [error_min : error_max]
-set format x '10^%T'
+set format x '1e%T'
 set xlabel y_title
 plot data using ($6 > 0 ? $6 : NaN):1 with points pointtype 5 pointsize 0.9 linecolor rgb palette[4], \
      data using ($6 == 0 ? error_min : NaN):1:('exact') with labels left offset 0.6, 0 textcolor rgb soft

@@ -17,7 +17,7 @@
 
 extern char **environ;
 
-enum { WIDTH = 900, LABEL_HEIGHT = 17, TOP = 74, BOTTOM = 58, GNUPLOT_SECONDS = 60 };
+enum { WIDTH = 900, LABEL_HEIGHT = 17, TOP = 76, BOTTOM = 62, GNUPLOT_SECONDS = 60 };
 
 static _Noreturn void fail(const char *what, const char *path) {
   fprintf(stderr, "heddle-report: %s %s: %s\n", what, path, strerror(errno));
@@ -158,15 +158,24 @@ static void set_ranges(hd_plot *plot) {
 
 typedef struct label {
   const hd_series *series;
-  double at, y;  // of the last point and of its label, as a part of the axis
+  int point;     // the one it is joined to
+  double at, y;  // height of that point and of the label, as a part of the axis
 } label;
+
+// A label belongs to the last point of its series; of a histogram, to its peak.
+static int labelled_point(const hd_series *series) {
+  int best = series->count - 1;
+  for (int i = 0; i < series->count && series->kind == HD_SERIES_STEPS; i++)
+    if (series->points[i].y > series->points[best].y) best = i;
+  return best;
+}
 
 static int by_height(const void *a, const void *b) {
   const label *x = a, *y = b;
   return x->at < y->at ? -1 : x->at > y->at;
 }
 
-// Puts a label for every series in the right margin, at the height of its last point, and pushes labels apart
+// Puts a label for every series in the right margin, at the height of its point, and pushes labels apart
 // that would overlap. Returns their number.
 static int place_labels(const hd_plot *plot, label *labels, int height) {
   int count = 0;
@@ -174,8 +183,9 @@ static int place_labels(const hd_plot *plot, label *labels, int height) {
   for (int s = 0; s < plot->series_count; s++) {
     const hd_series *series = &plot->series[s];
     if (series->count == 0 || !*series->label) continue;
-    double at = (to_axis(plot->log_y, series->points[series->count - 1].y) - low) / (high - low);
-    labels[count++] = (label){.series = series, .at = at, .y = at};
+    int point = labelled_point(series);
+    double at = (to_axis(plot->log_y, series->points[point].y) - low) / (high - low);
+    labels[count++] = (label){.series = series, .point = point, .at = at, .y = at};
   }
   qsort(labels, (size_t)count, sizeof *labels, by_height);
   double gap = (double)LABEL_HEIGHT / (height - TOP - BOTTOM);
@@ -217,6 +227,43 @@ static void define_strings(FILE *out, const char *name, int count, const char *f
   }
 }
 
+// Tics of a logarithmic axis: 1, 2, 5 of each decade with a text where there are few decades, and every
+// decade else.
+static void write_log_tics(FILE *out, double low, double high) {
+  double decades = log10(high / low);
+  int step = (int)ceil(decades / 9), first = (int)floor(log10(low)), last = (int)ceil(log10(high));
+  const char *comma = "";
+  for (int d = first; d <= last; d++)
+    for (int m = 1; m < 10; m++) {
+      double x = m * pow(10, d);
+      char text[HD_TEXT];
+      if (x < low || x > high || (decades > 6 && m > 1)) continue;
+      bool major = m == 1 ? (d - first) % step == 0 : decades < 2.2 && (m == 2 || m == 5);
+      fprintf(out, major ? "%s'%s' %.9g" : "%s'%.0s' %.9g 1", comma, hd_text_tic(text, x), x);
+      comma = ", ";
+    }
+}
+
+static void write_linear_tics(FILE *out, double low, double high) {
+  double step = pow(10, floor(log10((high - low) / 4)));
+  while ((high - low) / step > 8) step *= (high - low) / step > 20 ? 5 : 2;
+  const char *comma = "";
+  for (double i = ceil(low / step); i * step <= high; i++) {
+    char text[HD_TEXT];
+    fprintf(out, "%s'%s' %.9g", comma, hd_text_tic(text, i * step), i * step);
+    comma = ", ";
+  }
+}
+
+static void define_tics(FILE *out, const char *name, bool log, double low, double high) {
+  fprintf(out, "%s = \"(", name);
+  if (log)
+    write_log_tics(out, low, high);
+  else
+    write_linear_tics(out, low, high);
+  fputs(")\"\n", out);
+}
+
 static void write_curves(hd_plot *plot, FILE *data, FILE *driver, int *height) {
   set_ranges(plot);
   if (*height < plot->series_count * LABEL_HEIGHT + TOP + BOTTOM)
@@ -239,14 +286,20 @@ static void write_curves(hd_plot *plot, FILE *data, FILE *driver, int *height) {
   fprintf(driver, "series = %d\n", number);
   fprintf(driver, "log_x = %d; log_y = %d\nx_min = %.9g; x_max = %.9g; y_min = %.9g; y_max = %.9g\n",
           plot->log_x, plot->log_y, plot->x_min, plot->x_max, plot->y_min, plot->y_max);
-  define(driver, "x_tics", plot->x_tics);
+  if (*plot->x_tics)
+    define(driver, "x_tics", plot->x_tics);
+  else
+    define_tics(driver, "x_tics", plot->log_x, plot->x_min, plot->x_max);
+  define_tics(driver, "y_tics", plot->log_y, plot->y_min, plot->y_max);
   fprintf(driver, "labels = %d\narray label_text[%d]; array label_y[%d]; array label_from_x[%d]\n",
           label_count, label_count + 1, label_count + 1, label_count + 1);
-  fprintf(driver, "array label_from_y[%d]; array label_colour[%d]\n", label_count + 1, label_count + 1);
+  fprintf(driver, "array label_from_y[%d]; array label_colour[%d]; array label_mark[%d]\n", label_count + 1,
+          label_count + 1, label_count + 1);
   for (int i = 0; i < label_count; i++) {
     const hd_series *series = labels[i].series;
-    int last = series->count - 1;
-    fprintf(driver, "label_text[%d] = ", i + 1);
+    int last = labels[i].point;
+    int mark = series->kind == HD_SERIES_LINE ? -1 : series->kind == HD_SERIES_STEPS ? 2 : series->open;
+    fprintf(driver, "label_mark[%d] = %d; label_text[%d] = ", i + 1, mark, i + 1);
     quote(driver, series->label);
     fprintf(driver,
             "; label_y[%d] = %.6f; label_colour[%d] = %d; label_from_x[%d] = %.9g; label_from_y[%d] = %.9g\n",
@@ -254,18 +307,18 @@ static void write_curves(hd_plot *plot, FILE *data, FILE *driver, int *height) {
             series->points[last].y);
     if (hd_text_width(series->label) > widest) widest = hd_text_width(series->label);
   }
-  fprintf(driver, "right_margin = %.4f\n", fmin(0.45, (widest * 7.6 + 44) / WIDTH));
+  fprintf(driver, "right_margin = %.4f\n", fmin(0.45, (widest * 7.6 + 54) / WIDTH));
 }
 
 static void write_bars(const hd_plot *plot, FILE *data, FILE *driver, int *height) {
-  int left = 6, right = 6;
+  int left = 6, values = hd_text_width(plot->value_title), shares = 8;
   double largest = 0, smallest = INFINITY, largest_bound = 0, largest_error = 0, smallest_error = INFINITY;
   for (int i = 0; i < plot->bar_count; i++) {
     const hd_bar *bar = &plot->bars[i];
     fprintf(data, "%d %.9g %.9g %.9g %.9g %.9g %d %d\n", i + 1, bar->value, bar->low, bar->high,
             bar->bound > 0 ? bar->bound : NAN, bar->error >= 0 ? bar->error : NAN, bar->colour, bar->open);
     if (hd_text_width(bar->label) > left) left = hd_text_width(bar->label);
-    if (hd_text_width(bar->note) > right) right = hd_text_width(bar->note);
+    if (hd_text_width(bar->value_text) > values) values = hd_text_width(bar->value_text);
     largest = fmax(largest, fmax(bar->value, bar->high));
     smallest = fmin(smallest, bar->value);
     if (bar->bound > 0) {
@@ -281,11 +334,17 @@ static void write_bars(const hd_plot *plot, FILE *data, FILE *driver, int *heigh
   bool bound_fits = largest_bound > 0 && largest_bound <= 25 * largest;
   *height = (plot->bar_count > 3 ? plot->bar_count : 3) * 34 + TOP + BOTTOM;
   define_strings(driver, "bar_label", plot->bar_count, plot->bars[0].label, sizeof plot->bars[0]);
-  define_strings(driver, "bar_note", plot->bar_count, plot->bars[0].note, sizeof plot->bars[0]);
+  define_strings(driver, "bar_value", plot->bar_count, plot->bars[0].value_text, sizeof plot->bars[0]);
+  define_strings(driver, "bar_share", plot->bar_count, plot->bars[0].share, sizeof plot->bars[0]);
+  define(driver, "value_title", plot->value_title);
+  define(driver, "share_title", largest_bound > 0 ? "of bound" : "");
   fprintf(driver, "bars = %d\nbound_x = %.9g\n", plot->bar_count, bound_fits ? plot->bars[0].bound : -1.0);
   fprintf(driver, "left_margin = %.4f\nright_margin = %.4f\n", fmin(0.4, (left * 7.8 + 24) / WIDTH),
-          fmin(0.4, (right * 7.2 + 20) / WIDTH));
-  fprintf(driver, "x_max = %.9g\n", 1.06 * (bound_fits ? fmax(largest, largest_bound) : largest));
+          fmin(0.4, ((values + (largest_bound > 0 ? shares + 2 : 0)) * 7.8 + 34) / WIDTH));
+  fprintf(driver, "share_width = %.4f\n", largest_bound > 0 ? (shares + 2) * 7.8 / WIDTH : 0.0);
+  double end = 1.06 * (bound_fits ? fmax(largest, largest_bound) : largest);
+  fprintf(driver, "x_max = %.9g\n", end);
+  define_tics(driver, "x_tics", false, 0, end);
   fprintf(driver, "log_min = %.9g; log_max = %.9g\n", smallest / 2, fmax(largest, largest_bound) * 2);
   bool errors = largest_error > 0;
   fprintf(driver, "error_min = %.9g; error_max = %.9g\n", errors ? smallest_error / 20 : 1e-18,

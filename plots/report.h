@@ -43,9 +43,10 @@ int hd_warning_count(void);
 
 // ---- text.c
 
-// Three significant digits, thousands grouped, never an exponent between 0.001 and 1e9. Returns `out`.
+// Three or four significant digits, thousands grouped, millions as M. Returns `out`.
 enum { HD_TEXT = 48 };
 const char *hd_text_number(char out[HD_TEXT], double x);
+const char *hd_text_tic(char out[HD_TEXT], double x);         // a round number, as short as it is
 const char *hd_text_time(char out[HD_TEXT], double seconds);  // "1.23 ms"
 const char *hd_text_size(char out[HD_TEXT], long size);       // "4 096", "64 Mi"
 void hd_html(FILE *out, const char *text);                    // text with & < > " ' escaped
@@ -147,8 +148,8 @@ typedef struct hd_series {
 } hd_series;
 
 typedef struct hd_bar {
-  char label[96];  // left of the bar
-  char note[96];   // right of the bar
+  char label[96];                  // left of the bar
+  char value_text[48], share[48];  // right of the bar: its value, its share of the bound
   double value, low, high, bound, error;
   int colour;
   bool open;  // modelled
@@ -166,6 +167,7 @@ typedef struct hd_plot {
   int series_count;
   hd_bar *bars;  // HD_MAX_BARS of them
   int bar_count;
+  char value_title[32];  // above the column of values beside bars
   bool drawn;
 } hd_plot;
 
@@ -201,6 +203,8 @@ void hd_plot_draw(hd_studio *studio, hd_plot *plot);
 void hd_choose_plots(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
                      const hd_report_run *committed, int committed_count);
 void hd_choose_rooflines(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson);
+// True if the rows there carry roofs (figures roof_bytes and roof_flops): work of unlike intensity.
+bool hd_has_roofs(const hd_report_lesson *lesson, const char *device);
 void hd_choose_histogram(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson);
 
 // What clock and which machine or device a set of rows has, as the start of a caption.

@@ -31,11 +31,12 @@ set encoding utf8
 set border 3 linecolor rgb soft linewidth 1
 set tics nomirror out scale 0.6 textcolor rgb ink
 set grid y linecolor rgb faint linewidth 1 linetype 1
-set xlabel textcolor rgb ink
-set ylabel textcolor rgb ink
+set xlabel textcolor rgb ink offset 0, 0.3
+set ylabel textcolor rgb ink offset 0.6, 0
 set key off
 set bars 0.6
-set tmargin at screen 1.0 - 58.0 / height
-set bmargin at screen 58.0 / height
+set lmargin at screen 76.0 / width
+set tmargin at screen 1.0 - 76.0 / height
+set bmargin at screen 62.0 / height
 set label 1001 plot_title at screen 0.018, screen 1.0 - 20.0 / height left font ',15' textcolor rgb ink
 set label 1002 plot_subtitle at screen 0.018, screen 1.0 - 42.0 / height left textcolor rgb soft

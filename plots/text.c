@@ -28,8 +28,12 @@ const char *hd_text_number(char out[HD_TEXT], double x) {
     snprintf(out, HD_TEXT, "%s", isnan(x) ? "NaN" : "∞");
   else if (x == 0)
     snprintf(out, HD_TEXT, "0");
-  else if (size >= 1e9 || size < 1e-3)
+  else if (size >= 1e12 || size < 1e-3)
     snprintf(out, HD_TEXT, "%.1e", x);
+  else if (size >= 999500)
+    snprintf(out, HD_TEXT, size >= 9.995e7 ? "%.0f M" : size >= 9.995e6 ? "%.1f M" : "%.2f M", x / 1e6);
+  else if (size >= 9999.5)
+    grouped(out, size >= 99995 ? 100 * round(x / 100) : 10 * round(x / 10));
   else if (size >= 999.5)
     grouped(out, x);
   else
@@ -40,6 +44,16 @@ const char *hd_text_number(char out[HD_TEXT], double x) {
              : size >= 0.09995 ? 3
                                : 4,
              x);
+  return out;
+}
+
+const char *hd_text_tic(char out[HD_TEXT], double x) {
+  if (fabs(x) >= 1e6)
+    snprintf(out, HD_TEXT, "%g M", x / 1e6);
+  else if (fabs(x) >= 1000)
+    grouped(out, x);
+  else
+    snprintf(out, HD_TEXT, "%g", x);
   return out;
 }
 
