@@ -61,11 +61,11 @@ static void reference(hd_case *c) {
 }
 
 // An update is a difference of numbers of about sqrt(2/784) = 0.05 that are rounded to 2^-24 of themselves in
-// every step, and is itself a hundred to a thousand times smaller: 1e-3 leaves room for that, a mistake shows
+// every step, and is itself a hundred to a thousand times smaller: 5e-4 leaves room for that, a mistake shows
 // as 0.1 and more.
 static double tolerance(const hd_case *c) {
   (void)c;
-  return 1e-3;
+  return 5e-4;
 }
 
 static double items(const hd_case *c) {

@@ -10,10 +10,9 @@ long steps_per_epoch(const task *t) {
 }
 
 float learning_rate(const task *t, long step) {
-  const float scale = t->batch < 128 ? 1.0f : t->batch > 1024 ? 8.0f : (float)t->batch / 128.0f;
   const float done = (float)step / (float)(EPOCHS * steps_per_epoch(t));
   const float base = t->rule == HD_ADAM ? 0.001f : 0.05f;
-  return done < 1 ? base * scale * (1 - done) : 0;
+  return done < 1 ? base * (1 - done) : 0;
 }
 
 // This rank's rows of a step, from the host's data set into `images` and `labels` (host).

@@ -78,8 +78,9 @@ int worker_train(worker *w, long steps);
 // Steps of one epoch; the last partial batch is dropped.
 long steps_per_epoch(const task *t);
 
-// 0.05 for up to 128 images, in proportion to the batch up to 1024 (more diverges without a warm-up; Goyal et
-// al. 2017), falling linearly to 0 over EPOCHS epochs.
+// 0.05, falling linearly to 0 over EPOCHS epochs (Adam: 0.001). Larger batches keep it: a rate that grows
+// with them, even with their square root, diverges here at 1024 images unless it is warmed up (Goyal et al.
+// 2017).
 float learning_rate(const task *t, long step);
 
 // ---------------------------------------------------------------- a whole run
