@@ -67,8 +67,8 @@ static void report_training(hd_case *c, const trial *request, long epochs) {
 static long epochs_wanted(const hd_case *c, const strategy *s, enum place place, int world) {
   if (c->verifying || (place == ON_GPU && hd_device_simulated())) return 0;
   if (c->full) return EPOCHS;
-  const bool two_ranks = s == &all_reduce && world == 2;
-  return place == ON_CPU && c->size == 128 && (s == &one_worker || two_ranks) ? 1 : 0;
+  if (place == ON_GPU || c->size != 128) return 0;
+  return (s == &one_worker && c->threads == 1) || (s == &all_reduce && world == 2) ? 1 : 0;
 }
 
 static long timed_steps(const hd_case *c, enum place place) {
