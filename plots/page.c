@@ -88,9 +88,10 @@ static void write_facts(FILE *out, const hd_report_run *run) {
                {"cpu", "CPU", 0, ""},
                {"cores", "cores", 0, ""},
                {"threads", "usable CPUs", 0, ""},
-               {"l1d", "L1 data cache", 1024, "KiB"},
-               {"l2", "L2 cache", 1048576, "MiB"},
-               {"l3", "L3 cache", 1048576, "MiB"},
+               {"simd", "SIMD", 0, ""},
+               {"l1d_bytes", "L1 data cache", 1024, "KiB"},
+               {"l2_bytes", "L2 cache", 1048576, "MiB"},
+               {"l3_bytes", "L3 cache", 1048576, "MiB"},
                {"memory_bytes", "memory", 1073741824, "GiB"},
                {"gpu", "GPU", 0, ""},
                {"gpu_count", "GPUs", 0, ""},
@@ -105,7 +106,7 @@ static void write_facts(FILE *out, const hd_report_run *run) {
     const hd_fact *fact = &run->machine[i];
     int k = 0;
     while (k < known_count && strcmp(known[k].key, fact->key) != 0) k++;
-    if (!*fact->value || (k < known_count && known[k].scale > 0 && atof(fact->value) <= 0)) continue;
+    if (!*fact->value || strcmp(fact->value, "0") == 0) continue;  // not known, or none
     text(out, "<dt>", k < known_count ? known[k].label : fact->key, "</dt><dd>");
     if (k < known_count && known[k].scale > 0) {
       char number[HD_TEXT];
@@ -305,11 +306,13 @@ static void write_table_head(FILE *out, const hd_report_lesson *lesson) {
 
 static void write_table(FILE *out, const hd_report_lesson *lesson) {
   int shown = 0;
+  const char *previous = "";
   write_table_head(out, lesson);
   for (int i = 0; i < lesson->row_count; i++) {
     const hd_result *row = &lesson->rows[i];
     if (row->verified && row->size != hd_common_size(lesson, row->device)) continue;
-    write_row(out, lesson, row, shown == 0 || strcmp(row->variant, lesson->rows[i - 1].variant) != 0);
+    write_row(out, lesson, row, strcmp(row->variant, previous) != 0);
+    previous = row->variant;
     shown++;
   }
   fputs("</table></div>\n", out);

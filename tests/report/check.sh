@@ -1,0 +1,176 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# check.sh CASE REPORT SAMPLE WORK: runs the program REPORT on (a copy of) the run SAMPLE in the folder WORK.
+set -u
+case=$1 report=$2 sample=$3 work=$4
+rm -rf "$work" && mkdir -p "$work" && cd "$work" || exit 1
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+# expect STATUS ARGUMENTS...: the report ends with STATUS; its output is left in the file `said`.
+expect() {
+  status=$1
+  shift
+  "$report" "$@" >said 2>&1
+  got=$?
+  [ $got -eq "$status" ] || { cat said; fail "heddle-report $* ended with $got, not $status"; }
+}
+
+holds() { grep -qF -e "$2" "$1" || fail "$1 does not hold: $2"; }
+lacks() { ! grep -qF -e "$2" "$1" || fail "$1 holds: $2"; }
+need_gnuplot() { command -v gnuplot >/dev/null || { echo "gnuplot is not installed"; exit 77; }; }
+copy_sample() { cp -r "$sample" "$1" && chmod -R u+w "$1"; }
+
+page() {
+  expect 0 --results "$sample" --out out --committed none
+  for lesson in 00-clock 01-roofline 03-races 07-gemm-cpu 09-transpose 12-gemm-gpu 17-links 22-data-parallel; do
+    holds out/index.html "<h2 id=\"$lesson\">"
+  done
+  holds out/index.html 'This is a test fixture'
+  holds out/index.html '<span class=badge>model</span>'
+  holds out/index.html '17 · Links, &quot;ping-pong&quot;'
+  holds out/index.html 'stopped after its limit of 60 s, at variant staged'
+  holds out/index.html 'variant blis-best is not built: it needs BLIS'
+  holds out/index.html '<b>no</b>, on purpose'
+  holds out/index.html 'None yet: no committed run'
+  lacks out/index.html '<script'
+  grep -q '<tr class=failed><td>shared' out/index.html || fail "the failed row is not marked"
+  cp -r out first && expect 0 --results "$sample" --out out --committed none
+  diff -r first out || fail "two reports of one run differ"
+}
+
+plots() {
+  need_gnuplot
+  expect 0 --results "$sample" --out out --committed none
+  for plot in 00-clock-histogram 01-roofline-roofline-cpu 01-roofline-roofline-sim-h200 03-races-time-error-cpu \
+    03-races-threads-cpu 07-gemm-cpu-ladder-cpu 07-gemm-cpu-sizes-cpu 12-gemm-gpu-ladder-sim-t4 \
+    12-gemm-gpu-sizes-sim-h200 22-data-parallel-ranks-cpu 22-data-parallel-devices-sim-h200 \
+    22-data-parallel-devices-sim-t4; do
+    for file in out/plots/$plot.svg out/plots/$plot-dark.svg out/plots/$plot.png; do
+      [ -s $file ] || fail "$file is missing or empty"
+    done
+    holds out/index.html "plots/$plot.svg"
+  done
+  holds out/plots/12-gemm-gpu-sizes-sim-h200.svg 'warptile (model)'
+  holds out/plots/12-gemm-gpu-sizes-sim-h200.svg 'bound'
+  lacks out/plots/07-gemm-cpu-sizes-cpu.svg '(model)'
+  grep -q 'reduction, f = [0-9.]* %' out/plots/03-races-threads-cpu.svg || fail "no Amdahl fit in the legend"
+  lacks said 'warning'
+  for file in out/plots/*.svg; do
+    if command -v xmllint >/dev/null; then
+      xmllint --noout "$file" || fail "$file is no well-formed XML"
+    else
+      head -c 5 "$file" | grep -q '<?xml' && tail -n 2 "$file" | grep -q '</svg>' || fail "$file is no whole SVG"
+    fi
+  done
+}
+
+unverified() {
+  expect 0 --results "$sample" --out out --committed none
+  holds "$sample/results.csv" ',987,GFLOP/s,'
+  lacks out/plots/data/12-gemm-gpu-sizes-sim-t4.dat ' 987 '
+  holds out/plots/data/12-gemm-gpu-sizes-sim-t4.dat '# shared (model)'
+  for data in out/plots/data/03-races-*.dat; do lacks "$data" racy; done
+  sed 's/,0.31,no,/,0.31,yes,/' "$sample/results.csv" >results.csv
+  copy_sample verified && cp results.csv verified/ && expect 0 --results verified --out out --committed none
+  holds out/plots/data/12-gemm-gpu-sizes-sim-t4.dat ' 987 '
+}
+
+damaged() {
+  copy_sample run
+  lines=$(wc -l <run/results.csv)
+  {
+    echo '07-gemm-cpu,half,512,1'
+    echo '07-gemm-cpu,"open quote,512,1,0,cpu,wall,1,1,1,9,1,GFLOP/s,,,,yes,,,'
+    echo '07-gemm-cpu,nan,512,1,0,cpu,wall,nan,nan,nan,9,nan,GFLOP/s,,,inf,yes,,,x'
+    echo '07-gemm-cpu,word,12x,1,0,cpu,wall,1,1,1,9,1,GFLOP/s,,,,yes,,,x'
+    echo '07-gemm-cpu,clock,512,1,0,cpu,sundial,1,1,1,9,1,GFLOP/s,,,,yes,,,x'
+    echo '"07-gemm-cpu","<script>&""hey""",512,1,0,cpu,wall,1,1,1,9,1,GFLOP/s,,,,yes,,,x'
+    printf '07-gemm-cpu,bad\377byte,512,1,0,cpu,wall,1,1,1,9,1,GFLOP/s,,,,yes,,,x\n'
+    printf '07-gemm-cpu,ze\000ro,512,1,0,cpu,wall,1,1,1,9,1,GFLOP/s,,,,yes,,,x\n'
+    printf '07-gemm-cpu,`id`'"'"',512,1,0,cpu,wall,1,1,1,9,1,GFLOP/s,,,,yes,,,x\n'
+    printf '../../etc,slip,512,1,0,cpu,wall,1,1,1,9,1,GFLOP/s,,,,yes,,,x\n'
+    printf '07-gemm-cpu,killed,512,1,0,cpu,wall,1.5,1'
+  } >>run/results.csv
+  printf 'variant,size\nx,y\n' >run/07-gemm-cpu.csv
+  printf '{"id": "cut' >run/machine.json
+  expect 0 --results run --out out --committed none
+  for line in 1 2 4 5 8 11; do holds said "results.csv line $((lines + line)): "; done
+  for line in 3 6 7 9 10; do lacks said "results.csv line $((lines + line)): "; done
+  holds said '07-gemm-cpu.csv line 2: '
+  lacks out/index.html '<script'
+  holds out/index.html '&lt;script&gt;&amp;&quot;hey&quot;'
+  holds out/index.html 'bad?byte'
+  lacks out/index.html killed
+  holds out/index.html 'damaged lines of the results'
+  lacks said 'could not draw'
+}
+
+without_gnuplot() {
+  PATH=/nonexistent "$report" --results "$sample" --out out --committed none >said 2>&1 || fail "it ended with $?"
+  holds said gnuplot-nox
+  holds out/index.html gnuplot-nox
+  holds out/index.html '<h2 id="22-data-parallel">'
+  lacks out/index.html '<figure>'
+  ! ls out/plots/*.svg 2>/dev/null || fail "plots without gnuplot"
+}
+
+bad_input() {
+  expect 1 --results no/such/run --out out
+  holds said 'no/such/run does not exist'
+  mkdir none && expect 1 --results none --out out
+  holds said 'results.csv cannot be read'
+  copy_sample run
+  head -n 1 "$sample/results.csv" >run/results.csv && expect 1 --results run --out out
+  holds said 'holds no results'
+  : >run/results.csv && expect 1 --results run --out out
+  echo 'lesson,variant,time' >run/results.csv && expect 1 --results run --out out
+  holds said 'line 1 is not the header'
+  [ ! -e out/index.html ] || fail "a page was made from nothing"
+  expect 2 --colour red
+  holds said "unknown option '--colour'"
+  expect 2 --results
+  : >file && expect 1 --results "$sample" --out file/out --committed none
+  holds said 'cannot make the folder'
+}
+
+compare() {
+  copy_sample old
+  # Doubles the recorded times of one old row; so the new one takes half as long.
+  awk -F, -v OFS=, '$2 == "micro" && $3 == 1024 { for (i = 8; i <= 10; i++) $i *= 2 } { print }' \
+    "$sample/results.csv" >old/results.csv
+  expect 0 --results "$sample" --out out --compare old --committed none
+  grep -q '07-gemm-cpu *micro *1024 *1 *cpu *0.500 *faster' said || fail "no ratio 0.500 for micro at 1024"
+  grep -q '07-gemm-cpu *micro *512 *1 *cpu *1.000 *(intervals overlap)' said || fail "no ratio 1.000 at 512"
+  holds out/index.html 'id=compare'
+  holds out/index.html '<td class=n>0.500</td><td>faster</td>'
+}
+
+measured() {
+  need_gnuplot
+  mkdir -p committed/real
+  head -n 1 "$sample/results.csv" >committed/real/results.csv
+  grep '^12-gemm-gpu,[a-z0-9]*,[0-9]*,0,1,sim:h200,model' "$sample/results.csv" |
+    sed 's/,0,1,sim:h200,model,/,,1,NVIDIA H200,device,/' >>committed/real/results.csv
+  expect 0 --results "$sample" --out out --committed committed
+  lacks out/index.html 'None yet'
+  holds out/index.html '24 pairs: geometric mean error a factor of 1.00'
+  [ -s out/plots/modelled-measured.svg ] || fail "no plot of modelled against measured"
+  holds out/plots/12-gemm-gpu-sizes-sim-h200.svg 'warptile (measured)'
+  lacks out/plots/12-gemm-gpu-sizes-sim-t4.svg '(measured)'
+}
+
+case $case in
+  page) page ;;
+  plots) plots ;;
+  unverified) unverified ;;
+  damaged) damaged ;;
+  without-gnuplot) without_gnuplot ;;
+  bad-input) bad_input ;;
+  compare) compare ;;
+  measured) measured ;;
+  *) fail "no case $case" ;;
+esac
