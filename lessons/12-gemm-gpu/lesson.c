@@ -77,7 +77,8 @@ static bool short_enough(const hd_case *c) {
   return c->size <= 2048;
 }
 
-static const hd_place on_gpu = {place_matrices, collect_matrices, release_matrices};
+static const hd_place on_gpu = {HD_WITH_CUDA(place_matrices), HD_WITH_CUDA(collect_matrices),
+                                HD_WITH_CUDA(release_matrices)};
 #define ON_GPU(name) HD_GPU, HD_WITH_CUDA(run_##name)
 #define NEEDS_CUDA .at = &on_gpu, .needs = "CUDA"
 
