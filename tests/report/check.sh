@@ -93,7 +93,7 @@ damaged() {
     printf '07-gemm-cpu,ze\000ro,512,1,0,cpu,wall,1,1,1,9,1,GFLOP/s,,,,yes,,,x\n'
     printf '07-gemm-cpu,`id`'"'"',512,1,0,cpu,wall,1,1,1,9,1,GFLOP/s,,,,yes,,,x\n'
     printf '../../etc,slip,512,1,0,cpu,wall,1,1,1,9,1,GFLOP/s,,,,yes,,,x\n'
-    printf '07-gemm-cpu,killed,512,1,0,cpu,wall,1.5,1'
+    printf '07-gemm-cpu,killed,512,1,0,cpu,wall,1,1,1,9,1,GFLOP/s,,,,yes,,,fix'
   } >>run/results.csv
   printf 'variant,size\nx,y\n' >run/07-gemm-cpu.csv
   printf '{"id": "cut' >run/machine.json
