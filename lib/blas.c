@@ -85,6 +85,11 @@ static void core_types(bool blis, core_type types[MAX_CORE_TYPES]) {
   types[n] = (core_type){NULL, false};
 }
 
+// The environment variable that overrides the library's own choice.
+static const char *core_variable(bool blis) {
+  return blis ? "BLIS_ARCH_TYPE" : "OPENBLAS_CORETYPE";
+}
+
 // Fills `blas` from the library in `file`; false if it cannot be loaded or lacks cblas_sgemm.
 static bool load(hd_blas *blas, const char *file, bool blis) {
   // RTLD_LOCAL: the symbols of two copies never meet; both find the libgomp that is already loaded.
@@ -113,7 +118,9 @@ static bool load(hd_blas *blas, const char *file, bool blis) {
     if (parallel && parallel() == 1)  // 1: threads of its own, which must be told; 2: OpenMP
       *(void **)&blas->set_threads = dlsym(handle, "openblas_set_num_threads");
   }
-  snprintf(blas->core, sizeof blas->core, "%s", name ? name : "unknown");
+  const char *forced = getenv(core_variable(blis));
+  snprintf(blas->core, sizeof blas->core, "%s%s%s", name ? name : "unknown", forced ? ", forced by " : "",
+           forced ? core_variable(blis) : "");
   return true;
 }
 
@@ -183,7 +190,7 @@ static double try_core_type(const char *file, bool blis) {
 
 // A private copy of the library at the core type that a trial finds the fastest.
 static bool load_best(hd_blas *blas, const char *path, bool blis) {
-  const char *variable = blis ? "BLIS_ARCH_TYPE" : "OPENBLAS_CORETYPE";
+  const char *variable = core_variable(blis);
   const int copy = copy_library(path);
   if (copy < 0) return false;
   // The descriptor stays open: closed, its number and so its name could come again, and the loader knows
@@ -211,8 +218,11 @@ static bool load_best(hd_blas *blas, const char *path, bool blis) {
   else
     unsetenv(variable);
   const bool loaded = best_seconds < 1e30 && load(blas, file, blis);
-  // What was asked for is the better name: OpenBLAS 0.3.21 calls its SkylakeX kernels "Cooperlake".
-  if (loaded && best && !blis) snprintf(blas->core, sizeof blas->core, "%s", best);
+  // What we chose ourselves is not forced on anybody.
+  if (loaded && best) {
+    char *comma = strchr(blas->core, ',');
+    if (comma) *comma = 0;
+  }
   if (before)
     setenv(variable, before, 1);
   else
@@ -253,6 +263,8 @@ void hd_blas_sgemm(const hd_blas *blas, bool trans_a, bool trans_b, long m, long
     if (limits[i] > INT_MAX)
       hd_fail(HD_EXIT_USAGE, "sgemm: dimension %ld is more than BLAS can take; at most %d", limits[i],
               INT_MAX);
+  if (m == 0 || n == 0)
+    return;  // as BLAS does, but some complain of the leading dimension 0 that goes with it
   if (blas->set_threads) blas->set_threads(omp_get_max_threads());
   blas->sgemm(ROW_MAJOR, trans_a ? TRANS : NO_TRANS, trans_b ? TRANS : NO_TRANS, (int)m, (int)n, (int)k,
               alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);

@@ -212,6 +212,10 @@ static void test_inside_parallel_region(void **state) {
 static void test_libraries(void **state) {
   (void)state;
   for (int kind = 0; kind < HD_BLAS_KINDS; kind++) {
+#if defined(__SANITIZE_ADDRESS__)
+    // BLIS 0.9 leaves pointers behind at which the leak checker itself crashes when the process ends.
+    if (kind == HD_BLAS_BLIS || kind == HD_BLAS_BLIS_BEST) continue;
+#endif
     const hd_blas *library = hd_blas_open((enum hd_blas_kind)kind);
     if (!library) continue;
     assert_ptr_equal(library, hd_blas_open((enum hd_blas_kind)kind));

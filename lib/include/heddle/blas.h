@@ -17,10 +17,10 @@ extern "C" {
 #endif
 
 enum hd_blas_kind {
-  HD_BLAS_OPENBLAS,       // OpenBLAS at the core type it detects itself
+  HD_BLAS_OPENBLAS,  // OpenBLAS as this environment gives it: the core type it detects, or OPENBLAS_CORETYPE
   HD_BLAS_OPENBLAS_BEST,  // a private copy of OpenBLAS at its fastest core type on this machine
-  HD_BLAS_BLIS,           // BLIS at the configuration it detects itself
-  HD_BLAS_BLIS_BEST,      // a private copy of BLIS at its fastest configuration on this machine
+  HD_BLAS_BLIS,       // BLIS as this environment gives it: the configuration it detects, or BLIS_ARCH_TYPE
+  HD_BLAS_BLIS_BEST,  // a private copy of BLIS at its fastest configuration on this machine
   HD_BLAS_KINDS
 };
 
@@ -38,6 +38,8 @@ void hd_blas_sgemm(const hd_blas *blas, bool trans_a, bool trans_b, long m, long
                    const float *a, long lda, const float *b, long ldb, float beta, float *c, long ldc);
 
 // The core type the library really uses, as it names it: "SkylakeX", "haswell"; "unknown" if it does not say.
+// If the user's environment chose it and not the library, that is added: "Haswell, forced by
+// OPENBLAS_CORETYPE".
 const char *hd_blas_core_name(const hd_blas *blas);
 
 // The file it was loaded from; "" for NULL. A copy gives the file it was copied from.
