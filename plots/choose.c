@@ -113,15 +113,24 @@ static bool add_count(long *counts, int *count, long x) {
   return true;
 }
 
+// Tics at the counts or sizes themselves; of two that lie too close for their texts, the first keeps its
+// text.
 static void set_tics(hd_plot *plot, const long *x, int count, bool sizes) {
   size_t used = (size_t)snprintf(plot->x_tics, sizeof plot->x_tics, "(");
-  for (int i = 0; i < count; i++) {
+  double low = (double)x[0],
+         range = plot->log_x ? log((double)x[count - 1] / low) : (double)x[count - 1] - low;
+  double previous = -1;
+  for (int i = 0; i < count && used + 96 < sizeof plot->x_tics; i++) {
     char text[HD_TEXT];
+    double at = range > 0 ? (plot->log_x ? log((double)x[i] / low) : (double)x[i] - low) / range : 0;
     if (sizes)
       hd_text_size(text, x[i]);
     else
       snprintf(text, sizeof text, "%ld", x[i]);
-    if (used + 96 > sizeof plot->x_tics) break;
+    if (at - previous < 0.015 + 0.011 * hd_text_width(text))
+      *text = '\0';
+    else
+      previous = at;
     used += (size_t)snprintf(plot->x_tics + used, sizeof plot->x_tics - used, "%s'%s' %ld", i ? ", " : "",
                              text, x[i]);
   }
@@ -294,7 +303,7 @@ static void choose_ladder(hd_plots *plots, const hd_report_run *run, const hd_re
     bar->value = row->value;
     hd_row_interval(row, &bar->low, &bar->high);
     bar->bound = hd_row_bound(row);
-    bar->error = row->max_rel_error;
+    bar->error = isfinite(row->max_rel_error) ? row->max_rel_error : -1;
     bar->open = hd_row_is_model(row);
     hd_text_number(bar->value_text, row->value);
     bounds |= bar->bound > 0;
