@@ -29,47 +29,77 @@ static double *transposed(const double *a, long rows, long cols) {
   return t;
 }
 
-// z[0] is the batch; z[l + 1] = relu(z[l]·W + b), without relu in the last layer.
-static void forward(const task *t, const double *theta, long rows, double *z[LAYERS + 1]) {
-  for (int l = 0; l < LAYERS; l++) {
-    const long in = t->width[l], out = t->width[l + 1];
-    product(rows, out, in, z[l], in, 1, theta, z[l + 1]);
+// Of a layer: what its products gave, and that after relu (not in the last layer). Layer 0 is the batch
+// itself.
+typedef struct layer {
+  double *sum, *out;
+} layer;
+
+static void forward(const task *t, const double *theta, long rows, layer *layers) {
+  for (int l = 1; l <= LAYERS; l++) {
+    const long in = t->width[l - 1], out = t->width[l];
+    product(rows, out, in, layers[l - 1].out, in, 1, theta, layers[l].sum);
     const double *bias = theta + in * out;
     for (long i = 0; i < rows * out; i++) {
-      const double sum = z[l + 1][i] + bias[i % out];
-      z[l + 1][i] = l + 1 < LAYERS && sum < 0 ? 0 : sum;
+      layers[l].sum[i] += bias[i % out];
+      layers[l].out[i] = l < LAYERS && layers[l].sum[i] < 0 ? 0 : layers[l].sum[i];
     }
     theta = bias + out;
   }
 }
 
-// The logits become the gradient of the mean loss with respect to them: (softmax - onehot) / rows.
-static void loss_gradient(const task *t, const uint8_t *labels, long rows, double *z) {
-  const long classes = t->width[LAYERS];
-  for (long r = 0; r < rows; r++, z += classes) {
+// The gradient of the mean loss with respect to the logits: (softmax - onehot) / rows.
+static void loss_gradient(long classes, const uint8_t *labels, long rows, const double *z, double *d) {
+  for (long r = 0; r < rows; r++, z += classes, d += classes) {
     double top = z[0], sum = 0;
     for (long i = 1; i < classes; i++) top = fmax(top, z[i]);
     for (long i = 0; i < classes; i++) sum += exp(z[i] - top);
-    for (long i = 0; i < classes; i++) z[i] = (exp(z[i] - top) / sum - (i == labels[r])) / (double)rows;
+    for (long i = 0; i < classes; i++) d[i] = (exp(z[i] - top) / sum - (i == labels[r])) / (double)rows;
   }
 }
 
-// Overwrites the activations from the last to the first with the gradients of the layers' outputs.
-static void backward(const task *t, const double *theta, long rows, double *z[LAYERS + 1], double *gradient) {
-  for (int l = LAYERS - 1; l >= 0; l--) {
-    const size_t at = hd_mlp_count(t->width, l);
-    const long in = t->width[l], out = t->width[l + 1];
-    product(in, out, rows, z[l], 1, in, z[l + 1], gradient + at);
+// Whether a sum this close to zero is cut off by relu depends on rounding: fp32 errs by up to about 1e-6
+// here.
+#define NEAR 4e-6
+
+// Cuts the gradients d of a layer's outputs where relu cut the outputs. Returns the most that the other
+// decision on a sum near zero would change any element of the weights' gradient: |d| times the layer's
+// largest input.
+static double cut(long rows, long in, long out, const double *input, const double *sum, double *d) {
+  double doubt = 0;
+  for (long i = 0; i < rows * out; i++) {
+    if (fabs(sum[i]) < NEAR) {
+      double largest = 1;  // the bias's
+      for (long k = 0; k < in; k++) largest = fmax(largest, fabs(input[i / out * in + k]));
+      doubt = fmax(doubt, fabs(d[i]) * largest);
+    }
+    if (sum[i] <= 0) d[i] = 0;
+  }
+  return doubt;
+}
+
+// From the gradient d of the logits (freed here) down to the first layer's weights. Returns the doubt about
+// it.
+static double backward(const task *t, const double *theta, long rows, const layer *layers, double *d,
+                       double *gradient) {
+  double doubt = 0;
+  for (int l = LAYERS; l >= 1; l--) {
+    const size_t at = hd_mlp_count(t->width, l - 1);
+    const long in = t->width[l - 1], out = t->width[l];
+    const double *input = layers[l - 1].out;
+    if (l < LAYERS) doubt = fmax(doubt, cut(rows, in, out, input, layers[l].sum, d));
+    product(in, out, rows, input, 1, in, d, gradient + at);
     double *bias = gradient + at + in * out;
     for (long j = 0; j < out; j++) bias[j] = 0;
-    for (long i = 0; i < rows * out; i++) bias[i % out] += z[l + 1][i];
-    if (l == 0) return;
-    double *weights = transposed(theta + at, in, out), *d = hd_alloc((size_t)(rows * in), sizeof *d);
-    product(rows, in, out, z[l + 1], out, 1, weights, d);
-    for (long i = 0; i < rows * in; i++) z[l][i] = z[l][i] > 0 ? d[i] : 0;
+    for (long i = 0; i < rows * out; i++) bias[i % out] += d[i];
+    double *weights = transposed(theta + at, in, out), *below = hd_alloc((size_t)(rows * in), sizeof *below);
+    if (l > 1) product(rows, in, out, d, out, 1, weights, below);
     free(weights);
     free(d);
+    d = below;
   }
+  free(d);
+  return doubt;
 }
 
 static void load(const task *t, const uint32_t *order, double *images, uint8_t *labels) {
@@ -79,26 +109,35 @@ static void load(const task *t, const uint32_t *order, double *images, uint8_t *
   free(rows);
 }
 
-void reference_update(const task *t, long steps, double *update) {
+double reference_update(const task *t, long steps, double *update) {
   const size_t count = hd_mlp_count(t->width, LAYERS);
+  const long rows = (long)t->batch;
   double *theta = hd_alloc(count, sizeof *theta), *velocity = hd_alloc(count, sizeof *velocity);
-  double *gradient = hd_alloc(count, sizeof *gradient), *z[LAYERS + 1];
+  double *gradient = hd_alloc(count, sizeof *gradient), doubt = 0, doubt_velocity = 0;
+  layer layers[LAYERS + 1];
   uint8_t *labels = hd_alloc(t->batch, 1);
   uint32_t *order = hd_alloc(t->train->count, sizeof *order);
-  for (int l = 0; l <= LAYERS; l++) z[l] = hd_alloc(t->batch * (size_t)t->width[l], sizeof **z);
+  for (int l = 0; l <= LAYERS; l++) {
+    layers[l].sum = hd_alloc(t->batch * (size_t)t->width[l], sizeof(double));
+    layers[l].out = hd_alloc(t->batch * (size_t)t->width[l], sizeof(double));
+  }
   for (size_t i = 0; i < count; i++) theta[i] = (double)t->initial[i], velocity[i] = 0;
   hd_shuffle(order, t->train->count, t->seed, 0);
-  for (long s = 0; s < steps && t->batch > 0; s++) {
-    load(t, order + (size_t)s * t->batch, z[0], labels);
-    forward(t, theta, (long)t->batch, z);
-    loss_gradient(t, labels, (long)t->batch, z[LAYERS]);
-    backward(t, theta, (long)t->batch, z, gradient);
+  for (long s = 0; s < steps && rows > 0; s++) {
+    const double rate = (double)learning_rate(t, s);
+    double *d = hd_alloc(t->batch * (size_t)t->width[LAYERS], sizeof *d);
+    load(t, order + (size_t)s * t->batch, layers[0].out, labels);
+    forward(t, theta, rows, layers);
+    loss_gradient(t->width[LAYERS], labels, rows, layers[LAYERS].out, d);
+    doubt_velocity = 0.9 * doubt_velocity + backward(t, theta, rows, layers, d, gradient);
+    doubt += rate * doubt_velocity;
     for (size_t i = 0; i < count; i++) {
       velocity[i] = 0.9 * velocity[i] + gradient[i];
-      theta[i] -= (double)learning_rate(t, s) * velocity[i];
+      theta[i] -= rate * velocity[i];
     }
   }
   for (size_t i = 0; i < count; i++) update[i] = theta[i] - (double)t->initial[i];
-  for (int l = 0; l <= LAYERS; l++) free(z[l]);
+  for (int l = 0; l <= LAYERS; l++) free(layers[l].sum), free(layers[l].out);
   free(order), free(labels), free(gradient), free(velocity), free(theta);
+  return doubt;
 }
