@@ -19,6 +19,7 @@ void place_matrices(hd_case *c) {
   transpose_case *t = (transpose_case *)c->state;
   t->device_a = upload(t->a, matrix_bytes(c));
   t->device_b = upload(t->b, matrix_bytes(c));
+  t->copied = false;
 }
 
 // The copy is the yardstick of the others, no transpose: what it wrote is transposed here, so that it is

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A tile turns round in shared memory, so that both sides of global memory are walked along rows. Then the
 // banks.
-#include "launch.cuh"
+#include "heddle/device.h"
+#include "shape.cuh"
+#include "transpose.h"
 
 // Where element (row, column) of the tile lies in shared memory: the only difference between the three rungs.
 // Shared memory has 32 banks; word w lies in bank w % 32; a warp that asks one bank for k words waits k
@@ -54,13 +56,22 @@ static __global__ void swizzled_kernel(int n, const float *a, float *b) {
 }
 
 void run_tiled(hd_case *c) {
-  launch(c, tiled_kernel, dim3(SIDE, ROWS));
+  const transpose_case *t = (const transpose_case *)c->state;
+  const int n = (int)c->size;
+  tiled_kernel<<<dim3(tiles(n, SIDE), tiles(n, SIDE)), dim3(SIDE, ROWS)>>>(n, t->device_a, t->device_b);
+  HD_LAUNCHED();
 }
 
 void run_padded(hd_case *c) {
-  launch(c, padded_kernel, dim3(SIDE, ROWS));
+  const transpose_case *t = (const transpose_case *)c->state;
+  const int n = (int)c->size;
+  padded_kernel<<<dim3(tiles(n, SIDE), tiles(n, SIDE)), dim3(SIDE, ROWS)>>>(n, t->device_a, t->device_b);
+  HD_LAUNCHED();
 }
 
 void run_swizzled(hd_case *c) {
-  launch(c, swizzled_kernel, dim3(SIDE, ROWS));
+  const transpose_case *t = (const transpose_case *)c->state;
+  const int n = (int)c->size;
+  swizzled_kernel<<<dim3(tiles(n, SIDE), tiles(n, SIDE)), dim3(SIDE, ROWS)>>>(n, t->device_a, t->device_b);
+  HD_LAUNCHED();
 }

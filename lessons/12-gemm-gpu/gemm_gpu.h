@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // C = A · B for square matrices, row-major, in single precision: one case, and the product by each rung.
-// Every run_* computes device_c from device_a and device_b on the default stream; a size of 0 does nothing.
+// Every run_* computes device_c from device_a and device_b on the default stream.
 #ifndef GEMM_GPU_H
 #define GEMM_GPU_H
 #include "heddle/bench.h"
@@ -26,9 +26,10 @@ hd_run run_vector;                // vector.cu
 hd_run run_warptile;              // warptile.cu
 hd_run run_cublas;                // cublas.cu
 
-// Tiles of `side` that cover n.
+// Tiles of `side` that cover n, at least one: a grid must not be empty. For n = 0 the kernels' own checks let
+// no thread touch anything.
 static inline unsigned tiles(int n, int side) {
-  return (unsigned)((n + side - 1) / side);
+  return n > 0 ? (unsigned)((n + side - 1) / side) : 1;
 }
 
 #ifdef __cplusplus
