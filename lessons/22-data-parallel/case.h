@@ -9,7 +9,7 @@
 typedef struct state {
   task task;
   float *initial, *first, *last;  // updates of the first and the last rank: replicas must agree
-  double doubt;                   // of the reference, relative to the rms of its update
+  bool *doubtful;                 // see reference_update
 } state;
 
 // Steps whose result is checked: few enough that rounding stays small, and enough for momentum to matter. A

@@ -5,7 +5,6 @@
 #include <heddle/device.h>
 #include <heddle/error.h>
 #include <heddle/roof.h>
-#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +39,7 @@ static void setup(hd_case *c) {
   s->initial = hd_alloc(n, sizeof(float));
   s->first = hd_alloc(n, sizeof(float));
   s->last = hd_alloc(n, sizeof(float));
+  s->doubtful = hd_alloc(n, sizeof(bool));
   hd_mlp_initial(s->task.width, LAYERS, c->seed, s->initial);
   s->task.initial = s->initial;
   hd_add_output(c, "update, first rank", s->first, n, HD_F32);
@@ -52,25 +52,23 @@ static void teardown(hd_case *c) {
   free(s->initial);
   free(s->first);
   free(s->last);
+  free(s->doubtful);
   free(s);
 }
 
 static void reference(hd_case *c) {
-  state *s = c->state;
-  double *expected = c->outputs[0].expected, squares = 0;
-  const size_t n = c->outputs[0].count;
-  const double doubt = reference_update(&s->task, checked_steps(c), expected);
-  for (size_t i = 0; i < n; i++) squares += expected[i] * expected[i];
-  s->doubt = doubt > 0 ? doubt / sqrt(squares / (double)n) : 0;
-  memcpy(c->outputs[1].expected, expected, n * sizeof *expected);
+  const state *s = c->state;
+  reference_update(&s->task, checked_steps(c), c->outputs[0].expected, s->doubtful);
+  memcpy(c->outputs[1].expected, c->outputs[0].expected, c->outputs[0].count * sizeof(double));
 }
 
 // An update is a difference of numbers of about sqrt(2/784) = 0.05 that are rounded to 2^-24 of themselves in
-// every step, and is itself a hundred to a thousand times smaller: 5e-4 leaves room for that; a mistake shows
-// as 1 and more. Two units in doubt may fall on one element.
+// every step, and is itself a hundred to a thousand times smaller: about 2e-5 is usual, 1e-4 was seen. A
+// doubtful decision in the second layer also reaches the first one's gradient, thinned out. A mistake shows
+// as 1 and more.
 static double tolerance(const hd_case *c) {
-  const state *s = c->state;
-  return 5e-4 + 2 * s->doubt;
+  (void)c;
+  return 5e-3;
 }
 
 static double items(const hd_case *c) {

@@ -58,36 +58,28 @@ static void loss_gradient(long classes, const uint8_t *labels, long rows, const 
   }
 }
 
-// Whether a sum this close to zero is cut off by relu depends on rounding: fp32 errs by up to about 1e-6
-// here.
-#define NEAR 4e-6
+// Whether relu cuts off a sum this close to zero depends on rounding: in fp32 such sums err by up to 5e-6.
+#define NEAR 5e-6
 
-// Cuts the gradients d of a layer's outputs where relu cut the outputs. Returns the most that the other
-// decision on a sum near zero would change any element of the weights' gradient: |d| times the layer's
-// largest input.
-static double cut(long rows, long in, long out, const double *input, const double *sum, double *d) {
-  double doubt = 0;
+// Cuts the gradients d of a layer's outputs where relu cut the outputs, and marks the weights of every unit
+// for which that was a matter of rounding: in fp32 an image may rightly be in their gradient or not.
+static void cut(long rows, long in, long out, const double *sum, double *d, bool *doubtful) {
   for (long i = 0; i < rows * out; i++) {
-    if (fabs(sum[i]) < NEAR) {
-      double largest = 1;  // the bias's
-      for (long k = 0; k < in; k++) largest = fmax(largest, fabs(input[i / out * in + k]));
-      doubt = fmax(doubt, fabs(d[i]) * largest);
-    }
+    if (fabs(sum[i]) < NEAR)
+      for (long k = 0; k <= in; k++) doubtful[k * out + i % out] = true;
     if (sum[i] <= 0) d[i] = 0;
   }
-  return doubt;
 }
 
 // From the gradient d of the logits (freed here) down to the first layer's weights. Returns the doubt about
 // it.
-static double backward(const task *t, const double *theta, long rows, const layer *layers, double *d,
-                       double *gradient) {
-  double doubt = 0;
+static void backward(const task *t, const double *theta, long rows, const layer *layers, double *d,
+                     double *gradient, bool *doubtful) {
   for (int l = LAYERS; l >= 1; l--) {
     const size_t at = hd_mlp_count(t->width, l - 1);
     const long in = t->width[l - 1], out = t->width[l];
     const double *input = layers[l - 1].out;
-    if (l < LAYERS) doubt = fmax(doubt, cut(rows, in, out, input, layers[l].sum, d));
+    if (l < LAYERS) cut(rows, in, out, layers[l].sum, d, doubtful + at);
     product(in, out, rows, input, 1, in, d, gradient + at);
     double *bias = gradient + at + in * out;
     for (long j = 0; j < out; j++) bias[j] = 0;
@@ -99,7 +91,6 @@ static double backward(const task *t, const double *theta, long rows, const laye
     d = below;
   }
   free(d);
-  return doubt;
 }
 
 static void load(const task *t, const uint32_t *order, double *images, uint8_t *labels) {
@@ -109,11 +100,11 @@ static void load(const task *t, const uint32_t *order, double *images, uint8_t *
   free(rows);
 }
 
-double reference_update(const task *t, long steps, double *update) {
+void reference_update(const task *t, long steps, double *update, bool *doubtful) {
   const size_t count = hd_mlp_count(t->width, LAYERS);
   const long rows = (long)t->batch;
   double *theta = hd_alloc(count, sizeof *theta), *velocity = hd_alloc(count, sizeof *velocity);
-  double *gradient = hd_alloc(count, sizeof *gradient), doubt = 0, doubt_velocity = 0;
+  double *gradient = hd_alloc(count, sizeof *gradient);
   layer layers[LAYERS + 1];
   uint8_t *labels = hd_alloc(t->batch, 1);
   uint32_t *order = hd_alloc(t->train->count, sizeof *order);
@@ -121,7 +112,7 @@ double reference_update(const task *t, long steps, double *update) {
     layers[l].sum = hd_alloc(t->batch * (size_t)t->width[l], sizeof(double));
     layers[l].out = hd_alloc(t->batch * (size_t)t->width[l], sizeof(double));
   }
-  for (size_t i = 0; i < count; i++) theta[i] = (double)t->initial[i], velocity[i] = 0;
+  for (size_t i = 0; i < count; i++) theta[i] = (double)t->initial[i], velocity[i] = 0, doubtful[i] = false;
   hd_shuffle(order, t->train->count, t->seed, 0);
   for (long s = 0; s < steps && rows > 0; s++) {
     const double rate = (double)learning_rate(t, s);
@@ -129,8 +120,7 @@ double reference_update(const task *t, long steps, double *update) {
     load(t, order + (size_t)s * t->batch, layers[0].out, labels);
     forward(t, theta, rows, layers);
     loss_gradient(t->width[LAYERS], labels, rows, layers[LAYERS].out, d);
-    doubt_velocity = 0.9 * doubt_velocity + backward(t, theta, rows, layers, d, gradient);
-    doubt += rate * doubt_velocity;
+    backward(t, theta, rows, layers, d, gradient, doubtful);
     for (size_t i = 0; i < count; i++) {
       velocity[i] = 0.9 * velocity[i] + gradient[i];
       theta[i] -= rate * velocity[i];
@@ -139,5 +129,4 @@ double reference_update(const task *t, long steps, double *update) {
   for (size_t i = 0; i < count; i++) update[i] = theta[i] - (double)t->initial[i];
   for (int l = 0; l <= LAYERS; l++) free(layers[l].sum), free(layers[l].out);
   free(order), free(labels), free(gradient), free(velocity), free(theta);
-  return doubt;
 }

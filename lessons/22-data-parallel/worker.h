@@ -111,8 +111,8 @@ typedef struct trial {
 int run_ranks(trial *t);
 
 // The update theta - initial after `steps` steps of one worker on the whole batch, in double precision
-// throughout. Returns how much an element of it may differ in fp32 beyond ordinary rounding: where the input
-// of a relu is zero up to rounding, either decision is right, and the gradient of that unit and image is
-// there or not.
-double reference_update(const task *t, long steps, double *update);
+// throughout. Where the input of a relu is zero up to fp32's rounding, either decision is right; the elements
+// that depend on such a decision directly are marked in doubtful: their value cannot be known, and is not to
+// be compared.
+void reference_update(const task *t, long steps, double *update, bool *doubtful);
 #endif
