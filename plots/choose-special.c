@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report.h"
+#include "choose.h"
 
 enum { MAX_PLACES = 8, BINS = 48 };
 
@@ -49,7 +49,11 @@ static void add_histogram(hd_plot *plot, const char *label, int colour, double (
   int bins = count <= BINS ? count : BINS;
   if (!(high > low)) high = low + 1;
   for (int i = 0; i < bins; i++) edges[i] = count <= BINS ? pairs[i][0] : low + (high - low) * i / bins;
-  edges[bins] = edges[bins - 1] + (bins > 1 ? edges[bins - 1] - edges[bins - 2] : high - low);
+  // The last bin has no right edge: it gets the width of its neighbour, on bins that grow the ratio.
+  bool grow = bins > 1 && edges[bins - 2] > 0 && edges[bins - 1] > 1.2 * edges[bins - 2];
+  edges[bins] = grow       ? edges[bins - 1] * edges[bins - 1] / edges[bins - 2]
+                : bins > 1 ? 2 * edges[bins - 1] - edges[bins - 2]
+                           : high;
   for (int i = 0; i < count; i++) {
     int bin = bins - 1;
     while (bin > 0 && pairs[i][0] < edges[bin]) bin--;
@@ -70,7 +74,7 @@ void hd_choose_histogram(hd_plots *plots, const hd_report_run *run, const hd_rep
   const char *unit = "ns";
   for (int i = 0; i < lesson->row_count; i++) {
     const hd_result *row = &lesson->rows[i];
-    int count = hd_row_is_drawable(row) ? collect_samples(lesson, row, pairs, 4096, &unit) : 0;
+    int count = hd_row_is_drawable(lesson, row) ? collect_samples(lesson, row, pairs, 4096, &unit) : 0;
     if (count < 2) continue;
     if (plot == NULL) plot = hd_plots_add(plots, "curves");
     if (first == NULL) first = row;
@@ -169,7 +173,7 @@ static void choose_roofline(hd_plots *plots, const hd_report_run *run, const hd_
   double low = 0.1, high = 10;
   for (int i = 0; i < lesson->row_count; i++) {
     const hd_result *row = &lesson->rows[i];
-    if (strcmp(row->device, device) != 0 || !hd_row_is_drawable(row)) continue;
+    if (strcmp(row->device, device) != 0 || !hd_row_is_drawable(lesson, row)) continue;
     double flops = figure_or(lesson, row, "flops", -1), bytes = figure_or(lesson, row, "bytes", -1);
     double intensity = figure_or(lesson, row, "intensity", flops / bytes);
     if (!(flops > 0) || !(intensity > 0) ||
@@ -205,9 +209,7 @@ static void choose_roofline(hd_plots *plots, const hd_report_run *run, const hd_
   for (int r = 0; r < roof_count; r++) add_roof(plot, &roofs[r], cpu);
   char name[64], source[400];
   hd_device_name(name, device);
-  snprintf(plot->name, sizeof plot->name, "%s-roofline-%s", lesson->slug, device);
-  for (char *c = plot->name; *c; c++)
-    if (*c == ':' || *c == ' ' || *c == '/') *c = '-';
+  hd_name_plot(plot, lesson, "roofline", device);
   snprintf(plot->title, sizeof plot->title, "%s: the roofline of %s", lesson->title, cpu ? "this CPU" : name);
   snprintf(plot->subtitle, sizeof plot->subtitle,
            hd_row_is_model(first) ? "simulated %s (model)" : "measured on %s", cpu ? "the CPU" : name);

@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "report.h"
+#include "choose.h"
 
-enum { MAX_PLACES = 8, MAX_COUNTS = 64 };
+enum { MAX_PLACES = 8 };
 
 #define BOUND_TEXT \
   "the least time that the work can take there (roofline, or the lesson's own bound: see its README)"
@@ -25,8 +25,8 @@ int hd_lesson_places(const hd_report_lesson *lesson, const char **places, int ma
   return count;
 }
 
-static bool at_place(const hd_result *row, const char *device) {
-  return strcmp(row->device, device) == 0 && hd_row_is_drawable(row);
+bool hd_at_place(const hd_report_lesson *lesson, const hd_result *row, const char *device) {
+  return strcmp(row->device, device) == 0 && hd_row_is_drawable(lesson, row);
 }
 
 const hd_result *hd_pick_row(const hd_report_run *run, const hd_report_lesson *lesson, const char *device,
@@ -34,7 +34,8 @@ const hd_result *hd_pick_row(const hd_report_run *run, const hd_report_lesson *l
   const hd_result *best = NULL;
   for (int i = 0; i < lesson->row_count; i++) {
     const hd_result *row = &lesson->rows[i];
-    if (!at_place(row, device) || strcmp(row->variant, variant) != 0 || row->size != size) continue;
+    if (!hd_at_place(lesson, row, device) || strcmp(row->variant, variant) != 0 || row->size != size)
+      continue;
     bool too_many = run->cpus > 0 && row->threads > run->cpus && hd_row_is_cpu(row);
     if (best == NULL || (!too_many && row->threads + row->devices > best->threads + best->devices))
       best = row;
@@ -47,12 +48,13 @@ long hd_common_size(const hd_report_lesson *lesson, const char *device) {
   int most = 0;
   for (int i = 0; i < lesson->row_count; i++) {
     long size = lesson->rows[i].size;
-    if (!at_place(&lesson->rows[i], device)) continue;
+    if (!hd_at_place(lesson, &lesson->rows[i], device)) continue;
     int variants = 0;
     for (int r = 0; r < lesson->rung_count; r++)
       for (int j = 0; j < lesson->row_count; j++) {
         const hd_result *row = &lesson->rows[j];
-        if (row->size != size || !at_place(row, device) || strcmp(row->variant, lesson->rungs[r].name) != 0)
+        if (row->size != size || !hd_at_place(lesson, row, device) ||
+            strcmp(row->variant, lesson->rungs[r].name) != 0)
           continue;
         variants++;
         break;
@@ -80,14 +82,14 @@ void hd_caption_source(char *out, size_t size, const hd_report_run *run, const h
 }
 
 // "cpu", "sim-h200": the end of a plot's file name.
-static void name_plot(hd_plot *plot, const hd_report_lesson *lesson, const char *what, const char *device) {
+void hd_name_plot(hd_plot *plot, const hd_report_lesson *lesson, const char *what, const char *device) {
   snprintf(plot->name, sizeof plot->name, "%s-%s-%s", lesson->slug, what, device);
   for (char *c = plot->name; *c; c++)
     if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", *c)) *c = '-';
 }
 
 // "measured on the CPU", "model of an H200".
-static const char *clock_text(char out[128], const hd_result *row) {
+const char *hd_clock_text(char out[128], const hd_result *row) {
   char name[64];
   hd_device_name(name, row->device);
   snprintf(out, 128, hd_row_is_model(row) ? "simulated %s (model)" : "measured on %s",
@@ -95,7 +97,7 @@ static const char *clock_text(char out[128], const hd_result *row) {
   return out;
 }
 
-static const char *size_name(const hd_report_lesson *lesson) {
+const char *hd_size_name(const hd_report_lesson *lesson) {
   return *lesson->size_name ? lesson->size_name : "size";
 }
 
@@ -103,10 +105,10 @@ static const char *direction(const char *unit) {
   return hd_unit_is_time(unit) ? "lower is better" : "higher is better";
 }
 
-static bool add_count(long *counts, int *count, long x) {
+bool hd_add_count(long *counts, int *count, long x) {
   int i = 0;
   while (i < *count && counts[i] < x) i++;
-  if ((i < *count && counts[i] == x) || *count == MAX_COUNTS) return false;
+  if ((i < *count && counts[i] == x) || *count == HD_MAX_COUNTS) return false;
   memmove(&counts[i + 1], &counts[i], (size_t)(*count - i) * sizeof *counts);
   counts[i] = x;
   ++*count;
@@ -115,7 +117,7 @@ static bool add_count(long *counts, int *count, long x) {
 
 // Tics at the counts or sizes themselves; of two that lie too close for their texts, the first keeps its
 // text.
-static void set_tics(hd_plot *plot, const long *x, int count, bool sizes) {
+void hd_plot_set_tics(hd_plot *plot, const long *x, int count, bool sizes) {
   size_t used = (size_t)snprintf(plot->x_tics, sizeof plot->x_tics, "(");
   double low = (double)x[0],
          range = plot->log_x ? log((double)x[count - 1] / low) : (double)x[count - 1] - low;
@@ -128,7 +130,7 @@ static void set_tics(hd_plot *plot, const long *x, int count, bool sizes) {
     else
       snprintf(text, sizeof text, "%ld", x[i]);
     if (at - previous < 0.015 + 0.011 * hd_text_width(text))
-      *text = '\0';
+      strcpy(text, " ");
     else
       previous = at;
     used += (size_t)snprintf(plot->x_tics + used, sizeof plot->x_tics - used, "%s'%s' %ld", i ? ", " : "",
@@ -218,7 +220,7 @@ static int add_committed(hd_plot *plot, const hd_report_lesson *lesson, const ch
     hd_series *series = NULL;
     for (int i = 0; i < other->row_count; i++) {
       const hd_result *row = &other->rows[i];
-      if (strcmp(row->variant, variant) != 0 || !hd_row_is_drawable(row) || hd_row_is_model(row) ||
+      if (strcmp(row->variant, variant) != 0 || !hd_row_is_drawable(other, row) || hd_row_is_model(row) ||
           row->devices > 1 || !hd_device_is_preset(row->device, device))
         continue;
       if (series == NULL) series = hd_plot_series(plot, HD_SERIES_CURVE, label, colour);
@@ -231,10 +233,10 @@ static int add_committed(hd_plot *plot, const hd_report_lesson *lesson, const ch
 
 static void choose_sizes(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
                          const char *device, const hd_report_run *committed, int committed_count) {
-  long sizes[MAX_COUNTS];
+  long sizes[HD_MAX_COUNTS];
   int size_count = 0, row_count = 0, measured = 0;
   for (int i = 0; i < lesson->row_count; i++)
-    if (at_place(&lesson->rows[i], device)) add_count(sizes, &size_count, lesson->rows[i].size);
+    if (hd_at_place(lesson, &lesson->rows[i], device)) hd_add_count(sizes, &size_count, lesson->rows[i].size);
   if (size_count < 2) return;
   hd_plot *plot = hd_plots_add(plots, "curves");
   const hd_result *rows[512];
@@ -265,14 +267,14 @@ static void choose_sizes(hd_plots *plots, const hd_report_run *run, const hd_rep
   add_bounds(plot, rows, row_count, sizes, size_count);
   plot->log_x = size_count >= 3 && sizes[0] > 0 && sizes[size_count - 1] >= 4 * sizes[0];
   plot->log_y = wide(plot, 12);
-  set_tics(plot, sizes, size_count, true);
-  name_plot(plot, lesson, "sizes", device);
+  hd_plot_set_tics(plot, sizes, size_count, true);
+  hd_name_plot(plot, lesson, "sizes", device);
   char clock[128], source[400];
   snprintf(plot->title, sizeof plot->title, "%s: %s over %s", lesson->title, rows[0]->unit,
-           size_name(lesson));
-  snprintf(plot->subtitle, sizeof plot->subtitle, "%s, %s", clock_text(clock, rows[0]),
+           hd_size_name(lesson));
+  snprintf(plot->subtitle, sizeof plot->subtitle, "%s, %s", hd_clock_text(clock, rows[0]),
            direction(rows[0]->unit));
-  snprintf(plot->x_title, sizeof plot->x_title, "%s", size_name(lesson));
+  snprintf(plot->x_title, sizeof plot->x_title, "%s", hd_size_name(lesson));
   snprintf(plot->y_title, sizeof plot->y_title, "%s", rows[0]->unit);
   hd_caption_source(source, sizeof source, run, rows[0]);
   snprintf(plot->caption, sizeof plot->caption,
@@ -331,13 +333,14 @@ static void choose_ladder(hd_plots *plots, const hd_report_run *run, const hd_re
            !panels                        ? "the ladder"
            : hd_unit_is_time(first->unit) ? "time and error"
                                           : "speed and error",
-           size_name(lesson), hd_text_size(text, size));
-  snprintf(plot->subtitle, sizeof plot->subtitle, "%s, %s", clock_text(clock, first), direction(first->unit));
+           hd_size_name(lesson), hd_text_size(text, size));
+  snprintf(plot->subtitle, sizeof plot->subtitle, "%s, %s", hd_clock_text(clock, first),
+           direction(first->unit));
   snprintf(plot->value_title, sizeof plot->value_title, "%s", first->unit);
   snprintf(plot->x_title, sizeof plot->x_title, "%s%s", shares ? "share of its own bound in %" : first->unit,
            bounds && panels ? " (grey: the bound)" : "");
   if (panels) snprintf(plot->y_title, sizeof plot->y_title, "max. relative error");
-  name_plot(plot, lesson, panels ? "time-error" : "ladder", device);
+  hd_name_plot(plot, lesson, panels ? "time-error" : "ladder", device);
   hd_caption_source(source, sizeof source, run, first);
   size_t used = (size_t)snprintf(
       plot->caption, sizeof plot->caption, "%s From the first rung (top) to the last. %s%s%s.", source,
@@ -345,153 +348,13 @@ static void choose_ladder(hd_plots *plots, const hd_report_run *run, const hd_re
       bounds ? "Grey lines: the bound, " : "This lesson has no bound here", bounds ? BOUND_TEXT : "");
   for (int i = 0; i < lesson->row_count && panels; i++) {
     const hd_result *row = &lesson->rows[i];
-    if (row->verified || row->size != size || strcmp(row->device, device) != 0) continue;
+    if (hd_row_is_drawable(lesson, row) || row->size != size || strcmp(row->device, device) != 0) continue;
     if (used < sizeof plot->caption)
       used += (size_t)snprintf(plot->caption + used, sizeof plot->caption - used,
-                               " Not drawn because its result is wrong: %s, error %s.", row->variant,
-                               hd_text_number(text, row->max_rel_error));
+                               row->verified ? " Not drawn: %s, wrong on purpose."
+                                             : " Not drawn because its result is wrong: %s, error %s.",
+                               row->variant, hd_text_number(text, row->max_rel_error));
   }
-}
-
-// ---- speed-up over threads, ranks or devices
-
-static int workers(const hd_result *row) {
-  return hd_row_is_cpu(row) ? row->threads : row->devices;
-}
-
-static const hd_result *row_with(const hd_report_lesson *lesson, const char *device, const char *variant,
-                                 long size, int count) {
-  for (int i = 0; i < lesson->row_count; i++) {
-    const hd_result *row = &lesson->rows[i];
-    if (at_place(row, device) && strcmp(row->variant, variant) == 0 && row->size == size &&
-        workers(row) == count)
-      return row;
-  }
-  return NULL;
-}
-
-static bool is_swept(const hd_report_lesson *lesson, const char *device, const char *variant, long size) {
-  int first = 0;
-  for (int i = 0; i < lesson->row_count; i++) {
-    const hd_result *row = &lesson->rows[i];
-    if (!at_place(row, device) || strcmp(row->variant, variant) != 0 || row->size != size) continue;
-    if (first != 0 && workers(row) != first) return true;
-    first = workers(row);
-  }
-  return false;
-}
-
-// Serial part s of Amdahl's law T(p)/T(1) = s + (1 - s)/p by least squares over the points with 1 < p <=
-// limit.
-static double fit_serial_part(const hd_series *speedup, int limit) {
-  double above = 0, below = 0;
-  for (int i = 0; i < speedup->count; i++) {
-    double p = speedup->points[i].x;
-    if (p <= 1 || (limit > 0 && p > limit)) continue;
-    double weight = 1 - 1 / p;
-    above += (1 / speedup->points[i].y - 1 / p) * weight;
-    below += weight * weight;
-  }
-  return below > 0 ? fmin(1, fmax(0, above / below)) : -1;
-}
-
-static void add_amdahl(hd_plot *plot, hd_series *curve, int limit) {
-  double serial = fit_serial_part(curve, limit), last = curve->points[curve->count - 1].x;
-  if (serial < 0) return;
-  if (serial >= 1) {
-    snprintf(curve->label + strlen(curve->label), sizeof curve->label - strlen(curve->label),
-             ", no speed-up");
-    return;
-  }
-  size_t used = strlen(curve->label);
-  snprintf(curve->label + used, sizeof curve->label - used, ", f = %.1f %%", 100 * serial);
-  if (limit > 0 && last > limit) last = limit;
-  hd_series *fit = hd_plot_series(plot, HD_SERIES_LINE, "", curve->colour);
-  if (fit == NULL) return;
-  fit->dashed = true;
-  for (int i = 0; i <= 40; i++) {
-    double p = 1 + (last - 1) * i / 40;
-    hd_series_point(fit, p, 1 / (serial + (1 - serial) / p), 0, 0);
-  }
-}
-
-static void choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
-                         const char *device) {
-  long size = -1, counts[MAX_COUNTS];
-  int count = 0;
-  for (int i = 0; i < lesson->row_count; i++) {
-    const hd_result *row = &lesson->rows[i];
-    if (at_place(row, device) && row->size > size && is_swept(lesson, device, row->variant, row->size))
-      size = row->size;
-  }
-  if (size < 0) return;
-  hd_plot *plot = hd_plots_add(plots, "curves");
-  const hd_result *first = NULL;
-  bool ranks = false, cpu = strcmp(device, "cpu") == 0, shared_base = false;
-  for (int i = 0; i < lesson->row_count; i++)
-    if (at_place(&lesson->rows[i], device) && lesson->rows[i].size == size &&
-        is_swept(lesson, device, lesson->rows[i].variant, size))
-      add_count(counts, &count, workers(&lesson->rows[i]));
-  for (int r = 0; r < lesson->rung_count; r++) {
-    const char *variant = lesson->rungs[r].name;
-    if (!is_swept(lesson, device, variant, size)) continue;
-    const hd_result *base = row_with(lesson, device, variant, size, 1);
-    if (base == NULL) {  // it cannot run on one worker: compare with the first rung there
-      for (int i = 0; i < lesson->rung_count && base == NULL; i++)
-        base = row_with(lesson, device, lesson->rungs[i].name, size, 1);
-      shared_base |= base != NULL;
-    }
-    if (base == NULL) continue;
-    ranks |= strstr(lesson->rungs[r].where, "rank") != NULL;
-    char label[96];
-    snprintf(label, sizeof label, "%s%s", variant, hd_row_is_model(base) ? " (model)" : "");
-    hd_series *series = hd_plot_series(plot, HD_SERIES_CURVE, label, r + 1);
-    if (series == NULL) break;
-    series->open = series->dashed = hd_row_is_model(base);
-    for (int i = 0; i < count; i++) {
-      const hd_result *row = row_with(lesson, device, variant, size, (int)counts[i]);
-      if (row == NULL) continue;
-      double low, high;
-      bool time = hd_unit_is_time(row->unit);
-      hd_row_interval(row, &low, &high);
-      hd_series_point(series, (double)counts[i], time ? base->value / row->value : row->value / base->value,
-                      time ? base->value / high : low / base->value,
-                      time ? base->value / low : high / base->value);
-      if (first == NULL) first = row;
-    }
-    if (cpu && !ranks) add_amdahl(plot, series, run->cpus);
-  }
-  if (first == NULL) {
-    hd_plots_drop_last(plots);
-    return;
-  }
-  hd_series *ideal =
-      hd_plot_series(plot, HD_SERIES_LINE, cpu && run->cpus > 0 ? "ideal, up to the CPUs" : "ideal", 0);
-  double most = (double)counts[count - 1], limit = cpu && run->cpus > 0 ? run->cpus : most;
-  hd_series_point(ideal, 1, 1, 1, 1);
-  if (limit < most && limit > 1) hd_series_point(ideal, limit, limit, limit, limit);
-  hd_series_point(ideal, most, fmin(limit, most), 0, 0);
-  plot->log_x = plot->log_y = most > 16;
-  set_tics(plot, counts, count, false);
-  const char *what = !cpu ? "devices" : ranks ? "ranks" : "threads";
-  name_plot(plot, lesson, what, device);
-  char clock[128], source[400], text[HD_TEXT];
-  snprintf(plot->title, sizeof plot->title, "%s: speed-up over %s at %s = %s", lesson->title, what,
-           size_name(lesson), hd_text_size(text, size));
-  snprintf(plot->subtitle, sizeof plot->subtitle, "%s, higher is better", clock_text(clock, first));
-  snprintf(plot->x_title, sizeof plot->x_title, "%s", what);
-  snprintf(plot->y_title, sizeof plot->y_title, "speed-up over one of the %s", what);
-  hd_caption_source(source, sizeof source, run, first);
-  snprintf(plot->caption, sizeof plot->caption,
-           "%s Each variant against itself on one of the %s%s. Grey line, the bound: as many times faster as "
-           "there are "
-           "%s%s.%s",
-           source, what, shared_base ? " (a variant that cannot run on one: against the first rung)" : "",
-           what, cpu && run->cpus > 0 ? ", up to the CPUs of the machine" : "",
-           cpu && !ranks
-               ? " Dashed lines: Amdahl's law 1 / (f + (1 − f) / p), its serial part f fitted by least "
-                 "squares to the points up to the CPUs of the machine."
-               : "");
 }
 
 void hd_choose_plots(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
@@ -503,6 +366,6 @@ void hd_choose_plots(hd_plots *plots, const hd_report_run *run, const hd_report_
   for (int i = 0; i < count; i++) {
     choose_ladder(plots, run, lesson, places[i]);
     choose_sizes(plots, run, lesson, places[i], committed, committed_count);
-    choose_sweep(plots, run, lesson, places[i]);
+    hd_choose_sweep(plots, run, lesson, places[i]);
   }
 }

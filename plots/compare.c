@@ -30,7 +30,7 @@ hd_pair *hd_pairs_of_runs(const hd_report_run *run, const hd_report_run *old, in
       for (int j = 0; j < other->row_count; j++) {
         const hd_result *a = &lesson->rows[i], *b = &other->rows[j];
         if (same_work(a, b) && strcmp(a->device, b->device) == 0 && strcmp(a->clock, b->clock) == 0 &&
-            hd_row_is_drawable(a) && hd_row_is_drawable(b))
+            hd_row_is_drawable(lesson, a) && hd_row_is_drawable(lesson, b))
           pairs = add_pair(pairs, count, (hd_pair){.lesson = lesson, .a = a, .b = b, .run_b = old});
       }
   }
@@ -49,7 +49,8 @@ hd_pair *hd_pairs_of_model(const hd_report_run *run, const hd_report_run *others
         for (int j = 0; j < other->row_count; j++) {
           const hd_result *a = &lesson->rows[i], *b = &other->rows[j];
           if (hd_row_is_model(a) && !hd_row_is_model(b) && same_work(a, b) &&
-              hd_device_is_preset(b->device, a->device) && hd_row_is_drawable(a) && hd_row_is_drawable(b))
+              hd_device_is_preset(b->device, a->device) && hd_row_is_drawable(lesson, a) &&
+              hd_row_is_drawable(lesson, b))
             pairs = add_pair(pairs, count, (hd_pair){.lesson = lesson, .a = a, .b = b, .run_b = measured});
         }
     }

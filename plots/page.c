@@ -26,16 +26,12 @@ static void number_cell(FILE *out, double x, const char *after) {
     fputs("<td class=n></td>", out);
 }
 
-static void share_cell(FILE *out, const hd_result *row) {
+// "93 %", nothing without a bound, and a warning where the row beats its bound.
+static void write_share(FILE *out, const hd_result *row, const char *after) {
   if (hd_row_bound(row) > 0)
-    fprintf(out, "<td class=n>%.*f %%</td>", row->bound_fraction < 0.0995 ? 1 : 0, 100 * row->bound_fraction);
-  else
-    fputs("<td class=n></td>", out);
-}
-
-static bool is_on_purpose(const hd_report_lesson *lesson, const char *variant) {
-  int rung = hd_lesson_rung(lesson, variant);
-  return rung < lesson->rung_count && strstr(lesson->rungs[rung].status, "purpose") != NULL;
+    fprintf(out, "%.*f %%%s", row->bound_fraction < 0.0995 ? 1 : 0, 100 * row->bound_fraction, after);
+  else if (row->bound_fraction > HD_BEATEN)
+    fprintf(out, "<span class=warn>%.1f ×%s, beaten</span>", row->bound_fraction, after);
 }
 
 static bool is_built(const hd_rung *rung) {
@@ -165,7 +161,7 @@ static const hd_result *best_row(const hd_report_lesson *lesson, bool model) {
   const hd_result *best = NULL;
   for (int i = 0; i < lesson->row_count; i++) {
     const hd_result *row = &lesson->rows[i];
-    if (!hd_row_is_drawable(row) || hd_row_is_model(row) != model) continue;
+    if (!hd_row_is_drawable(lesson, row) || hd_row_is_model(row) != model) continue;
     bool time = hd_unit_is_time(row->unit);
     bool better = best == NULL || row->size > best->size ||
                   (row->size == best->size && (time ? row->value < best->value : row->value > best->value));
@@ -186,9 +182,9 @@ static void write_best(FILE *out, const hd_report_lesson *lesson, const hd_resul
           hd_text_size(size, row->size));
   fprintf(out, "<td class=n>%s ", hd_text_number(number, row->value));
   text(out, "", row->unit, "");
-  if (hd_row_bound(row) > 0)
-    fprintf(out, "<div class=why>%.*f %% of bound</div>", row->bound_fraction < 0.0995 ? 1 : 0,
-            100 * row->bound_fraction);
+  fputs("<div class=why>", out);
+  write_share(out, row, " of bound");
+  fputs("</div>", out);
   fputs("</td>", out);
 }
 
@@ -196,7 +192,7 @@ static void write_status(FILE *out, const hd_report_lesson *lesson) {
   int failed = 0, purpose = 0, missing = 0;
   for (int i = 0; i < lesson->row_count; i++)
     if (!lesson->rows[i].verified) {
-      if (is_on_purpose(lesson, lesson->rows[i].variant))
+      if (hd_is_wrong_on_purpose(lesson, lesson->rows[i].variant))
         purpose++;
       else
         failed++;
@@ -234,8 +230,9 @@ static void write_summary(FILE *out, const hd_page *page) {
   fputs(
       "</table></div>\n<p class=soft>Best value at the largest size. “Of bound” is the share of the least "
       "time the "
-      "work can take on that machine or card; a share above 100 % means that the bound was measured "
-      "low.</p>\n",
+      "work can take on that machine or card. A bound that a result beats by more than a tenth bounds "
+      "nothing and is "
+      "not drawn: the data stayed in a cache, or something else ran while the roof was measured.</p>\n",
       out);
 }
 
@@ -283,7 +280,9 @@ static void write_row(FILE *out, const hd_report_lesson *lesson, const hd_result
     text(out, "<td>", row->clock, "</td>");
   number_cell(out, row->value, "");
   number_cell(out, row->speedup, "");
-  share_cell(out, row);
+  fputs("<td class=n>", out);
+  write_share(out, row, "");
+  fputs("</td>", out);
   char error[HD_TEXT];
   if (row->max_rel_error >= 0 && row->max_rel_error < 1e-3 && row->max_rel_error > 0)
     fprintf(out, "<td class=n>%.1e</td>", row->max_rel_error);
@@ -291,9 +290,9 @@ static void write_row(FILE *out, const hd_report_lesson *lesson, const hd_result
     fprintf(out, "<td class=n>%s</td>",
             row->max_rel_error < 0 ? "" : hd_text_number(error, row->max_rel_error));
   fprintf(out, "<td>%s</td></tr>\n",
-          row->verified                         ? "yes"
-          : is_on_purpose(lesson, row->variant) ? "<b>no</b>, on purpose"
-                                                : "<b>no</b>");
+          row->verified                                  ? "yes"
+          : hd_is_wrong_on_purpose(lesson, row->variant) ? "<b>no</b>, on purpose"
+                                                         : "<b>no</b>");
 }
 
 static void write_table_head(FILE *out, const hd_report_lesson *lesson) {

@@ -1,78 +1,13 @@
 // SPDX-License-Identifier: MIT
-// One plot: its data file, its driver for plots/*.gp, and gnuplot. Drivers and data files stay beside the
+// One plot: its data file and its driver for plots/*.gp. Drivers and data files stay beside the
 // pictures and name no folder of this machine, so that a reader can take them and draw the plot again.
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "report.h"
 
-extern char **environ;
-
-enum { WIDTH = 900, LABEL_HEIGHT = 17, TOP = 76, BOTTOM = 62, GNUPLOT_SECONDS = 60 };
-
-static _Noreturn void fail(const char *what, const char *path) {
-  fprintf(stderr, "heddle-report: %s %s: %s\n", what, path, strerror(errno));
-  exit(1);
-}
-
-// ---- the studio
-
-static void make_folder(const char *path) {
-  char part[1100];
-  snprintf(part, sizeof part, "%s", path);
-  for (char *c = part + 1; *c; c++) {
-    if (*c != '/') continue;
-    *c = '\0';
-    if (mkdir(part, 0777) != 0 && errno != EEXIST) fail("cannot make the folder", part);
-    *c = '/';
-  }
-  if (mkdir(part, 0777) != 0 && errno != EEXIST) fail("cannot make the folder", part);
-}
-
-static void remove_files(const char *folder, const char *const *endings) {
-  DIR *list = opendir(folder);
-  if (list == NULL) return;
-  for (struct dirent *entry; (entry = readdir(list)) != NULL;)
-    for (int i = 0; endings[i] != NULL; i++) {
-      const char *dot = strrchr(entry->d_name, '.');
-      if (dot != NULL && strcmp(dot, endings[i]) == 0) unlinkat(dirfd(list), entry->d_name, 0);
-    }
-  closedir(list);
-}
-
-static void find_program(char *out, size_t size, const char *name) {
-  const char *path = getenv("PATH");
-  *out = '\0';
-  while (path != NULL && *path != '\0') {
-    int length = (int)strcspn(path, ":");
-    snprintf(out, size, "%.*s/%s", length, path, name);
-    if (length > 0 && access(out, X_OK) == 0) return;
-    *out = '\0';
-    path += length + (path[length] == ':');
-  }
-}
-
-void hd_studio_open(hd_studio *studio, const char *out, const char *scripts) {
-  *studio = (hd_studio){0};
-  snprintf(studio->out, sizeof studio->out, "%s", out);
-  if (realpath(scripts, studio->scripts) == NULL) fail("cannot find the plot scripts in", scripts);
-  find_program(studio->gnuplot, sizeof studio->gnuplot, "gnuplot");
-  char folder[1100];
-  snprintf(folder, sizeof folder, "%s/plots/data", out);
-  make_folder(folder);
-  remove_files(folder, (const char *const[]){".dat", ".gp", NULL});
-  snprintf(folder, sizeof folder, "%s/plots", out);
-  remove_files(folder, (const char *const[]){".svg", ".png", NULL});
-}
+enum { WIDTH = 900, LABEL_HEIGHT = 17, TOP = 76, BOTTOM = 62 };
 
 // ---- lists
 
@@ -355,41 +290,12 @@ static FILE *create(const hd_studio *studio, const char *name, const char *endin
   char path[1400];
   snprintf(path, sizeof path, "%s/plots/data/%s.%s", studio->out, name, ending);
   FILE *file = fopen(path, "w");
-  if (file == NULL) fail("cannot write", path);
+  if (file == NULL) hd_cannot("write", path);
   return file;
 }
 
 static void finish(FILE *file, const char *name) {
-  if (ferror(file) | fclose(file)) fail("cannot write the data of plot", name);
-}
-
-// ---- gnuplot
-
-// Waits for a process with a deadline. Returns true if it ended with 0.
-static bool wait_for(pid_t child) {
-  for (int tick = 0; tick < GNUPLOT_SECONDS * 200; tick++) {
-    int status;
-    if (waitpid(child, &status, WNOHANG) == child) return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-  }
-  kill(child, SIGKILL);
-  waitpid(child, NULL, 0);
-  return false;
-}
-
-static bool run_gnuplot(const hd_studio *studio, const char *name) {
-  char folder[1100], driver[160], scripts[1100];
-  snprintf(folder, sizeof folder, "%s/plots", studio->out);
-  snprintf(driver, sizeof driver, "data/%s.gp", name);
-  snprintf(scripts, sizeof scripts, "scripts = '%s'", studio->scripts);
-  char *arguments[] = {(char *)"gnuplot", (char *)"-d", (char *)"-e", scripts, driver, NULL};
-  posix_spawn_file_actions_t actions;
-  pid_t child;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addchdir_np(&actions, folder);
-  int error = posix_spawn(&child, studio->gnuplot, &actions, NULL, arguments, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  return error == 0 && wait_for(child);
+  if (ferror(file) | fclose(file)) hd_cannot("write the data of plot", name);
 }
 
 void hd_plot_draw(hd_studio *studio, hd_plot *plot) {
@@ -413,7 +319,7 @@ void hd_plot_draw(hd_studio *studio, hd_plot *plot) {
   finish(data, plot->name);
   finish(driver, plot->name);
   if (*studio->gnuplot == '\0') return;
-  plot->drawn = run_gnuplot(studio, plot->name);
+  plot->drawn = hd_run_gnuplot(studio, plot->name);
   if (plot->drawn)
     studio->drawn++;
   else

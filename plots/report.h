@@ -2,9 +2,11 @@
 // heddle-report: reads one run folder (and others to hold it against), draws its plots, writes one page.
 //
 //   csv.c, text.c   reading lines of fields; numbers, times and escapes as text
-//   run.c           a run folder in memory: lessons, their rungs, rows, figures, the machine
+//   run.c           a run folder in memory: lessons, their rungs, rows and figures
+//   row.c           one row; machine.c  machine.json
 //   choose*.c       which plots the data of a lesson ask for
-//   plot.c          one plot: its data file, its driver for plots/*.gp, gnuplot itself
+//   plot.c          one plot: its data file, its driver for plots/*.gp
+//   studio.c        the folders of plots, and gnuplot
 //   compare.c       two runs against each other; modelled rows against measured ones
 //   page.c          index.html
 //   report.c        main
@@ -83,6 +85,8 @@ typedef struct hd_report_lesson {
   char skipped[512];  // why it was skipped, or ""
 } hd_report_lesson;
 
+enum { HD_MAX_FACTS = 64 };
+
 typedef struct hd_fact {
   char key[64], value[512];
 } hd_fact;
@@ -91,7 +95,7 @@ typedef struct hd_report_run {
   char folder[1024];
   hd_report_lesson *lessons;  // by number
   int lesson_count;
-  hd_fact *machine;  // the fields of machine.json in their order
+  hd_fact machine[HD_MAX_FACTS];  // the fields of machine.json in their order
   int fact_count;
   int cpus;  // usable by that run; 0 unknown
   int row_count, replaced;
@@ -110,11 +114,28 @@ hd_report_lesson *hd_run_lesson(const hd_report_run *run, const char *id);
 int hd_lesson_rung(const hd_report_lesson *lesson, const char *variant);
 const hd_figure_row *hd_lesson_figure(const hd_report_lesson *lesson, const hd_result *row, const char *name);
 
+// True if lessons.csv says that a variant shows a mistake: reported, never drawn, wherever its result came
+// out right.
+bool hd_is_wrong_on_purpose(const hd_report_lesson *lesson, const char *variant);
+
+// ---- row.c, machine.c
+
+void hd_run_load_machine(hd_report_run *run);
+
+// A whole number from low to high; a number, -1 (does not apply) if the text is empty; the 20 fields of a
+// row. All return false if the text is something else; the last one says what in *problem.
+bool hd_to_long(const char *text, long low, long high, long *out);
+bool hd_to_double(const char *text, double *out);
+bool hd_to_row(char **fields, int count, hd_result *row, const char **problem);
+
 bool hd_row_is_model(const hd_result *row);
 bool hd_row_is_cpu(const hd_result *row);
-// Verified and a number: nothing else is ever drawn.
-bool hd_row_is_drawable(const hd_result *row);
-// The bound in the unit of the value; negative if the lesson has none.
+// Verified, a number, and not wrong on purpose: nothing else is ever drawn.
+bool hd_row_is_drawable(const hd_report_lesson *lesson, const hd_result *row);
+// The bound in the unit of the value; negative if the lesson has none, or if the row beats it by more than a
+// tenth: then the data stayed in a cache, or something disturbed the roof while it was measured, and it
+// bounds nothing.
+#define HD_BEATEN 1.1
 double hd_row_bound(const hd_result *row);
 // The 95 % confidence interval of the median in the unit of the value; both are the value if it is not known.
 void hd_row_interval(const hd_result *row, double *low, double *high);
@@ -124,6 +145,24 @@ const char *hd_row_place(char out[96], const hd_report_lesson *lesson, const hd_
 const char *hd_device_name(char out[64], const char *device);
 // True if a real GPU's name is the card that a preset stands for ("NVIDIA H200", "sim:h200").
 bool hd_device_is_preset(const char *real, const char *preset);
+
+// ---- studio.c
+
+// Where plots are made: <out>/plots, with the scripts in `scripts`; gnuplot is "" if there is none.
+typedef struct hd_studio {
+  char out[1024], scripts[1024], gnuplot[1024];
+  int drawn, failed;
+} hd_studio;
+
+// Finds gnuplot in PATH and empties <out>/plots of earlier plots. Ends the process if the folder cannot be
+// made.
+void hd_studio_open(hd_studio *studio, const char *out, const char *scripts);
+
+// Runs gnuplot on <out>/plots/data/NAME.gp; true if it succeeded within its time.
+bool hd_run_gnuplot(const hd_studio *studio, const char *name);
+
+// Ends the process with 1: "heddle-report: cannot <what> <path>: <errno as text>".
+_Noreturn void hd_cannot(const char *what, const char *path);
 
 // ---- plot.c
 
@@ -175,16 +214,6 @@ typedef struct hd_plots {  // all plots of a page
   hd_plot **plots;
   int count;
 } hd_plots;
-
-// Where plots are made: <out>/plots, with the scripts in `scripts`; gnuplot is "" if there is none.
-typedef struct hd_studio {
-  char out[1024], scripts[1024], gnuplot[1024];
-  int drawn, failed;
-} hd_studio;
-
-// Finds gnuplot in PATH and empties <out>/plots of earlier plots. Ends the process if the folder cannot be
-// made.
-void hd_studio_open(hd_studio *studio, const char *out, const char *scripts);
 
 // A new empty plot at the end of the list, and its next series; NULL if there is no room for another series.
 hd_plot *hd_plots_add(hd_plots *plots, const char *script);

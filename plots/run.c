@@ -3,10 +3,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -28,116 +26,6 @@ static void *grow(void *items, int *count, size_t size) {
 
 static bool copy(char *out, size_t size, const char *text) {
   return (size_t)snprintf(out, size, "%s", text) < size;
-}
-
-// ---- fields
-
-static bool to_long(const char *text, long low, long high, long *out) {
-  char *end;
-  errno = 0;
-  *out = strtol(text, &end, 10);
-  return end != text && *end == '\0' && errno == 0 && *out >= low && *out <= high;
-}
-
-// An empty field is -1: it does not apply.
-static bool to_double(const char *text, double *out) {
-  char *end;
-  *out = -1;
-  if (*text == '\0') return true;
-  *out = strtod(text, &end);
-  return *end == '\0';
-}
-
-static bool to_row(char **f, int count, hd_result *row, const char **problem) {
-  if (count != 20) return *problem = "it has not 20 fields", false;
-  long threads = 0, devices = 0;
-  bool fits = copy(row->lesson, sizeof row->lesson, f[0]) && copy(row->variant, sizeof row->variant, f[1]) &&
-              copy(row->device, sizeof row->device, f[5]) && copy(row->clock, sizeof row->clock, f[6]) &&
-              copy(row->unit, sizeof row->unit, f[12]) && copy(row->mood, sizeof row->mood, f[17]) &&
-              copy(row->git, sizeof row->git, f[18]) && copy(row->machine, sizeof row->machine, f[19]);
-  if (!fits) return *problem = "a field is too long", false;
-  if (!*row->lesson || !*row->variant || !*row->device)
-    return *problem = "lesson, variant or device is empty", false;
-  if (!to_long(f[2], 0, LONG_MAX, &row->size)) return *problem = "its size is no whole number", false;
-  if ((*f[3] && !to_long(f[3], 0, INT_MAX, &threads)) || (*f[4] && !to_long(f[4], 0, INT_MAX, &devices)))
-    return *problem = "its threads or devices are no whole numbers", false;
-  row->threads = (int)threads;
-  row->devices = (int)devices;
-  if (strcmp(row->clock, "wall") != 0 && strcmp(row->clock, "device") != 0 &&
-      strcmp(row->clock, "model") != 0)
-    return *problem = "its clock is not wall, device or model", false;
-  bool numbers = to_double(f[7], &row->median_s) && to_double(f[8], &row->ci_low_s) &&
-                 to_double(f[9], &row->ci_high_s) && to_double(f[11], &row->value) &&
-                 to_double(f[13], &row->speedup) && to_double(f[14], &row->bound_fraction) &&
-                 to_double(f[15], &row->max_rel_error);
-  if (!numbers || (*f[10] && !to_long(f[10], 0, LONG_MAX, &row->samples)))
-    return *problem = "a number cannot be read", false;
-  row->verified = strcmp(f[16], "yes") == 0;
-  if (!row->verified && strcmp(f[16], "no") != 0) return *problem = "verified is not yes or no", false;
-  return true;
-}
-
-// ---- rows
-
-bool hd_row_is_model(const hd_result *row) {
-  return strcmp(row->clock, "model") == 0;
-}
-
-bool hd_row_is_cpu(const hd_result *row) {
-  return strcmp(row->device, "cpu") == 0;
-}
-
-bool hd_row_is_drawable(const hd_result *row) {
-  return row->verified && isfinite(row->value) && row->value > 0 && isfinite(row->median_s) &&
-         row->median_s > 0;
-}
-
-double hd_row_bound(const hd_result *row) {
-  if (!(row->bound_fraction > 0) || !isfinite(row->bound_fraction)) return -1;
-  return hd_unit_is_time(row->unit) ? row->value * row->bound_fraction : row->value / row->bound_fraction;
-}
-
-void hd_row_interval(const hd_result *row, double *low, double *high) {
-  *low = *high = row->value;
-  if (!(row->ci_low_s > 0) || !(row->ci_high_s >= row->ci_low_s) || !isfinite(row->ci_high_s)) return;
-  bool time = hd_unit_is_time(row->unit);
-  *low = row->value * (time ? row->ci_low_s / row->median_s : row->median_s / row->ci_high_s);
-  *high = row->value * (time ? row->ci_high_s / row->median_s : row->median_s / row->ci_low_s);
-}
-
-const char *hd_device_name(char out[64], const char *device) {
-  bool preset = strncmp(device, "sim:", 4) == 0;
-  snprintf(out, 64, "%s", strcmp(device, "cpu") == 0 ? "CPU" : preset ? device + 4 : device);
-  for (char *c = out; preset && *c; c++) *c = (char)toupper((unsigned char)*c);
-  return out;
-}
-
-bool hd_device_is_preset(const char *real, const char *preset) {
-  char name[64];
-  return strncmp(preset, "sim:", 4) == 0 && strncmp(real, "sim:", 4) != 0 &&
-         strcasestr(real, hd_device_name(name, preset)) != NULL;
-}
-
-const char *hd_row_place(char out[96], const hd_report_lesson *lesson, const hd_result *row) {
-  if (hd_row_is_cpu(row)) {
-    int rung = hd_lesson_rung(lesson, row->variant);
-    bool ranks = rung < lesson->rung_count && strstr(lesson->rungs[rung].where, "rank") != NULL;
-    int threads = row->threads > 0 ? row->threads : 1;
-    snprintf(out, 96, "%d %s%s", threads,
-             ranks          ? "rank"
-             : threads == 1 ? "core"
-                            : "thread",
-             threads == 1 ? "" : "s");
-  } else {
-    char name[64];
-    hd_device_name(name, row->device);
-    const char *model = hd_row_is_model(row) ? " (model)" : "";
-    if (row->devices > 1)
-      snprintf(out, 96, "%d × %s%s", row->devices, name, model);
-    else
-      snprintf(out, 96, "%s%s", name, model);
-  }
-  return out;
 }
 
 // ---- lessons
@@ -177,6 +65,11 @@ int hd_lesson_rung(const hd_report_lesson *lesson, const char *variant) {
   int i = 0;
   while (i < lesson->rung_count && strcmp(lesson->rungs[i].name, variant) != 0) i++;
   return i;
+}
+
+bool hd_is_wrong_on_purpose(const hd_report_lesson *lesson, const char *variant) {
+  int rung = hd_lesson_rung(lesson, variant);
+  return rung < lesson->rung_count && strstr(lesson->rungs[rung].status, "purpose") != NULL;
 }
 
 static hd_rung *need_rung(hd_report_lesson *lesson, const char *variant) {
@@ -224,7 +117,7 @@ static void load_lessons(hd_report_run *run) {
       continue;
     }
     hd_report_lesson *lesson = need_lesson(run, f[0]);
-    if (to_long(f[1], 0, 999, &number)) lesson->number = (int)number;
+    if (hd_to_long(f[1], 0, 999, &number)) lesson->number = (int)number;
     make_slug(lesson);
     copy(lesson->title, sizeof lesson->title, f[2]);
     copy(lesson->unit, sizeof lesson->unit, f[3]);
@@ -277,7 +170,7 @@ static bool load_rows(hd_report_run *run, char *why, size_t why_size) {
   while (count > 0 && (count = hd_csv_next(&csv)) > 0) {
     hd_result row = {0};
     const char *problem = "";
-    if (!to_row(csv.fields, count, &row, &problem)) {
+    if (!hd_to_row(csv.fields, count, &row, &problem)) {
       hd_csv_warn(&csv, "%s", problem);
       continue;
     }
@@ -315,9 +208,9 @@ static void load_figures(hd_report_run *run, hd_report_lesson *lesson) {
     if (csv.line == 1 && strcmp(f[0], "variant") == 0) continue;
     hd_figure_row row = {0};
     long threads = 0, devices = 0;
-    if (count != 8 || !to_long(f[1], 0, LONG_MAX, &row.size) ||
-        (*f[2] && !to_long(f[2], 0, INT_MAX, &threads)) || (*f[3] && !to_long(f[3], 0, INT_MAX, &devices)) ||
-        !*f[6] || !to_double(f[6], &row.value)) {
+    if (count != 8 || !hd_to_long(f[1], 0, LONG_MAX, &row.size) ||
+        (*f[2] && !hd_to_long(f[2], 0, INT_MAX, &threads)) ||
+        (*f[3] && !hd_to_long(f[3], 0, INT_MAX, &devices)) || !*f[6] || !hd_to_double(f[6], &row.value)) {
       hd_csv_warn(&csv, "it is not variant,size,threads,devices,device,figure,value,unit");
       continue;
     }
@@ -331,75 +224,6 @@ static void load_figures(hd_report_run *run, hd_report_lesson *lesson) {
     lesson->figures[lesson->figure_count - 1] = row;
   }
   hd_csv_close(&csv);
-}
-
-// ---- machine.json
-
-static const char *skip_space(const char *s) {
-  while (isspace((unsigned char)*s)) s++;
-  return s;
-}
-
-// Reads a string at s (a quote) into out; returns what follows it, NULL if it does not end.
-static const char *read_string(const char *s, char *out, size_t size) {
-  size_t used = 0;
-  for (s++; *s && *s != '"'; s++) {
-    char c = *s;
-    if (c == '\\') {
-      s++;
-      if (*s == '\0') return NULL;
-      c = *s == 'n' || *s == 't' || *s == 'r' ? ' ' : *s == 'u' ? '?' : *s;
-    }
-    if ((unsigned char)c < 0x20) c = ' ';
-    if (used + 1 < size) out[used++] = c;
-  }
-  out[used] = '\0';
-  return *s == '"' ? s + 1 : NULL;
-}
-
-// The value at s as text: a string, a number, or a whole array or object as it is written.
-static const char *read_value(const char *s, char *out, size_t size) {
-  if (*s == '"') return read_string(s, out, size);
-  size_t used = 0;
-  int depth = 0;
-  for (; *s && (depth > 0 || (*s != ',' && *s != '}')); s++) {
-    if (*s == '[' || *s == '{') depth++;
-    if (*s == ']' || *s == '}') depth--;
-    if (used + 1 < size && (unsigned char)*s >= 0x20) out[used++] = *s;
-  }
-  while (used > 0 && out[used - 1] == ' ') used--;
-  out[used] = '\0';
-  return s;
-}
-
-static void load_machine(hd_report_run *run) {
-  char path[2048], text[16384];
-  snprintf(path, sizeof path, "%s/machine.json", run->folder);
-  FILE *file = fopen(path, "r");
-  if (file == NULL) return;
-  size_t length = fread(text, 1, sizeof text - 1, file);
-  fclose(file);
-  text[length] = '\0';
-  const char *s = skip_space(text);
-  if (*s != '{') return;
-  s = skip_space(s + 1);
-  while (s != NULL && *s == '"') {
-    hd_fact fact;
-    s = read_string(s, fact.key, sizeof fact.key);
-    if (s == NULL || *(s = skip_space(s)) != ':') return;
-    s = read_value(skip_space(s + 1), fact.value, sizeof fact.value);
-    if (s == NULL) return;
-    run->machine = grow(run->machine, &run->fact_count, sizeof fact);
-    run->machine[run->fact_count - 1] = fact;
-    s = skip_space(s);
-    if (*s == ',') s = skip_space(s + 1);
-  }
-}
-
-const char *hd_run_fact(const hd_report_run *run, const char *key) {
-  for (int i = 0; i < run->fact_count; i++)
-    if (strcmp(run->machine[i].key, key) == 0) return run->machine[i].value;
-  return "";
 }
 
 // ---- the run
@@ -433,7 +257,7 @@ bool hd_run_load(hd_report_run *run, const char *folder, char *why, size_t why_s
   load_lessons(run);
   load_skipped(run);
   bool rows = load_rows(run, why, why_size);
-  load_machine(run);
+  hd_run_load_machine(run);
   run->cpus = atoi(hd_run_fact(run, "threads"));
   for (int i = 0; i < run->lesson_count; i++) {
     load_figures(run, &run->lessons[i]);
@@ -456,5 +280,4 @@ void hd_run_free(hd_report_run *run) {
     free(run->lessons[i].figures);
   }
   free(run->lessons);
-  free(run->machine);
 }
