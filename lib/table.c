@@ -195,7 +195,10 @@ void hd_table_list(const hd_lesson *lesson, enum hd_format format) {
   for (int i = 0; i < lesson->variant_count; i++) {
     const hd_variant *v = &lesson->variants[i];
     char status[64] = "built";
-    if (!v->run) snprintf(status, sizeof status, "needs %s", v->needs);
+    if (!v->run)
+      snprintf(status, sizeof status, "needs %s", v->needs);
+    else if (v->wrong_on_purpose)
+      snprintf(status, sizeof status, "wrong on purpose");
     if (format == HD_TABLE) {
       cell(v->name, -20), cell(places[v->where], -10), cell(v->run ? "" : status, -16);
       puts(v->why);
