@@ -118,9 +118,7 @@ static bool load(hd_blas *blas, const char *file, bool blis) {
     if (parallel && parallel() == 1)  // 1: threads of its own, which must be told; 2: OpenMP
       *(void **)&blas->set_threads = dlsym(handle, "openblas_set_num_threads");
   }
-  const char *forced = getenv(core_variable(blis));
-  snprintf(blas->core, sizeof blas->core, "%s%s%s", name ? name : "unknown", forced ? ", forced by " : "",
-           forced ? core_variable(blis) : "");
+  snprintf(blas->core, sizeof blas->core, "%s", name ? name : "unknown");
   return true;
 }
 
@@ -218,11 +216,6 @@ static bool load_best(hd_blas *blas, const char *path, bool blis) {
   else
     unsetenv(variable);
   const bool loaded = best_seconds < 1e30 && load(blas, file, blis);
-  // What we chose ourselves is not forced on anybody.
-  if (loaded && best) {
-    char *comma = strchr(blas->core, ',');
-    if (comma) *comma = 0;
-  }
   if (before)
     setenv(variable, before, 1);
   else
@@ -249,7 +242,12 @@ const hd_blas *hd_blas_open(enum hd_blas_kind kind) {
   pthread_mutex_lock(&lock);
   if (!tried[kind] && path[0]) {
     blas->path = path;
-    if (!(best ? load_best(blas, path, blis) : load(blas, path, blis))) blas->sgemm = NULL;
+    const bool loads = best ? load_best(blas, path, blis) : load(blas, path, blis);
+    if (!loads) blas->sgemm = NULL;
+    if (loads && !best && getenv(core_variable(blis))) {
+      const size_t length = strlen(blas->core);
+      snprintf(blas->core + length, sizeof blas->core - length, ", forced by %s", core_variable(blis));
+    }
   }
   tried[kind] = true;
   pthread_mutex_unlock(&lock);

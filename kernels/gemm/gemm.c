@@ -29,15 +29,18 @@ typedef struct product {
 static long smaller(long x, long y) {
   return x < y ? x : y;
 }
+static long larger(long x, long y) {
+  return x > y ? x : y;
+}
 static long round_up(long x, long step) {
   return (x + step - 1) / step * step;
 }
 
-// Cuts `total` into the fewest pieces of at most `most`, all about equally long and a multiple of `step`: 784
-// steps become 2 × 392, not 512 + 272.
+// The length of the fewest pieces of at most `most` (a multiple of `step`) that cover `total`, all about
+// equally long and multiples of `step`: 784 steps become 2 × 392, not 512 + 272.
 static long even_cut(long total, long most, long step) {
   const long pieces = (total + most - 1) / most;
-  return smaller(round_up((total + pieces - 1) / pieces, step), round_up(most, step));
+  return round_up((total + pieces - 1) / pieces, step);
 }
 
 // Packing buffers of one thread, kept between calls and freed when the thread ends.
@@ -71,8 +74,9 @@ static scratch *scratch_get(void) {
   return s;
 }
 
-// Fourth and fifth argument of all that follows: the current block, rows [ic, ic + mc), columns [jc, jc + nc)
-// and steps [pc, pc + kc).
+// Below, the current block is rows [ic, ic + mc), columns [jc, jc + nc) and steps [pc, pc + kc). Panels lie
+// one after the other: the panel of row i starts i · kc floats into the packed block of A, that of column j
+// likewise into B's.
 static void pack_a(const product *p, long ic, long mc, long pc, long kc, float *packed) {
   for (long i = 0; i < mc; i += MR) {
     const float *source = p->trans_a ? p->a + pc * p->lda + ic + i : p->a + (ic + i) * p->lda + pc;
@@ -97,7 +101,7 @@ static void macro_kernel(const product *p, long mc, long nc, long kc, const floa
       const float *a = packed_a + ir * kc, *b = packed_b + jr * kc;
       float *tile = c + ir * p->ldc + jr;
       if (rows == MR && columns == NR)
-        micro_kernel(kc, p->alpha, a, b, beta, tile, p->ldc);
+        micro_kernel(VECTORS, kc, p->alpha, a, b, beta, tile, p->ldc);
       else
         micro_kernel_edge(rows, columns, kc, p->alpha, a, b, beta, tile, p->ldc);
     }
@@ -107,9 +111,11 @@ static void macro_kernel(const product *p, long mc, long nc, long kc, const floa
 static void outer_loops(const product *p, int threads, float *packed_b) {
   float *packed_a = scratch_get()->a;
   const long kc_most = even_cut(p->k, KC, 1), nc_most = even_cut(p->n, NC, NR);
-  // Blocks of A are handed out one by one; there should be several for each thread.
-  const long rows_each = round_up((p->m + 2 * threads - 1) / (2 * threads), MR);
-  const long mc_most = even_cut(p->m, threads == 1 ? MC : smaller(MC, rows_each), MR);
+  // Blocks of A are handed out one by one: equally many for each thread, and at least two, so that a thread
+  // that is disturbed can leave work to the others.
+  const long blocks = (p->m + MC - 1) / MC;
+  const long shared = threads == 1 ? blocks : round_up(larger(blocks, 2 * threads), threads);
+  const long mc_most = round_up((p->m + shared - 1) / shared, MR);
   for (long jc = 0; jc < p->n; jc += nc_most)
     for (long pc = 0; pc < p->k; pc += kc_most) {
       const long nc = smaller(nc_most, p->n - jc), kc = smaller(kc_most, p->k - pc);
@@ -139,7 +145,10 @@ void hd_gemm(bool trans_a, bool trans_b, long m, long n, long k, float alpha, co
   }
   scratch *mine = scratch_get();
   if (!mine->b) mine->b = hd_alloc((size_t)KC * NC, sizeof(float));
-  const int threads = omp_get_max_threads();
+  // Starting a team and its two barriers cost microseconds; below 1 MFLOP for each, threads cost more than
+  // they give.
+  const double worth = 1 + 2e-6 * (double)m * (double)n * (double)k;
+  const int most = omp_get_max_threads(), threads = worth < most ? (int)worth : most;
 #pragma omp parallel num_threads(threads) if (threads > 1)
   outer_loops(&p, omp_get_num_threads(), mine->b);
 }

@@ -32,16 +32,19 @@ enum { LANES = VECTOR_BYTES / 4, VECTORS = NR / LANES };
 // A vector as GCC and Clang spell it on every machine; alignment 4 because rows of C start anywhere.
 typedef float vector __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
 
-// c[MR][NR] = alpha · (A panel · B panel) + beta · c, rows of c ldc floats apart.
-//   a: kc columns of MR floats; b: kc rows of NR floats. beta = 0 does not read c.
-static inline void micro_kernel(long kc, float alpha, const float *restrict a, const float *restrict b,
-                                float beta, float *restrict c, long ldc) {
+// c[MR][vectors · LANES] = alpha · (A panel · B panel) + beta · c, rows of c ldc floats apart.
+//   a: kc columns of MR floats; b: kc rows of NR floats, of which the first `vectors` vectors are used.
+//   beta = 0 does not read c. vectors must be a constant: inlined, so that the loops over it disappear.
+static inline __attribute__((always_inline)) void micro_kernel(int vectors, long kc, float alpha,
+                                                               const float *restrict a,
+                                                               const float *restrict b, float beta,
+                                                               float *restrict c, long ldc) {
   vector sum[MR][VECTORS] = {0};
   // C arrives from memory while the products run, instead of stalling after them.
 #pragma GCC unroll 16
   for (int i = 0; i < MR; i++) {
     __builtin_prefetch(c + i * ldc, 1);
-    __builtin_prefetch(c + i * ldc + NR - 1, 1);
+    __builtin_prefetch(c + i * ldc + vectors * LANES - 1, 1);
   }
   // Every loop over `sum` must be unrolled completely: an array stays in registers only if all indices are
   // constants.
@@ -51,13 +54,13 @@ static inline void micro_kernel(long kc, float alpha, const float *restrict a, c
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
-      for (int j = 0; j < VECTORS; j++) sum[i][j] += a[i] * row[j];
+      for (int j = 0; j < vectors; j++) sum[i][j] += a[i] * row[j];
   }
 #pragma GCC unroll 16
   for (int i = 0; i < MR; i++) {
     vector *row = (vector *)(c + i * ldc);
 #pragma GCC unroll 4
-    for (int j = 0; j < VECTORS; j++)
+    for (int j = 0; j < vectors; j++)
       row[j] = beta == 0 ? alpha * sum[i][j] : alpha * sum[i][j] + beta * row[j];
   }
 }
@@ -67,7 +70,10 @@ static inline void micro_kernel(long kc, float alpha, const float *restrict a, c
 static inline void micro_kernel_edge(int rows, int columns, long kc, float alpha, const float *a,
                                      const float *b, float beta, float *c, long ldc) {
   float tile[MR * NR] __attribute__((aligned(VECTOR_BYTES)));
-  micro_kernel(kc, alpha, a, b, 0, tile, NR);
+  if (columns <= LANES)
+    micro_kernel(1, kc, alpha, a, b, 0, tile, NR);
+  else
+    micro_kernel(VECTORS, kc, alpha, a, b, 0, tile, NR);
   for (int i = 0; i < rows; i++)
     for (int j = 0; j < columns; j++)
       c[i * ldc + j] = beta == 0 ? tile[i * NR + j] : tile[i * NR + j] + beta * c[i * ldc + j];

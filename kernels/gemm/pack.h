@@ -9,6 +9,12 @@
 
 typedef float vector4 __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int index4 __attribute__((vector_size(16)));
+// Four of the eight elements of x and y (0-3 and 4-7), as each compiler spells it.
+#ifdef __clang__
+#define SHUFFLE4(x, y, i, j, k, l) __builtin_shufflevector(x, y, i, j, k, l)
+#else
+#define SHUFFLE4(x, y, i, j, k, l) __builtin_shuffle(x, y, (index4){i, j, k, l})
+#endif
 
 // panel[k][lane] = source[k · stride + lane] for kc steps: the lanes lie side by side in memory, so a step is
 // one copy of `width` floats.
@@ -23,6 +29,21 @@ static inline void pack_rows(int width, int lanes, long kc, const float *source,
       panel[k * width + lane] = lane < lanes ? source[k * stride + lane] : 0;
 }
 
+// to[j][i] = from[i][j] for 4 × 4 elements, in registers; rows of `from` are stride floats apart, of `to`
+// width.
+static inline void transpose4(const float *from, long stride, float *to, long width) {
+  const vector4 r0 = *(const vector4 *)from, r1 = *(const vector4 *)(from + stride);
+  const vector4 r2 = *(const vector4 *)(from + 2 * stride), r3 = *(const vector4 *)(from + 3 * stride);
+  const vector4 low01 = SHUFFLE4(r0, r1, 0, 4, 1, 5);
+  const vector4 high01 = SHUFFLE4(r0, r1, 2, 6, 3, 7);
+  const vector4 low23 = SHUFFLE4(r2, r3, 0, 4, 1, 5);
+  const vector4 high23 = SHUFFLE4(r2, r3, 2, 6, 3, 7);
+  *(vector4 *)to = SHUFFLE4(low01, low23, 0, 1, 4, 5);
+  *(vector4 *)(to + width) = SHUFFLE4(low01, low23, 2, 3, 6, 7);
+  *(vector4 *)(to + 2 * width) = SHUFFLE4(high01, high23, 0, 1, 4, 5);
+  *(vector4 *)(to + 3 * width) = SHUFFLE4(high01, high23, 2, 3, 6, 7);
+}
+
 // panel[k][lane] = source[lane · stride + k]: the steps lie side by side, so the block is transposed on the
 // way, 4 × 4 elements at a time in registers.
 static inline void pack_transposed(int width, int lanes, long kc, const float *source, long stride,
@@ -30,20 +51,8 @@ static inline void pack_transposed(int width, int lanes, long kc, const float *s
   long k = 0;
   if (lanes == width)
     for (; k + 4 <= kc; k += 4)
-      for (int lane = 0; lane < width; lane += 4) {
-        const float *s = source + lane * stride + k;
-        const vector4 r0 = *(const vector4 *)s, r1 = *(const vector4 *)(s + stride);
-        const vector4 r2 = *(const vector4 *)(s + 2 * stride), r3 = *(const vector4 *)(s + 3 * stride);
-        const vector4 low01 = __builtin_shuffle(r0, r1, (index4){0, 4, 1, 5});
-        const vector4 high01 = __builtin_shuffle(r0, r1, (index4){2, 6, 3, 7});
-        const vector4 low23 = __builtin_shuffle(r2, r3, (index4){0, 4, 1, 5});
-        const vector4 high23 = __builtin_shuffle(r2, r3, (index4){2, 6, 3, 7});
-        float *d = panel + k * width + lane;
-        *(vector4 *)d = __builtin_shuffle(low01, low23, (index4){0, 1, 4, 5});
-        *(vector4 *)(d + width) = __builtin_shuffle(low01, low23, (index4){2, 3, 6, 7});
-        *(vector4 *)(d + 2 * width) = __builtin_shuffle(high01, high23, (index4){0, 1, 4, 5});
-        *(vector4 *)(d + 3 * width) = __builtin_shuffle(high01, high23, (index4){2, 3, 6, 7});
-      }
+      for (int lane = 0; lane < width; lane += 4)
+        transpose4(source + lane * stride + k, stride, panel + k * width + lane, width);
   for (; k < kc; k++)
     for (int lane = 0; lane < width; lane++)
       panel[k * width + lane] = lane < lanes ? source[lane * stride + k] : 0;
