@@ -192,6 +192,7 @@ static void add_bounds(hd_plot *plot, const hd_result **rows, int count, const l
       double bound = median_bound(rows, count, row->threads, row->devices, sizes[s]);
       if (bound > 0) hd_series_point(line, (double)sizes[s], bound, bound, bound);
     }
+    if (line->count == 1) line->kind = HD_SERIES_DOTS;  // a line through one point cannot be seen
     bool repeats = line->count == 0;
     for (int j = first; j < plot->series_count - 1; j++) repeats |= same_points(&plot->series[j], line);
     if (repeats) memset(&plot->series[--plot->series_count], 0, sizeof *line);

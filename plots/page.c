@@ -113,8 +113,11 @@ static void write_facts(FILE *out, const hd_report_run *run) {
     fputs("</dd>\n", out);
   }
   if (run->fact_count == 0) fputs("<dt>machine</dt><dd>no machine.json in this run</dd>\n", out);
-  text(out, "<dt>results</dt><dd>", run->folder, "");
+  char folder[4096];
+  bool resolved = realpath(run->folder, folder) != NULL;
+  text(out, "<dt>results</dt><dd>", resolved ? strrchr(folder, '/') + 1 : run->folder, "");
   fprintf(out, ", %d rows, last written %s", run->row_count, run->written);
+  if (*run->profile) text(out, ", profile ", run->profile, "");
   if (run->replaced > 0) fprintf(out, " (%d older rows of the same measurement left out)", run->replaced);
   fputs("</dd>\n</dl></div>\n", out);
 }
@@ -147,6 +150,11 @@ static void write_head(FILE *out, const hd_page *page) {
             "<p class=notice>%d damaged line%s of the results could not be read and %s left out; "
             "<code>make plots</code> names them.</p>\n",
             hd_warning_count(), hd_warning_count() == 1 ? "" : "s", hd_warning_count() == 1 ? "was" : "were");
+  if (run->stopped)
+    fputs(
+        "<p class=notice>This run has not come to its end: <code>make bench</code> goes on where it "
+        "stopped.</p>\n",
+        out);
   if (*page->studio->gnuplot == '\0')
     fputs(
         "<p class=notice>gnuplot was not found, so this page has tables but no plots. Debian and Ubuntu: "
@@ -236,6 +244,23 @@ static void write_summary(FILE *out, const hd_page *page) {
       out);
 }
 
+// True for the first of the variants that miss the same thing.
+static bool is_first_unbuilt(const hd_report_lesson *lesson, int rung) {
+  if (is_built(&lesson->rungs[rung])) return false;
+  for (int r = 0; r < rung; r++)
+    if (strcmp(lesson->rungs[r].status, lesson->rungs[rung].status) == 0) return false;
+  return true;
+}
+
+static void write_unbuilt(FILE *out, const hd_report_lesson *lesson, const char *status) {
+  const char *comma = "";
+  for (int r = 0; r < lesson->rung_count; r++) {
+    if (strcmp(lesson->rungs[r].status, status) != 0) continue;
+    text(out, comma, lesson->rungs[r].name, "");
+    comma = ", ";
+  }
+}
+
 static void write_skipped(FILE *out, const hd_report_run *run) {
   int lines = 0;
   fputs("<h2 id=skipped>What was skipped and why</h2>\n", out);
@@ -252,11 +277,12 @@ static void write_skipped(FILE *out, const hd_report_run *run) {
       text(out, "<dt>", title, "</dt><dd class=warn>no results in this run</dd>\n");
     }
     for (int r = 0; r < lesson->rung_count; r++) {
-      if (is_built(&lesson->rungs[r])) continue;
+      if (!is_first_unbuilt(lesson, r)) continue;
       fputs(lines++ ? "" : "<div class=card><dl>\n", out);
       text(out, "<dt>", title, "</dt><dd>");
-      text(out, "variant ", lesson->rungs[r].name, " is not built: it ");
-      text(out, "", lesson->rungs[r].status, "</dd>\n");
+      text(out, "not built, it ", lesson->rungs[r].status, ": ");
+      write_unbuilt(out, lesson, lesson->rungs[r].status);
+      fputs("</dd>\n", out);
     }
   }
   fputs(lines ? "</dl></div>\n" : "<p class=soft>Nothing: every lesson and every variant ran.</p>\n", out);

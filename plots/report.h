@@ -99,6 +99,8 @@ typedef struct hd_report_run {
   int fact_count;
   int cpus;  // usable by that run; 0 unknown
   int row_count, replaced;
+  char profile[16];  // "quick" or "full"; "" unknown
+  bool stopped;      // run.txt says that the run has not come to its end
   char written[32];  // when results.csv was last written, UTC
 } hd_report_run;
 

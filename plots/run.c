@@ -226,6 +226,19 @@ static void load_figures(hd_report_run *run, hd_report_lesson *lesson) {
   hd_csv_close(&csv);
 }
 
+// run.txt is the runner's own: first its revision and profile, at the end "complete".
+static void load_progress(hd_report_run *run) {
+  char path[2048], line[256];
+  snprintf(path, sizeof path, "%s/run.txt", run->folder);
+  FILE *file = fopen(path, "r");
+  if (file == NULL) return;
+  if (fgets(line, sizeof line, file) != NULL) sscanf(line, "%*s %15s", run->profile);
+  run->stopped = true;
+  while (fgets(line, sizeof line, file) != NULL)
+    if (strcmp(line, "complete\n") == 0) run->stopped = false;
+  fclose(file);
+}
+
 // ---- the run
 
 static int by_number(const void *a, const void *b) {
@@ -258,6 +271,7 @@ bool hd_run_load(hd_report_run *run, const char *folder, char *why, size_t why_s
   load_skipped(run);
   bool rows = load_rows(run, why, why_size);
   hd_run_load_machine(run);
+  load_progress(run);
   run->cpus = atoi(hd_run_fact(run, "threads"));
   for (int i = 0; i < run->lesson_count; i++) {
     load_figures(run, &run->lessons[i]);

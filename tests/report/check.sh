@@ -33,7 +33,7 @@ page() {
   holds out/index.html '<span class=badge>model</span>'
   holds out/index.html '17 · Links, &quot;ping-pong&quot;'
   holds out/index.html 'stopped after its limit of 60 s, at variant staged'
-  holds out/index.html 'variant blis-best is not built: it needs BLIS'
+  holds out/index.html 'not built, it needs BLIS: blis-best'
   holds out/index.html '<b>no</b>, on purpose'
   holds out/index.html 'None yet: no committed run'
   lacks out/index.html '<script'
@@ -102,7 +102,9 @@ damaged() {
   } >>run/results.csv
   printf 'variant,size\nx,y\n' >run/07-gemm-cpu.csv
   printf '{"id": "cut' >run/machine.json
+  printf '0000000 quick\ndone 00-clock \n' >run/run.txt
   expect 0 --results run --out out --committed none
+  holds out/index.html 'has not come to its end'
   for line in 1 2 4 5 8 11; do holds said "results.csv line $((lines + line)): "; done
   for line in 3 6 7 9 10; do lacks said "results.csv line $((lines + line)): "; done
   holds said '07-gemm-cpu.csv line 2: '
