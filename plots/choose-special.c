@@ -103,9 +103,10 @@ void hd_choose_histogram(hd_plots *plots, const hd_report_run *run, const hd_rep
   snprintf(plot->y_title, sizeof plot->y_title, "share of the samples in %%");
   hd_caption_source(source, sizeof source, run, first);
   snprintf(plot->caption, sizeof plot->caption,
-           "%s Each outline is the distribution of one variant's samples. No sample can be shorter than the "
-           "clock's own step%s.",
-           source, bound > 0 ? " (grey line)" : "");
+           "%s Each outline is the distribution of one variant's samples. A single sample is a whole number "
+           "of the "
+           "clock's own steps.%s",
+           source, bound > 0 ? " Grey line: the bound of their mean." : "");
 }
 
 // ---- roofline
