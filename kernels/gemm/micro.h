@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The micro-kernel: one MR × NR tile of C held in vector registers, updated by kc rank-1 products.
 //
-//            NR = some whole vectors              Each step k reads one row of the B panel (NR floats) and
-//            one
-//          ┌───────────────┐                      column of the A panel (MR floats), and multiplies every
-//          pair: │ B panel, kc×NR│                      MR·NR multiply-adds for MR + NR loaded floats. C
-//          itself is └───────────────┘                      touched once, after kc steps.
-//    ┌──┐  ┌───────────────┐
-// MR │A │  │ C tile        │                      Both panels are packed: read front to back, one cache line
-// after
-//    └──┘  └───────────────┘                      the other, which the hardware prefetcher follows.
-//     kc
+//            NR: whole vectors
+//          ┌─────────────────┐
+//          │ panel of B      │ kc rows
+//          └─────────────────┘
+//      kc  ┌─────────────────┐
+//    ┌───┐ │ tile of C       │
+// MR │ A │ │ in registers    │
+//    └───┘ └─────────────────┘
+//
+// Each step reads one row of the B panel (NR floats) and one column of the A panel (MR floats) and multiplies
+// every pair: MR · NR multiply-adds for MR + NR loaded floats. C is touched once, after kc steps. Both panels
+// are packed, so they are read from front to back, which the hardware prefetcher foresees.
 #ifndef HEDDLE_KERNELS_GEMM_MICRO_H
 #define HEDDLE_KERNELS_GEMM_MICRO_H
 

@@ -6,11 +6,13 @@
 #include "ladder.h"
 
 // Idea: the definition, c[i][j] = Σ a[i][k] · b[k][j].
+//
 // Prediction: a few percent of peak at best. (1) The inner loop walks down a column of B: each step is n
 // floats further, so of every 64-byte line it fetches it uses 4 bytes. (2) `sum` is one chain of dependent
-// additions, one per 4 cycles or so, and C forbids the compiler to reorder them into SIMD lanes. Trap: when n
-// is a power of two, all elements of a column fall into the same few cache sets and evict each other, long
-// before the cache is full. Compare n = 1000 with n = 1024.
+// additions, one per 4 cycles or so, and C forbids the compiler to reorder them into SIMD lanes.
+//
+// Trap: when n is a power of two, all elements of a column fall into the same few cache sets and evict each
+// other, long before the cache is full. Compare n = 1000 with 512 and 1024.
 void gemm_naive(long n, const float *a, const float *b, float *c) {
   for (long i = 0; i < n; i++)
     for (long j = 0; j < n; j++) {
@@ -21,10 +23,12 @@ void gemm_naive(long n, const float *a, const float *b, float *c) {
 }
 
 // Idea: swap the two inner loops, so that the innermost runs along rows of B and C.
+//
 // Prediction: ten to a hundred times faster. Every byte of a fetched line is used, the prefetcher sees one
 // long stream, and the n additions of the inner loop are independent: the compiler fills SIMD lanes with
-// them. What is left: for each multiply-add C is loaded and stored, and all of B streams by once per row of
-// A.
+// them.
+//
+// What is left: for each multiply-add C is loaded and stored, and all of B streams by once per row of A.
 void gemm_reordered(long n, const float *a, const float *b, float *restrict c) {
   memset(c, 0, sizeof(float) * (size_t)(n * n));
   for (long i = 0; i < n; i++)
@@ -39,10 +43,13 @@ static long smaller(long x, long y) {
 }
 
 // Idea: cache tiles. A STEPS × COLUMNS piece of B (256 KiB: within any L2 of today) meets all rows of A
-// before the next piece is fetched, so B comes from the L2 cache instead of from L3 or memory. Prediction:
-// B's traffic below L2 drops by a factor n, which pays where B no longer fits (n² · 4 bytes against the L2
-// and L3 sizes): little at 512, more as n grows. The speed no longer depends on n. What is left: C is still
-// loaded and stored for every multiply-add; one store per cycle is the bound now.
+// before the next piece is fetched, so B comes from the L2 cache instead of from L3 or memory.
+//
+// Prediction: as fast at every n as where all of B fits the L2 cache; a gain only beyond that, and a small
+// one as long as L3 streams about as fast as one core can ask.
+//
+// What is left: C is loaded and stored for every multiply-add, so the bound is one store per cycle now, not
+// the FMA units.
 void gemm_blocked(long n, const float *a, const float *b, float *restrict c) {
   enum { STEPS = 128, COLUMNS = 512 };
   memset(c, 0, sizeof(float) * (size_t)(n * n));

@@ -30,24 +30,26 @@ __attribute__((noinline)) static void tile(long steps, const float *a, long a_ro
 
 // Idea: a register tile. MR × NR elements of C stay in vector registers for the whole inner sum: C is stored
 // once instead of n times, and MR + NR loaded floats feed MR · NR multiply-adds (8 + 32 feed 256 with
-// AVX-512). Prediction: loads no longer bound it, so most of peak, if only the operands arrive. They don't
-// always: the rows of B lie n floats apart, which costs a TLB entry each, and at powers of two they share
-// cache sets again.
+// AVX-512).
+//
+// Prediction: loads no longer bound it, so nearly peak, as long as the operands come from L1 or L2.
+//
+// Trap: the NR columns of B lie in n rows, n floats apart. When n is a power of two, all of them compete for
+// the same few cache sets, so they are fetched from L3 or memory for every row of tiles. Compare n = 1000
+// with 1024, 2048.
 void gemm_register(long n, const float *a, const float *b, float *c) {
-  const long rows = n - n % MR, columns = n - n % NR;
-  for (long j = 0; j < columns; j += NR)
-    for (long i = 0; i < rows; i += MR) {
-      vector sum[MR][VECTORS];
-      tile(n, a + i * n, n, 1, b + j, n, sum);
-      for (int r = 0; r < MR; r++) memcpy(c + (i + r) * n + j, sum[r], sizeof sum[r]);
-    }
-  // Right and lower edge, where no whole tile fits.
-  for (long i = 0; i < n; i++) {
-    const long from = i < rows ? columns : 0;
-    for (long j = from; j < n; j++) c[i * n + j] = 0;
-    for (long k = 0; k < n; k++)
-      for (long j = from; j < n; j++) c[i * n + j] += a[i * n + k] * b[k * n + j];
+  if (n < MR || n < NR) {  // not even one tile
+    gemm_reordered(n, a, b, c);
+    return;
   }
+  // Where no whole tile is left, the last one overlaps its neighbour and computes some elements twice.
+  for (long j = 0; j < n; j += NR)
+    for (long i = 0; i < n; i += MR) {
+      const long top = smaller(i, n - MR), left = smaller(j, n - NR);
+      vector sum[MR][VECTORS];
+      tile(n, a + top * n, n, 1, b + left, n, sum);
+      for (int r = 0; r < MR; r++) memcpy(c + (top + r) * n + left, sum[r], sizeof sum[r]);
+    }
 }
 
 // panel[k][lane] = element (lane, k) of a matrix with the strides given, for `lanes` ≤ width lanes, the rest
@@ -60,12 +62,15 @@ static void pack(int width, long lanes, long steps, const float *x, long lane_st
 }
 
 // Idea: packing. Before they meet, KC columns of A are copied into panels of MR rows, KC rows of B into
-// panels of NR columns, each laid out in exactly the order in which `tile` reads it. Prediction: nearly peak,
-// and the same at every n. The copies cost O(n²), the products O(n³); in return every access is to the next
-// address, one TLB entry serves a whole panel, and the power-of-two stride is gone. What is left: a panel of
-// A comes from wherever n · KC floats fit, edges are computed in full, and one core works. The last rung
-// (kernels/gemm/gemm.c) has a loop for each cache, fetches C ahead of time, and divides the loops among
-// threads.
+// panels of NR columns, each laid out in exactly the order in which `tile` reads it.
+//
+// Prediction: nearly peak at every n. The copies cost O(n²), the products O(n³); in return every access is to
+// the next address, which the prefetcher foresees, and the power-of-two stride is gone. At sizes which it
+// never troubled, the copies are a loss.
+//
+// What is left: the n · KC floats of A stream by once per panel of B, from L3 when they are many; and one
+// core works. The last rung (kernels/gemm/gemm.c) has a loop for each cache, fetches C ahead of time, and
+// divides the loops among threads.
 void gemm_packed(long n, const float *a, const float *b, float *c) {
   const long panel_rows = (n + MR - 1) / MR * MR;
   float *packed_a = hd_alloc((size_t)(panel_rows * KC), sizeof(float));
