@@ -2,9 +2,9 @@
 // The transpose on a CPU: the same problem and half of the same cure.
 #include "transpose.h"
 
-// Reads A along its rows, writes B down its columns: each store is to another cache line, n floats on, and by
-// the time the line's neighbour is written the line has left the cache. 64 bytes are fetched and written back
-// for every 4 that are needed.
+// Reads A along its rows, writes B down its columns: each store is to another cache line, n floats on, and
+// by the time the line's neighbour is written the line has left the cache. 64 bytes are fetched and written
+// back for every 4 that are needed.
 void run_serial(hd_case *c) {
   const transpose_case *t = c->state;
   const long n = c->size;

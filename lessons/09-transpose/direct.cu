@@ -5,8 +5,9 @@
 #include "transpose.h"
 
 // Not a transpose: what moving the matrix costs when reads and writes are both along rows. No transpose can
-// be faster than this; how near the others come is the lesson. Prediction: 4 sectors per request for loads
-// and stores, every byte of them used; bound by DRAM.
+// be faster than this; how near the others come is the lesson.
+//
+// Prediction: 4 sectors per request for loads and stores, every byte of them used; bound by DRAM.
 static __global__ void copy_kernel(int n, const float *a, float *b) {
   const int column = (int)(blockIdx.x * SIDE + threadIdx.x);
   for (int i = (int)threadIdx.y; i < SIDE; i += ROWS) {
@@ -16,8 +17,9 @@ static __global__ void copy_kernel(int n, const float *a, float *b) {
 }
 
 // Idea: exchange the indices on the left.
-// Prediction: loads as before. But a warp now stores one column: 32 addresses, n floats apart, 32 sectors for
-// 128 useful bytes. The kernel waits for its stores.
+//
+// Prediction: loads as before. But a warp now stores one column: 32 addresses, n floats apart, 32 sectors
+// for 128 useful bytes. The kernel waits for its stores.
 static __global__ void naive_kernel(int n, const float *a, float *b) {
   const int column = (int)(blockIdx.x * SIDE + threadIdx.x);
   for (int i = (int)threadIdx.y; i < SIDE; i += ROWS) {

@@ -5,9 +5,9 @@
 #include "shape.cuh"
 #include "transpose.h"
 
-// Where element (row, column) of the tile lies in shared memory: the only difference between the three rungs.
-// Shared memory has 32 banks; word w lies in bank w % 32; a warp that asks one bank for k words waits k
-// times.
+// Where element (row, column) of the tile lies in shared memory: the only difference between the three
+// rungs. Shared memory has 32 banks; word w lies in bank w % 32; a warp that asks one bank for k words waits
+// k times.
 enum layout { PLAIN, PADDED, SWIZZLED };
 
 template <enum layout LAYOUT>
@@ -30,7 +30,8 @@ static __device__ __forceinline__ void transpose_tile(int n, const float *a, flo
       b[(size_t)(column0 + i) * n + row0 + x] = tile[place_of<LAYOUT>(x, i)];
 }
 
-// Idea: read the tile by rows, write it by columns of the tile, which are rows of B.
+// Idea: fill the tile by its rows, empty it by its columns, which become rows of B.
+//
 // Prediction: 4 sectors per request on both sides. But a column of the tile is 32 words that are 32 words
 // apart: one bank, a 32-way conflict, 32 wavefronts per load instead of 1.
 static __global__ void tiled_kernel(int n, const float *a, float *b) {
@@ -39,8 +40,10 @@ static __global__ void tiled_kernel(int n, const float *a, float *b) {
 }
 
 // Idea: one unused word at the end of each row. Element (r, c) lies in bank (33 r + c) % 32 = (r + c) % 32:
-// rows and columns both meet all banks. Prediction: 1 wavefront everywhere; as fast as the copy. The price is
-// 128 bytes of shared memory.
+// rows and columns both meet all banks.
+//
+// Prediction: 1 wavefront everywhere; as fast as the copy. The price is 128 bytes of shared memory per
+// block.
 static __global__ void padded_kernel(int n, const float *a, float *b) {
   __shared__ float tile[SIDE * (SIDE + 1)];
   transpose_tile<PADDED>(n, a, b, tile);
@@ -48,8 +51,9 @@ static __global__ void padded_kernel(int n, const float *a, float *b) {
 
 // Idea: the same without the unused words: column c of row r lies at c XOR r. For a fixed row that is a
 // permutation of the banks, for a fixed column another.
-// Prediction: as padded. It matters where the tile's size is given: by the copy engine (TMA) or by matrix
-// units (lesson 13).
+//
+// Prediction: as padded. It matters where the layout must stay dense: for the copy engine (TMA) and for
+// matrix units (lesson 13).
 static __global__ void swizzled_kernel(int n, const float *a, float *b) {
   __shared__ float tile[SIDE * SIDE];
   transpose_tile<SWIZZLED>(n, a, b, tile);

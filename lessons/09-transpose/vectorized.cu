@@ -37,10 +37,11 @@ static __device__ __forceinline__ void store_quad(float *x, int n, int row, int 
 }
 
 // Idea: each thread moves four neighbours at a time: one load and one store instead of four of each.
+//
 // Prediction: 16 sectors per request, a quarter of the requests, the same sectors in all. In shared memory a
 // warp is 4 rows of 8 groups: with the padding word, element e of group q of row r lies in bank (r + 4q + e)
-// % 32, 32 different ones, both ways: no conflicts. More bytes are under way per warp: on memory-bound
-// kernels that is what hides latency.
+// % 32, and of those there are 32 different ones, both ways: no conflicts. More bytes are under way per
+// warp, which is what hides latency in a kernel that waits for memory.
 static __global__ void __launch_bounds__(THREADS) vectorized_kernel(int n, const float *a, float *b) {
   __shared__ float tile[SIDE][SIDE + 1];
   const int quad = (int)threadIdx.x * 4, line = (int)threadIdx.y;

@@ -13,10 +13,11 @@ static __device__ void multiply(int n, const float *a, const float *b, float *c,
 }
 
 // Idea: the two loops over C become threads; neighbouring threads (threadIdx.x) get neighbouring rows.
+//
 // Prediction: the 32 threads of a warp read 32 rows of A, n floats apart: one request touches 32 sectors of
 // 32 bytes and uses 4 bytes of each. All read the same element of B: 1 sector. The store of C touches 32
-// sectors again. The load/store unit serves the 32 lanes one after the other: 33 cycles of it for 32 FMAs, so
-// the arithmetic units rest at least 31 of 32 cycles.
+// sectors again. The load/store unit serves the 32 lanes one after the other where n is a power of two: 33
+// cycles for 32 FMAs, so the arithmetic units rest 31 of 32 cycles.
 static __global__ void __launch_bounds__(THREADS)
     gemm_naive(int n, const float *a, const float *b, float *c) {
   const int row = (int)(blockIdx.x * SIDE + threadIdx.x), column = (int)(blockIdx.y * SIDE + threadIdx.y);
@@ -24,10 +25,12 @@ static __global__ void __launch_bounds__(THREADS)
 }
 
 // Idea: the same with rows and columns exchanged: neighbouring threads get neighbouring columns.
+//
 // Prediction: a warp reads one element of A (1 sector, broadcast) and 32 neighbours of B (4 sectors, every
-// byte used); its store touches 4 sectors. 5 sectors per 32 FMAs instead of 33: several times faster. What is
-// left: still two loads per FMA, and each element of A and B is fetched from L1 or L2 by every block that
-// needs it: 2 FLOP for 8 bytes, 0.25 FLOP/B before the caches help.
+// byte used); its store touches 4 sectors. 5 sectors per 32 FMAs instead of 33: several times faster.
+//
+// What is left: two loads per FMA, and every warp fetches its own row of A and columns of B from L1 or L2: 2
+// FLOP for 8 bytes, 0.25 FLOP/B before the caches help.
 static __global__ void __launch_bounds__(THREADS)
     gemm_coalesced(int n, const float *a, const float *b, float *c) {
   const int row = (int)(blockIdx.y * SIDE + threadIdx.y), column = (int)(blockIdx.x * SIDE + threadIdx.x);

@@ -6,14 +6,16 @@
 
 enum { SIDE = 32, THREADS = SIDE * SIDE };
 
-// Idea: walk along k in steps of 32. In each step the block's 1024 threads copy one 32 × 32 tile of A and one
-// of B into shared memory, one element each, and then read every element 32 times from there. Prediction: 8
-// KiB from L2 for 2 · 32³ FLOP: 8 FLOP/B instead of 0.25; all requests 4 sectors. Shared memory has no
-// conflicts: a warp reads one element of the tile of A (broadcast) and a row of the tile of B (32 banks). But
-// each FMA still needs two shared loads, a broadcast of A and an element of B: the load/store unit is busier
-// than the arithmetic. The compiler softens it by fetching four k of A at once (16 bytes). Two barriers per
-// step: nobody may read a tile before it is complete, nor overwrite it before all have read. With 1024
-// threads only one or two blocks fit an SM, so few other warps fill the pauses at the barriers.
+// Idea: walk along k in steps of 32. In each step the block's 1024 threads copy one 32 × 32 tile of A and
+// one of B into shared memory, one element each, and then read every element 32 times from there.
+//
+// Prediction: 8 KiB from L2 for 2 · 32³ FLOP: 8 FLOP/B instead of 0.25; all requests 4 sectors. No bank
+// conflicts: a warp reads one element of the tile of A (broadcast) and a row of the tile of B (32 banks).
+//
+// What is left: each FMA still needs two shared loads, so the load/store unit is busier than the arithmetic;
+// the compiler softens it by fetching four k of A at once (16 bytes). Two barriers per step: nobody may read
+// a tile before it is complete, nor overwrite it before all have read it. And of blocks of 1024 threads only
+// one or two fit an SM: few other warps fill the pauses.
 static __global__ void __launch_bounds__(THREADS)
     gemm_shared(int n, const float *a, const float *b, float *c) {
   __shared__ float tile_a[SIDE][SIDE], tile_b[SIDE][SIDE];

@@ -9,10 +9,12 @@
 enum { SIDE = 64, DEPTH = 8, HEIGHT = 8, THREADS = SIDE * SIDE / HEIGHT };
 
 // Idea: a thread that computes eight elements of one column loads an element of B once for all eight: 9
-// shared loads for 8 FMAs instead of 16. The sums live in registers. Prediction: 4 KiB from L2 for 2 · 64 ·
-// 64 · 8 FLOP: 16 FLOP/B. Loads of B: 4 sectors; loads of A: a row of the tile is only 8 floats = 1 sector,
-// so a warp touches 4 rows = 4 sectors as well. In shared memory a warp shares its eight elements of A
-// (broadcasts) and reads 32 neighbours of B: no conflicts. Two to three times the rung before.
+// shared loads for 8 FMAs instead of 16. The sums live in registers.
+//
+// Prediction: 4 KiB from L2 for 2 · 64 · 64 · 8 FLOP: 16 FLOP/B. Loads of B: 4 sectors. A row of the tile of
+// A is 8 floats = 1 sector, so a warp's load of A touches 4 rows = 4 sectors as well. In shared memory a
+// warp shares its eight elements of A (broadcasts) and reads 32 neighbours of B: no conflicts. Two to three
+// times the rung before.
 static __global__ void __launch_bounds__(THREADS)
     gemm_tile1d(int n, const float *a, const float *b, float *c) {
   __shared__ float tile_a[SIDE][DEPTH], tile_b[DEPTH][SIDE];

@@ -7,12 +7,15 @@
 // A block computes SIDE × SIDE elements of C in steps of DEPTH along k; a thread PATCH × PATCH of them.
 enum { SIDE = 128, DEPTH = 8, PATCH = 8, THREADS = (SIDE / PATCH) * (SIDE / PATCH) };
 
-// Idea: reuse in both directions. Per k a thread loads 8 elements of A and 8 of B into registers and makes 64
-// FMAs of them (an outer product): 16 shared loads for 64 FMAs. Prediction: 8 KiB from L2 for 2 · 128 · 128 ·
-// 8 FLOP: 32 FLOP/B. 64 sums + 16 operands + addresses: some 110 registers a thread, two blocks of 256
-// threads per SM, occupancy 25 to 33 %. It does not matter: 64 independent FMAs a thread hide their own
-// latency. What hurts now: the columns of neighbouring threads are 8 floats apart, so the loads of B hit each
-// bank several times, and the tiles are still fetched 4 bytes at a time.
+// Idea: reuse in both directions. Per k a thread loads 8 elements of A and 8 of B into registers and makes
+// 64 FMAs of them (an outer product): 16 shared loads for 64 FMAs.
+//
+// Prediction: 8 KiB from L2 for 2 · 128 · 128 · 8 FLOP: 32 FLOP/B. 64 sums, 16 operands and the addresses
+// want some 140 registers; held to 128 (the 2 in __launch_bounds__), two blocks fit an SM: occupancy 25 to
+// 33 %. It hardly matters: 64 independent FMAs of one thread hide their own latency.
+//
+// What is left: the columns of neighbouring threads are 8 floats apart, so a load of B hits each bank
+// several times, a store of C touches 32 sectors, and all of it moves 4 bytes at a time.
 static __global__ void __launch_bounds__(THREADS, 2)
     gemm_tile2d(int n, const float *a, const float *b, float *c) {
   __shared__ float tile_a[SIDE][DEPTH], tile_b[DEPTH][SIDE];

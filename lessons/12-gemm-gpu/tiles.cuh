@@ -12,8 +12,8 @@ static __device__ __forceinline__ float element(const float *x, int n, int row, 
 
 // The four elements from (row, column) on; column is a multiple of 4. A 16-byte access must have a 16-byte
 // address, which every row offers only if n is a multiple of 4; then, too, a group of four lies inside or
-// outside as a whole. Other sizes take the four elements one by one. The test is the same for all threads: no
-// divergence.
+// outside as a whole. Other sizes take the four elements one by one. The test is the same for all threads:
+// no divergence.
 static __device__ __forceinline__ float4 load_quad(const float *x, int n, int row, int column) {
   if (n % 4 == 0) {
     if (row < n && column < n) return *(const float4 *)(x + (size_t)row * n + column);

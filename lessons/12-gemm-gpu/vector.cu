@@ -9,11 +9,15 @@ enum { SIDE = 128, DEPTH = 8, PATCH = 8, THREADS = (SIDE / PATCH) * (SIDE / PATC
 
 // Idea: float4. The tile of A is stored transposed, so that a thread's eight elements of A are neighbours in
 // shared memory as those of B are; both come by two 16-byte loads. Global loads and stores move 16 bytes,
-// too. Prediction: per k 4 shared requests for 64 FMAs instead of 16; per step 2 global requests a thread
-// instead of 8, 16 sectors each. The instructions saved go to the FMAs. The transposing stores hit each bank
-// twice (two threads hold the halves of one row of A), once per 8 k: cheap. Columns of neighbouring threads
-// are still 8 floats apart: a quarter of a warp reads 8 × 16 bytes from 16 of the 32 banks, 2 wavefronts
-// where 1 would do.
+// too.
+//
+// Prediction: per k 4 shared requests for 64 FMAs instead of 16; per step 2 global requests a thread instead
+// of 8, of 16 sectors each. The instructions saved go to the FMAs. The transposing stores hit each bank
+// twice (two threads hold the halves of one row of A), once per 8 k: cheap.
+//
+// What is left: columns of neighbouring threads are still 8 floats apart. A quarter of a warp reads 8 × 16
+// bytes of B from 16 of the 32 banks, 2 wavefronts where 1 would do, and a store of C fills half of each of
+// its 32 sectors.
 static __global__ void __launch_bounds__(THREADS, 2)
     gemm_vector(int n, const float *a, const float *b, float *c) {
   __shared__ __align__(16) float tile_a[DEPTH][SIDE], tile_b[DEPTH][SIDE];

@@ -5,8 +5,8 @@
 #include "tiles.cuh"
 
 // A block computes SIDE × SIDE elements of C in steps of DEPTH along k; each of its four warps a WARP_SIDE ×
-// WARP_SIDE quarter. In it the 32 lanes stand in 8 rows of 4; a lane's results are ROWS × 4 in each of STRIPS
-// strips that lie 4 lanes × 4 columns apart.
+// WARP_SIDE quarter. In it the 32 lanes stand in 8 rows of 4. A lane's results are ROWS × 4 in each of
+// STRIPS strips; a strip is 4 lanes × 4 columns wide.
 enum { SIDE = 128, DEPTH = 16, WARP_SIDE = 64, LANES_ACROSS = 4, ROWS = 8 };
 enum { STRIP = LANES_ACROSS * 4, STRIPS = WARP_SIDE / STRIP, COLUMNS = STRIPS * 4 };
 enum { WARPS_ACROSS = SIDE / WARP_SIDE, THREADS = 32 * WARPS_ACROSS * WARPS_ACROSS };
@@ -30,13 +30,15 @@ static __device__ __forceinline__ void load_tiles(int n, const float *a, const f
   }
 }
 
-// Idea: decide where each lane's results lie. Four lanes side by side read 4 × 16 neighbouring bytes of B,
-// the eight rows of lanes read A in groups of four that share an address: no bank is hit twice. And 128
-// results a thread instead of 64 need 24 operands per 128 FMAs instead of 32. Prediction: 6 shared requests
-// (16 bytes) for 128 FMAs, all free of conflicts: the load/store unit is busy about half the time the
-// arithmetic is. 16 k per step: half the barriers. 128 sums + 24 operands: up to 200 registers, two blocks of
-// four warps on an SM, 12 to 17 % occupancy, and the fastest kernel so far: occupancy is a means to hide
-// latency, not an aim.
+// Idea: decide where each lane's results lie. Four lanes side by side read 4 × 16 neighbouring bytes of B;
+// lanes of one row share an address of A: no bank is hit twice. And 128 results a thread instead of 64 need
+// 24 operands per 128 FMAs instead of 32.
+//
+// Prediction: 6 shared requests of 16 bytes for 128 FMAs, all free of conflicts: the load/store unit works
+// about half as long as the arithmetic. A store of C fills whole sectors: 16 per request. 16 k per step:
+// half the barriers. (The transposing stores, four-way conflicts, come once per 16 k.) Some 200 to 240
+// registers: two blocks of four warps on an SM, 12 to 17 % occupancy, and the fastest kernel so far.
+// Occupancy is a means to hide latency, not an aim.
 static __global__ void __launch_bounds__(THREADS, 2)
     gemm_warptile(int n, const float *a, const float *b, float *c) {
   __shared__ __align__(16) float tile_a[DEPTH][SIDE], tile_b[DEPTH][SIDE];
