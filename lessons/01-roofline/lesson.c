@@ -69,7 +69,7 @@ static double memory(long k) {
 
 // One lane and one chain: seconds for a run at a large k, to show once more what a small k shows.
 static bool short_enough(const hd_case *c) {
-  return c->size <= 64;
+  return c->size <= 32;
 }
 
 #define RUN(version)                                 \
