@@ -46,16 +46,12 @@ ACCESSES(4)
 ACCESSES(8)
 ACCESSES(16)
 
-// Structure copies of other sizes arrive as ranges. A GPU moves them in pieces of 4 bytes, or of 8 or 16
-// where the address allows, and the pieces of one copy are separate requests.
+// Structure copies of other sizes arrive as ranges. A GPU moves them in equal pieces of up to 16 bytes, as
+// wide as size and alignment allow, and the pieces of one copy are separate requests.
 static void range(uintptr_t pc, const char *address, size_t bytes, enum sim_access access) {
-  while (bytes > 0) {
-    size_t piece = 16;
-    while (piece > bytes || (uintptr_t)address % piece != 0) piece /= 2;
-    sim_trace_access(pc, address, piece, access);
-    address += piece;
-    bytes -= piece;
-  }
+  size_t piece = 16;
+  while (bytes % piece != 0 || (uintptr_t)address % piece != 0) piece /= 2;
+  for (size_t done = 0; done < bytes; done += piece) sim_trace_access(pc, address + done, piece, access);
 }
 void __tsan_read_range(const void *, size_t);
 void __tsan_write_range(const void *, size_t);

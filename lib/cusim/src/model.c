@@ -183,10 +183,30 @@ sim_estimate sim_model_kernel(const sim_card *card, const sim_launch *launch, co
 
 // ---------------------------------------------------------------- a library's matrix product
 
+// The library takes the tile, and the number of pieces of the sum over k, that finish first. Smaller tiles
+// fill the card better but reuse less; pieces are added up at the end, for which k must be long.
+static double gemm_compute(const sim_card *card, double m, double n, double k, double sm_rate, int *sms) {
+  static const struct { double side, efficiency; } tiles[] = {{128, 1.0}, {64, 0.75}, {32, 0.45}};
+  enum { LEAST_PIECE = 256, MOST_PIECES = 64, LEAST_SIDE = 8 };
+  double best = INFINITY;
+  for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
+    for (int pieces = 1; pieces <= MOST_PIECES && (pieces == 1 || k / pieces >= LEAST_PIECE); pieces *= 2) {
+      double rows = fmin(tiles[i].side, ceil(m / LEAST_SIDE) * LEAST_SIDE);
+      double columns = fmin(tiles[i].side, ceil(n / LEAST_SIDE) * LEAST_SIDE);
+      double count = ceil(m / rows) * ceil(n / columns) * pieces, rounds = ceil(count / card->sm_count);
+      double fill = (block_latency + latency_factor * card->dram_latency_cycles) / card->boost_hz;
+      double seconds =
+          rounds * 2 * rows * columns * ceil(k / pieces) / (sm_rate * tiles[i].efficiency) + fill;
+      if (seconds >= best) continue;
+      best = seconds;
+      *sms = count < card->sm_count ? (int)count : card->sm_count;
+    }
+  }
+  return best;
+}
+
 sim_estimate sim_model_gemm(const sim_card *card, int64_t m, int64_t n, int64_t k, int element_bytes,
                             bool tensor) {
-  // The library picks the tile that finishes first; smaller tiles fill the card better but reuse less.
-  static const struct { double side, efficiency; } tiles[] = {{128, 1.0}, {64, 0.75}, {32, 0.45}};
   static const double tensor_fraction = 0.80;
   sim_estimate e = {.limiter = "launch", .occupancy = 0.25, .occupancy_limiter = "registers", .sms_used = 1};
   e.seconds = e.low_s = e.high_s = card->kernel_overhead_s;
@@ -194,18 +214,9 @@ sim_estimate sim_model_gemm(const sim_card *card, int64_t m, int64_t n, int64_t 
   int lanes = element_bytes == 8 ? card->fp64_lanes : card->fp32_lanes;
   double sm_rate = 2.0 * lanes * card->boost_hz * card->cublas_fraction;
   if (tensor) sm_rate = card->tensor_flops / card->sm_count * tensor_fraction;
-  double compute = INFINITY;
-  for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
-    double side = tiles[i].side;
-    double count = ceil((double)m / side) * ceil((double)n / side), rounds = ceil(count / card->sm_count);
-    double fill = (block_latency + latency_factor * card->dram_latency_cycles) / card->boost_hz;
-    double seconds = rounds * 2 * side * side * (double)k / (sm_rate * tiles[i].efficiency) + fill;
-    if (seconds >= compute) continue;
-    compute = seconds;
-    e.sms_used = count < card->sm_count ? (int)count : card->sm_count;
-  }
-  double bytes =
-      (double)element_bytes * ((double)m * (double)k + (double)k * (double)n + (double)m * (double)n);
+  double rows = (double)m, columns = (double)n, depth = (double)k;
+  double compute = gemm_compute(card, rows, columns, depth, sm_rate, &e.sms_used);
+  double bytes = element_bytes * (rows * depth + depth * columns + rows * columns);
   double dram = bytes / (card->dram_bytes_per_s * card->dram_efficiency);
   double seconds = at_least(compute, dram);
   e.limiter = dram > compute ? "DRAM" : "issue";

@@ -88,11 +88,7 @@ int sim_trace_plan(const sim_launch *launch, uint64_t *blocks, int most) {
   pthread_once(&mode_once, read_mode);
   uint64_t grid = volume(launch->grid);
   if (mode == TRACE_OFF || most <= 0 || grid == 0) return 0;
-  if (mode == TRACE_ALL) {
-    int count = grid < (uint64_t)most ? (int)grid : most;
-    for (int i = 0; i < count; i++) blocks[i] = (uint64_t)i;
-    return count;
-  }
+  if (mode == TRACE_ALL) return -1;
   pthread_mutex_lock(&lock);
   bool fresh = !find_known(launch);
   if (fresh) add_known(launch);

@@ -107,9 +107,9 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
 void sim_trace_switch(int thread);
 void sim_trace_shared(const void *base, size_t bytes);          // a static __shared__ variable of this block
 void sim_trace_barrier(int thread);                             // __syncthreads reached
-void sim_trace_warp_op(int thread, int lanes);                  // lanes taking part; call once per warp operation
+void sim_trace_warp_op(int thread, int lanes);                  // every lane taking part calls it, with their number
 void sim_trace_exit(int thread);                                // the thread returned; optional, bounds the log
-void sim_trace_atomic(int thread, const void *address, size_t bytes);   // replaces the load/store pair of the hooks
+void sim_trace_atomic(int thread, const void *address, size_t bytes);   // call before the atomic; its hooks are then one
 void sim_trace_flops(int thread, int kind, uint64_t count);     // for what is not inline code: half, tensor (kinds below)
 void sim_trace_close(sim_counters *sum);
 bool sim_trace_active(void);                                    // is this worker inside a traced block?
@@ -182,6 +182,7 @@ sim_estimate sim_observe_launch(const sim_launch *, const sim_counters *traced);
 
 // How many and which blocks of a grid to trace: CUSIM_TRACE=auto|all|off. Fills up to `most` block indices,
 // returns how many. auto: the first, middle and last block, once per (kernel, grid, block, shared, device) key.
+// Returns -1 for every block of the grid (all).
 int sim_trace_plan(const sim_launch *, uint64_t *blocks, int most);
 
 #ifdef __cplusplus

@@ -85,6 +85,14 @@ struct sim_trace {
   uint32_t *epoch_chain;  // [epoch]: most executions of one global load site by one thread
   size_t epoch_capacity, epoch_count;
 
+  struct {  // an atomic that the executor announced and whose hook has not come yet, or has
+    uintptr_t address, pc;
+    size_t bytes;
+    int thread;
+    bool open, counted;
+  } noted;
+  unsigned warp_op_lanes[LANES];  // [warp]: lanes that have joined the warp operation under way
+
   key_table sectors, hot;  // distinct sectors of the block; atomics per address
   size_t frame;
 };
@@ -483,7 +491,7 @@ static int32_t new_slot(sim_trace *t) {
   return (int32_t)t->pool_count++;
 }
 
-static int32_t request_of(sim_trace *t, int warp, uint32_t site, uint32_t k, int allocation) {
+static int32_t request_of(sim_trace *t, int warp, uint32_t site, uint32_t k, uint32_t order, int allocation) {
   request_list *list = &t->list[(size_t)warp * t->site_capacity + site];
   if (k < list->count) return list->slot[k];
   if (list->count == list->capacity) {
@@ -494,7 +502,7 @@ static int32_t request_of(sim_trace *t, int warp, uint32_t site, uint32_t k, int
   request *r = &t->pool[slot];
   r->mask = 0;
   r->site = site;
-  r->order = t->thread_order[t->thread];
+  r->order = order;
   r->allocation = allocation;
   list->slot[list->count++] = slot;
   const sim_site *s = &t->site[site];
@@ -573,11 +581,9 @@ static void mark_epoch(sim_trace *t, uint32_t epoch, uint8_t flags, uint32_t cha
 
 // ---------------------------------------------------------------- events
 
-void sim_trace_access(uintptr_t pc, const void *pointer, size_t bytes, enum sim_access access) {
-  sim_trace *t = sim_trace_current;
-  if (!t || t->thread < 0) return;
-  uintptr_t address = (uintptr_t)pointer;
-  int thread = t->thread, warp = thread / LANES, lane = thread % LANES, allocation = 0;
+static void count_access(sim_trace *t, int thread, uintptr_t pc, uintptr_t address, size_t bytes,
+                         enum sim_access access) {
+  int warp = thread / LANES, lane = thread % LANES, allocation = 0;
   enum sim_space space = space_of(t, address, &allocation);
   if (space == SIM_SPACE_OTHER) return;
   uint32_t site = site_of(t, pc, space, access, bytes), epoch = t->thread_epoch[thread];
@@ -589,7 +595,7 @@ void sim_trace_access(uintptr_t pc, const void *pointer, size_t bytes, enum sim_
   uint8_t flags = EPOCH_SHARED;
   if (space == SIM_SPACE_GLOBAL) flags = access == SIM_STORE ? EPOCH_GLOBAL : EPOCH_GLOBAL | EPOCH_LOADS;
   mark_epoch(t, epoch, flags, flags & EPOCH_LOADS ? k + 1 : 0);
-  int32_t slot = request_of(t, warp, site, k, allocation);
+  int32_t slot = request_of(t, warp, site, k, t->thread_order[thread], allocation);
   request *r = &t->pool[slot];
   r->address[lane] = address;
   r->mask |= 1u << lane;
@@ -600,6 +606,46 @@ void sim_trace_access(uintptr_t pc, const void *pointer, size_t bytes, enum sim_
     t->list[(size_t)warp * t->site_capacity + site].slot[k] = NO_SLOT;
     push_slot(&t->free_slots, slot);
   }
+}
+
+// An announced atomic counts once, whether it is inline code that calls our hooks (then with the line of the
+// first one: the rest are retries of a compare-and-swap loop) or a library function that doesn't.
+static void resolve_noted(sim_trace *t) {
+  bool count = t->noted.open && !t->noted.counted;
+  t->noted.open = false;
+  if (count) count_access(t, t->noted.thread, t->noted.pc, t->noted.address, t->noted.bytes, SIM_ATOMIC);
+}
+
+void sim_trace_atomic(int thread, const void *address, size_t bytes) {
+  sim_trace *t = sim_trace_current;
+  if (!t) return;
+  resolve_noted(t);
+  t->noted.open = true;
+  t->noted.counted = false;
+  t->noted.thread = thread;
+  t->noted.pc = (uintptr_t)__builtin_return_address(0);
+  t->noted.address = (uintptr_t)address;
+  t->noted.bytes = bytes;
+}
+
+static bool part_of_noted(sim_trace *t, uintptr_t pc, uintptr_t address, enum sim_access access) {
+  if (address == t->noted.address && t->noted.thread == t->thread &&
+      (access == SIM_ATOMIC || !t->noted.counted)) {
+    if (access == SIM_ATOMIC && !t->noted.counted) {
+      t->noted.counted = true;
+      count_access(t, t->thread, pc, address, t->noted.bytes, SIM_ATOMIC);
+    }
+    return true;
+  }
+  resolve_noted(t);
+  return false;
+}
+
+void sim_trace_access(uintptr_t pc, const void *address, size_t bytes, enum sim_access access) {
+  sim_trace *t = sim_trace_current;
+  if (!t || t->thread < 0) return;
+  if (t->noted.open && part_of_noted(t, pc, (uintptr_t)address, access)) return;
+  count_access(t, t->thread, pc, (uintptr_t)address, bytes, access);
 }
 
 void sim_trace_basic_block(uintptr_t pc) {
@@ -653,6 +699,7 @@ void sim_trace_shared(const void *base, size_t bytes) {
 void sim_trace_barrier(int thread) {
   sim_trace *t = sim_trace_current;
   if (!t) return;
+  resolve_noted(t);
   int warp = thread / LANES;
   uint32_t reached = ++t->thread_epoch[thread];
   if (t->site_count) {
@@ -667,25 +714,21 @@ void sim_trace_barrier(int thread) {
 }
 
 void sim_trace_warp_op(int thread, int lanes) {
-  (void)thread, (void)lanes;
-  if (sim_trace_current) sim_trace_current->sum.warp_ops++;
+  sim_trace *t = sim_trace_current;
+  if (!t) return;
+  unsigned *joined = &t->warp_op_lanes[thread / LANES];
+  if (++*joined < (unsigned)lanes) return;
+  *joined = 0;
+  t->sum.warp_ops++;
 }
 
 void sim_trace_exit(int thread) {
   sim_trace *t = sim_trace_current;
   if (!t) return;
+  resolve_noted(t);
   int warp = thread / LANES;
   uint32_t exited = ++t->warp_exited[warp];
   if (exited == (uint32_t)__builtin_popcount(warp_lanes(t, warp))) flush_warp(t, warp);
-}
-
-void sim_trace_atomic(int thread, const void *address, size_t bytes) {
-  sim_trace *t = sim_trace_current;
-  if (!t) return;
-  int running = t->thread;
-  t->thread = thread;
-  sim_trace_access((uintptr_t)__builtin_return_address(0), address, bytes, SIM_ATOMIC);
-  t->thread = running;
 }
 
 void sim_trace_flops(int thread, int kind, uint64_t count) {
@@ -780,6 +823,8 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
   t->shared_count = t->allocation_count = t->allocation_last = 0;
   t->epoch_count = 1;
   t->frame = 0;
+  t->noted.open = false;
+  memset(t->warp_op_lanes, 0, sizeof t->warp_op_lanes);
   if (t->epoch_capacity) {
     memset(t->epoch_flags, 0, t->epoch_capacity * sizeof *t->epoch_flags);
     memset(t->epoch_chain, 0, t->epoch_capacity * sizeof *t->epoch_chain);
@@ -891,6 +936,7 @@ static void add_counters(sim_counters *sum, const sim_counters *c) {
 void sim_trace_close(sim_counters *sum) {
   sim_trace *t = sim_trace_current;
   if (!t) return;
+  resolve_noted(t);
   sim_trace_current = NULL;
   for (int warp = 0; warp < t->warps; warp++) flush_warp(t, warp);
   t->sum.blocks = 1;
