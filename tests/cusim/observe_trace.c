@@ -90,6 +90,15 @@ static void shared_wavefronts(void **state) {
   }
 }
 
+// One crowded bank decides, wherever among the lanes it is.
+static void the_worst_bank_counts(void **state) {
+  (void)state;
+  sim_counters c = begin(32);
+  for (int i = 0; i < 32; i++) feed(i, PC, shared + (i < 3 ? 128 : 4) * (unsigned)i, 4, SIM_LOAD);
+  sim_trace_close(&c);
+  assert_int_equal(c.shld_wavefronts, 3);
+}
+
 static void atomics_degree(void **state) {
   (void)state;
   sim_counters c = one_request(global, 0, 4, SIM_ATOMIC);
@@ -315,6 +324,7 @@ int main(void) {
       cmocka_unit_test(sectors_of_a_full_warp),
       cmocka_unit_test(nothing_outside_memory_counts),
       cmocka_unit_test(shared_wavefronts),
+      cmocka_unit_test(the_worst_bank_counts),
       cmocka_unit_test(atomics_degree),
       cmocka_unit_test(announced_atomics),
       cmocka_unit_test(warp_operations),
