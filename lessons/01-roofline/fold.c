@@ -18,7 +18,7 @@ typedef float vector __attribute__((vector_size(WIDTH * 4)));
 
 // Vectors in flight: an FMA's result is there after about 4 cycles and two can start in each, so 8 at least,
 // and a few more to spare.
-enum { CHAINS = 12, BLOCK = CHAINS * WIDTH };
+enum { CHAINS = 10, BLOCK = CHAINS * WIDTH };
 
 // One element: k FMAs, each waiting for the one before it.
 static inline float fold_one(float v, float add, long k) {
@@ -52,10 +52,10 @@ void fold_simd(float *a, const float *b, const float *c, long n, long k) {
 // CHAINS vectors at once: their chains are independent, so while one waits the others run. The unrolling
 // keeps them in registers.
 static inline void fold_block(vector v[CHAINS], const float *b, const float *c, long k) {
-#pragma GCC unroll 12
+#pragma GCC unroll 10
   for (int t = 0; t < CHAINS; t++) v[t] = *(const vector *)(b + t * WIDTH);
   for (long j = 0; j < k; j++) {
-#pragma GCC unroll 12
+#pragma GCC unroll 10
     for (int t = 0; t < CHAINS; t++) v[t] = v[t] * FOLD_RATIO + *(const vector *)(c + t * WIDTH);
   }
 }
@@ -65,7 +65,7 @@ static inline void chains(float *a, const float *b, const float *c, long from, l
   for (; i + BLOCK <= to; i += BLOCK) {
     vector v[CHAINS];
     fold_block(v, b + i, c + i, k);
-#pragma GCC unroll 12
+#pragma GCC unroll 10
     for (int t = 0; t < CHAINS; t++) *(vector *)(a + i + t * WIDTH) = v[t];
   }
   for (; i < to; i++) a[i] = fold_one(b[i], c[i], k);
@@ -106,7 +106,7 @@ void fold_streaming(float *a, const float *b, const float *c, long n, long k) {
     for (; i + BLOCK <= to; i += BLOCK) {
       vector v[CHAINS];
       fold_block(v, b + i, c + i, k);
-#pragma GCC unroll 12
+#pragma GCC unroll 10
       for (int t = 0; t < CHAINS; t++) store_around_cache(a + i + t * WIDTH, v[t]);
     }
     for (; i < to; i++) a[i] = fold_one(b[i], c[i], k);
