@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// What device code sees: where a thread is, how it waits for others, how it exchanges with its warp.
+#ifndef CUSIM_DEVICE_H
+#define CUSIM_DEVICE_H
+#include <cstring>
+#include <type_traits>
+
+extern "C" {
+extern __thread uint3 cusim_thread_idx, cusim_block_idx, cusim_block_dim, cusim_grid_dim;
+void cusim_sync_threads(void);
+int cusim_sync_threads_count(int predicate);
+int cusim_live_threads(void);
+unsigned cusim_exchange(unsigned mask, const void *value, std::size_t bytes, const unsigned char (**all)[16]);
+void cusim_sync_warp(unsigned mask);
+unsigned cusim_lane(void);
+unsigned cusim_active_mask(void);
+void cusim_note_atomic(const void *address, std::size_t bytes);
+}
+
+#define threadIdx cusim_thread_idx
+#define blockIdx cusim_block_idx
+#define blockDim cusim_block_dim
+#define gridDim cusim_grid_dim
+enum { warpSize = 32 };
+
+inline void __syncthreads() { cusim_sync_threads(); }
+inline int __syncthreads_count(int predicate) { return cusim_sync_threads_count(predicate); }
+inline int __syncthreads_and(int predicate) { return cusim_sync_threads_count(!predicate) == 0; }
+inline int __syncthreads_or(int predicate) { return cusim_sync_threads_count(predicate) != 0; }
+inline void __syncwarp(unsigned mask = 0xffffffffu) { cusim_sync_warp(mask); }
+inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+inline void __threadfence_block() { __atomic_thread_fence(__ATOMIC_ACQ_REL); }
+inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+inline unsigned __activemask() { return cusim_active_mask(); }
+
+// ---------------------------------------------------------------- shuffles, votes, warp reductions
+namespace cusim {
+
+template <class T>
+inline T taken_from(const unsigned char (*all)[16], unsigned lane) {
+  T value;
+  std::memcpy(&value, all[lane], sizeof value);
+  return value;
+}
+
+// The value of lane `source` if it takes part in the exchange, else one's own.
+template <class T>
+inline T shuffle(unsigned mask, T value, unsigned source, bool inside) {
+  static_assert(sizeof(T) <= 16, "shuffles move at most 16 bytes");
+  const unsigned char(*all)[16];
+  const unsigned part = cusim_exchange(mask, &value, sizeof value, &all);
+  return inside && (part >> source & 1) ? taken_from<T>(all, source) : value;
+}
+
+template <class T, class Combine>
+inline T warp_reduce(unsigned mask, T value, Combine combine) {
+  const unsigned char(*all)[16];
+  unsigned part = cusim_exchange(mask, &value, sizeof value, &all);
+  T result = taken_from<T>(all, __builtin_ctz(part));
+  for (part &= part - 1; part; part &= part - 1) result = combine(result, taken_from<T>(all, __builtin_ctz(part)));
+  return result;
+}
+
+}  // namespace cusim
+
+template <class T>
+inline T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
+  const unsigned base = cusim_lane() & ~(unsigned)(width - 1);
+  return cusim::shuffle(mask, value, base + ((unsigned)source & (unsigned)(width - 1)), true);
+}
+template <class T>
+inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
+  const unsigned lane = cusim_lane(), in_group = lane & (unsigned)(width - 1);
+  return cusim::shuffle(mask, value, lane - delta, in_group >= delta);
+}
+template <class T>
+inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
+  const unsigned lane = cusim_lane(), in_group = lane & (unsigned)(width - 1);
+  return cusim::shuffle(mask, value, lane + delta, in_group + delta < (unsigned)width);
+}
+template <class T>
+inline T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32) {
+  const unsigned lane = cusim_lane(), other = lane ^ (unsigned)lanes;
+  // A lane of a later group is out of reach, one of an earlier group is not: as documented for the hardware.
+  return cusim::shuffle(mask, value, other, other < (lane & ~(unsigned)(width - 1)) + (unsigned)width);
+}
+inline unsigned __ballot_sync(unsigned mask, int predicate) {
+  const unsigned mine = predicate ? 1u << cusim_lane() : 0u;
+  return cusim::warp_reduce(mask, mine, [](unsigned a, unsigned b) { return a | b; });
+}
+inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
+inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, !predicate) == 0; }
+template <class T>
+inline unsigned __match_any_sync(unsigned mask, T value) {
+  const unsigned char(*all)[16];
+  const unsigned part = cusim_exchange(mask, &value, sizeof value, &all);
+  unsigned equal = 0;
+  for (unsigned lane = 0; lane < 32; lane++)
+    if ((part >> lane & 1) && std::memcmp(all[lane], &value, sizeof value) == 0) equal |= 1u << lane;
+  return equal;
+}
+template <class T>
+inline T __reduce_add_sync(unsigned mask, T value) {
+  return cusim::warp_reduce(mask, value, [](T a, T b) { return (T)(a + b); });
+}
+template <class T>
+inline T __reduce_max_sync(unsigned mask, T value) {
+  return cusim::warp_reduce(mask, value, [](T a, T b) { return a > b ? a : b; });
+}
+template <class T>
+inline T __reduce_min_sync(unsigned mask, T value) {
+  return cusim::warp_reduce(mask, value, [](T a, T b) { return a < b ? a : b; });
+}
+inline unsigned __reduce_and_sync(unsigned mask, unsigned value) {
+  return cusim::warp_reduce(mask, value, [](unsigned a, unsigned b) { return a & b; });
+}
+inline unsigned __reduce_or_sync(unsigned mask, unsigned value) {
+  return cusim::warp_reduce(mask, value, [](unsigned a, unsigned b) { return a | b; });
+}
+inline unsigned __reduce_xor_sync(unsigned mask, unsigned value) {
+  return cusim::warp_reduce(mask, value, [](unsigned a, unsigned b) { return a ^ b; });
+}
+
+// ---------------------------------------------------------------- atomics
+// Real ones of the host: blocks run on several OS threads. In the traced pass they stay outside the instrumentation
+// and are announced as one atomic instead.
+#ifdef CUSIM_TRACED_PASS
+#define CUSIM_ATOMIC __attribute__((no_sanitize("thread"), noinline)) static
+#define CUSIM_NOTE_ATOMIC(p) cusim_note_atomic(p, sizeof *(p))
+#else
+#define CUSIM_ATOMIC static inline
+#define CUSIM_NOTE_ATOMIC(p) (void)0
+#endif
+namespace cusim {
+// old = *p; *p = change(old), as one step; returns old. Works on the bits, so that NaN compares equal to itself.
+template <class T, class Change>
+CUSIM_ATOMIC T atomic_update(T *p, Change change) {
+  using bits = std::conditional_t<sizeof(T) == 8, unsigned long long, std::conditional_t<sizeof(T) == 2, unsigned short, unsigned>>;
+  bits *address = reinterpret_cast<bits *>(p);
+  bits old = __atomic_load_n(address, __ATOMIC_RELAXED), next;
+  T before;
+  do {
+    std::memcpy(&before, &old, sizeof before);
+    const T after = change(before);
+    std::memcpy(&next, &after, sizeof next);
+  } while (!__atomic_compare_exchange_n(address, &old, next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  CUSIM_NOTE_ATOMIC(p);
+  return before;
+}
+template <class T>
+CUSIM_ATOMIC T atomic_add(T *p, T value) {
+  if constexpr (std::is_integral_v<T>) {
+    CUSIM_NOTE_ATOMIC(p);
+    return __atomic_fetch_add(p, value, __ATOMIC_RELAXED);
+  } else {
+    return atomic_update(p, [value](T old) { return (T)(old + value); });
+  }
+}
+template <class T>
+struct same {
+  using type = T;
+};
+template <class T>
+using same_t = typename same<T>::type;  // keeps the value from taking part in deduction
+}  // namespace cusim
+
+template <class T>
+inline T atomicAdd(T *p, cusim::same_t<T> value) { return cusim::atomic_add(p, value); }
+template <class T>
+inline T atomicSub(T *p, cusim::same_t<T> value) { return cusim::atomic_add(p, (T)(0 - value)); }
+template <class T>
+inline T atomicExch(T *p, cusim::same_t<T> value) { return cusim::atomic_update(p, [value](T) { return value; }); }
+template <class T>
+inline T atomicMax(T *p, cusim::same_t<T> value) {
+  return cusim::atomic_update(p, [value](T old) { return old < value ? value : old; });
+}
+template <class T>
+inline T atomicMin(T *p, cusim::same_t<T> value) {
+  return cusim::atomic_update(p, [value](T old) { return value < old ? value : old; });
+}
+template <class T>
+inline T atomicAnd(T *p, cusim::same_t<T> value) { return cusim::atomic_update(p, [value](T old) { return (T)(old & value); }); }
+template <class T>
+inline T atomicOr(T *p, cusim::same_t<T> value) { return cusim::atomic_update(p, [value](T old) { return (T)(old | value); }); }
+template <class T>
+inline T atomicXor(T *p, cusim::same_t<T> value) { return cusim::atomic_update(p, [value](T old) { return (T)(old ^ value); }); }
+template <class T>
+inline T atomicCAS(T *p, cusim::same_t<T> expected, cusim::same_t<T> value) {
+  return cusim::atomic_update(p, [=](T old) { return old == expected ? value : old; });
+}
+inline unsigned atomicInc(unsigned *p, unsigned limit) {
+  return cusim::atomic_update(p, [limit](unsigned old) { return old >= limit ? 0u : old + 1; });
+}
+inline unsigned atomicDec(unsigned *p, unsigned limit) {
+  return cusim::atomic_update(p, [limit](unsigned old) { return old == 0 || old > limit ? limit : old - 1; });
+}
+// Narrower and wider scopes are the same on one machine.
+#define CUSIM_SCOPED(name)                                                                                  \
+  template <class T, class... V>                                                                            \
+  inline T name##_block(T *p, V... v) { return name(p, v...); }                                             \
+  template <class T, class... V>                                                                            \
+  inline T name##_system(T *p, V... v) { return name(p, v...); }
+CUSIM_SCOPED(atomicAdd)
+CUSIM_SCOPED(atomicSub)
+CUSIM_SCOPED(atomicExch)
+CUSIM_SCOPED(atomicMax)
+CUSIM_SCOPED(atomicMin)
+CUSIM_SCOPED(atomicAnd)
+CUSIM_SCOPED(atomicOr)
+CUSIM_SCOPED(atomicXor)
+CUSIM_SCOPED(atomicCAS)
+#undef CUSIM_SCOPED
+
+#endif
