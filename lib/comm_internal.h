@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: MIT
-// What the files of the communicator share. From the bottom: comm_sync.c lets ranks wait for each other,
-// comm_threads.c and comm_cuda.cu move data (a transport), comm_collectives.c and comm_messages.c are the
-// algorithms, written once over both transports, comm_async.c starts them in the background, comm.c runs the
-// ranks.
-#ifndef HEDDLE_COMM_INTERNAL_H
-#define HEDDLE_COMM_INTERNAL_H
+// What the parts of the communicator know of each other:
+//
+//   comm.c           the public calls: arguments checked, traffic counted, a backend asked to move the data
+//   comm_group.c     ranks as threads: starting, failing together, ending
+//   comm_meet.c      how ranks meet: fingerprints published and compared, flags, waits with a deadline
+//   comm_threads.c   data movement in host memory
+//   comm_cuda.cu     data movement between GPUs
+#ifndef HD_COMM_INTERNAL_H
+#define HD_COMM_INTERNAL_H
 #include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "heddle/comm.h"
 
@@ -13,140 +19,141 @@
 extern "C" {
 #endif
 
-#define HD_OWN_LINE __attribute__((aligned(64)))
+enum { HD_MOST_RANKS = 64, HD_SMALL_COUNT = 1024, HD_MOST_EVENTS = 2 };
 
-enum hd_call_kind {
-  HD_CALL_BARRIER,
-  HD_CALL_ALL_REDUCE,
-  HD_CALL_REDUCE,
-  HD_CALL_BROADCAST,
-  HD_CALL_REDUCE_SCATTER,
-  HD_CALL_ALL_GATHER
+// Two lanes of collectives, each with its own sequence: the rank's own calls, and those of its helper thread.
+enum { HD_LANE_CALLS, HD_LANE_HELPER, HD_LANES };
+
+enum hd_operation {
+  HD_OP_NONE,
+  HD_OP_BARRIER,
+  HD_OP_ALL_REDUCE,
+  HD_OP_ALL_REDUCE_START,
+  HD_OP_REDUCE,
+  HD_OP_BROADCAST,
+  HD_OP_REDUCE_SCATTER,
+  HD_OP_ALL_GATHER,
+  HD_OP_SEND,
+  HD_OP_RECV,
 };
 
-// One rank's view of a collective. Everything but the pointers must be equal on all ranks.
+// One rank's call as the others see it. The first five are the fingerprint: all ranks must have published
+// equal ones before any data move.
 typedef struct hd_call {
-  enum hd_call_kind kind;
-  enum hd_reduce_op op;
-  size_t count;
+  uint64_t sequence;
+  enum hd_operation operation;
+  enum hd_reduce_op reduce_op;
   int root;
-  uint64_t seq;
+  size_t count;
   const float *in;
   float *out;
+  void *events[HD_MOST_EVENTS];  // of the backend: when `in` is ready, …
 } hd_call;
 
-// Events a transport keeps per lane: two for fences in turn, one to and one from each rank for messages, one
-// to hand work from the compute stream to the communication stream, and one per started operation.
-enum { HD_EVENT_HANDOFF = 2, HD_EVENT_DONE = 3, HD_EVENTS_DONE = 64, HD_EVENT_MAIL = 3 + HD_EVENTS_DONE };
+// What one rank shows in one lane. Only its owner writes it (sleep words apart).
+typedef struct hd_slot {
+  uint64_t arrived;   // sequence of the last collective this rank has entered
+  uint64_t left;      // … whose peers' buffers it will not touch any more
+  uint64_t progress;  // ring pieces finished so far
+  uint32_t wake, sleeping;
+  hd_call call[2];  // by parity of the sequence: a fast rank publishes its next call while a slow one reads
+                    // the last
+  float small[2][HD_SMALL_COUNT];  // copies of short inputs, likewise
+} __attribute__((aligned(128))) hd_slot;
 
-enum hd_lane_kind { HD_LANE_CALLS, HD_LANE_STARTED, HD_LANES };
+// Send and receive of one ordered pair: the n-th message goes through stages 3n (empty), 3n+1 (posted),
+// 3n+2 (claimed by the receiver), 3n+3 (taken).
+typedef struct hd_mailbox {
+  uint64_t stage;
+  hd_call call;
+} __attribute__((aligned(128))) hd_mailbox;
 
-// A sequence of collectives of one rank, with its own flags and stream: blocking calls are one lane and
-// started ones another, so neither order constrains the other. One thread at a time works on a lane.
-typedef struct hd_lane {
-  hd_comm *comm;
-  int rank, world;
-  enum hd_lane_kind kind;
-  void *device;                  // the transport's own
-  hd_call call[2];               // published; call number seq is in call[seq % 2]
-  uint64_t seq;                  // calls so far
-  HD_OWN_LINE uint32_t arrived;  // fences reached; atomic, read by the other ranks
-  uint32_t sleepers;             // threads asleep on `arrived`; atomic
-  HD_OWN_LINE uint32_t moving;   // 1 while this lane touches memory of other ranks; atomic
-} hd_lane;
+typedef struct hd_backend_table {
+  int (*open)(hd_comm *c);  // on the rank's thread, before its body; 0, or -1 after hd_comm_fail
+  void (*close)(hd_comm *c);
+  void *(*stream)(const hd_comm *c);
+  // Each is called on all ranks with arguments already checked, meets through hd_meet_*, counts its traffic.
+  int (*barrier)(hd_comm *c, hd_call *call);
+  int (*all_reduce)(hd_comm *c, int lane, hd_call *call);
+  int (*reduce)(hd_comm *c, hd_call *call);
+  int (*broadcast)(hd_comm *c, hd_call *call);
+  int (*reduce_scatter)(hd_comm *c, hd_call *call);
+  int (*all_gather)(hd_comm *c, hd_call *call);
+  int (*send)(hd_comm *c, hd_call *call, int to);
+  int (*recv)(hd_comm *c, hd_call *call, int from);
+  int (*start)(hd_comm *c, hd_call *call);  // returns a handle
+  int (*wait)(hd_comm *c, int handle);
+} hd_backend_table;
 
-// How data move. Pointers are into the memory of the rank named; `lane` is the caller's own. Nothing here can
-// fail except by ending the process.
-typedef struct hd_transport {
-  void (*open)(hd_lane *lane);
-  void (*close)(hd_lane *lane);  // waits for the work of the lane
-  void *(*stream)(const hd_lane *lane);
-  // Memory of this rank for `count` floats, kept by the lane; contents last until a larger count is asked
-  // for.
-  float *(*scratch)(hd_lane *lane, size_t count);
-  // Marks this point of the lane's work; then: lets the lane's further work wait for the mark of another
-  // lane.
-  void (*record)(hd_lane *lane, int event);
-  void (*await)(hd_lane *lane, const hd_lane *other, int event);
-  // to[r][i] = from[0][i] op from[1][i] op …, in rank order, for every r with to[r] not NULL. from[r] and
-  // to[r] are in rank r's memory and may be equal.
-  void (*reduce)(hd_lane *lane, const float *const *from, float *const *to, size_t count,
-                 enum hd_reduce_op op);
-  void (*pull)(hd_lane *lane, float *own, int peer, const float *theirs, size_t count);
-  void (*pull_reduce)(hd_lane *lane, float *own, int peer, const float *theirs, size_t count,
-                      enum hd_reduce_op op);  // own = theirs op own
-} hd_transport;
+extern const hd_backend_table hd_comm_threads_backend;
+extern const hd_backend_table hd_comm_cuda_backend __attribute__((weak));
 
-extern const hd_transport hd_transport_threads, hd_transport_cuda;
-
-// A message from one rank to another: a rendezvous. One per ordered pair of ranks.
-typedef struct hd_mail {
-  const float *data;
-  size_t count;
-  HD_OWN_LINE uint32_t posted;  // messages offered; atomic
-  uint32_t posted_sleepers;
-  HD_OWN_LINE uint32_t taken;  // messages copied; atomic
-  uint32_t taken_sleepers;
-} hd_mail;
-
-// What all ranks share.
 typedef struct hd_group {
   int world;
   enum hd_order order;
-  int threads_per_rank;
   double deadline_s;
-  bool spin;  // every rank has a core of its own
-  bool cuda;
-  const hd_transport *transport;
-  hd_comm *ranks;
-  hd_mail *mail;  // [from * world + to]
-  void (*body)(hd_comm *comm, void *arg);
-  void *arg;
-  pthread_mutex_t lock;  // of error
+  bool spin;  // as many CPUs as threads: waiting briefly without a system call pays
+  const hd_backend_table *backend;
+  uint32_t failed;
+  pthread_mutex_t lock;  // of the error text
   char error[512];
-  HD_OWN_LINE uint32_t poisoned;  // atomic
+  hd_slot *slots[HD_LANES];  // (world) each
+  hd_mailbox *mailboxes;     // (world, world): from, to
+  uint32_t *ended;           // (world): the rank's body has returned
+  uint32_t *busy;            // (world): operation << 8 | peer, for messages about missing ranks
 } hd_group;
-
-typedef struct hd_background hd_background;
 
 struct hd_comm {
   hd_group *group;
-  int rank;
-  hd_lane lanes[HD_LANES];
-  hd_background *background;  // NULL until something is started
-  int started;                // with cuda: handles given out
-  uint64_t messages, bytes;   // atomic: both lanes' threads count
-  uint32_t failed;            // a call of this rank failed; atomic
-  HD_OWN_LINE uint32_t left;  // its body is over; atomic
+  int rank, world, threads;
+  uint32_t failed;
+  uint64_t sequence[HD_LANES];
+  uint64_t sent[HD_MOST_RANKS], received[HD_MOST_RANKS];  // messages per peer
+  hd_traffic traffic;
+  float *scratch;  // of ring reductions that must not change their input
+  size_t scratch_count;
+  void *state;  // of the backend
 };
 
-// ---- comm_sync.c
-// Fails the communicator; the first reason is kept.
-__attribute__((format(printf, 2, 3))) void hd_poison(hd_group *g, const char *format, ...);
-bool hd_poisoned(const hd_group *g);
-// Marks the rank as failed and waits until no rank touches another's memory, so that the caller may free its
-// buffers. Returns -1.
-int hd_failed(hd_comm *c);
-// A counter others wait for: raises it and wakes them.
-void hd_raise(uint32_t *flag, uint32_t *sleepers, uint32_t value);
-enum hd_outcome { HD_REACHED, HD_POISONED, HD_PEER_LEFT, HD_TOO_LATE };
-// Waits until a flag of rank `peer` reaches `goal`, at most until `until` (hd_wall time).
-enum hd_outcome hd_await_flag(const hd_lane *l, int peer, uint32_t *flag, uint32_t *sleepers, uint32_t goal,
-                              double until);
-// No rank's lane passes before all have arrived; with streams, the work behind it waits for all work before
-// it.
-int hd_fence(hd_lane *l);
-// Brackets access to other ranks' memory; hd_move_begin fails on a poisoned communicator.
-int hd_move_begin(hd_lane *l);
-void hd_move_end(hd_lane *l);
+// ------------------------------------------------------------------------------------------------ failing
 
-// ---- comm_collectives.c
-const char *hd_call_name(enum hd_call_kind kind);
-int hd_all_reduce_on(hd_lane *l, float *data, size_t count, enum hd_reduce_op op);
-void hd_count_message(hd_comm *c, size_t count);  // `count` floats to one peer; nothing if 0
+// Poisons the communicator. The first message of a run is kept. Returns -1.
+__attribute__((format(printf, 2, 3))) int hd_comm_fail(hd_comm *c, const char *format, ...);
+bool hd_comm_failed(hd_comm *c);  // true also marks this rank as failed
 
-// ---- comm_async.c
-void hd_background_close(hd_comm *c);  // completes what was started
+// ------------------------------------------------------------------------------------------------ meeting
+
+// Enters the lane's next collective: publishes the call (whose sequence is filled in), waits for every rank,
+// compares the fingerprints. 0: all ranks are here with the same call, and their published pointers may be
+// used until hd_meet_leave. -1: the communicator failed, and no rank touches this rank's buffers.
+int hd_meet_enter(hd_comm *c, int lane, hd_call *call);
+// Waits until no rank touches any other's buffers of this collective.
+int hd_meet_leave(hd_comm *c, int lane);
+// Instead of leave, where a rank used nothing of its peers beyond what they published: waits for nobody.
+// Returns 0.
+int hd_meet_pass(hd_comm *c, int lane);
+// The call that a peer published; valid between enter and leave.
+const hd_call *hd_meet_call(const hd_comm *c, int lane, int rank);
+// Ring: says that this rank finished one more piece; waits until the left neighbour has finished `pieces` in
+// all.
+void hd_meet_advance(hd_comm *c, int lane);
+int hd_meet_left(hd_comm *c, int lane, uint64_t pieces);
+
+// Posts the call for a receiver; waits until it was taken.
+int hd_meet_post(hd_comm *c, hd_call *call, int to);
+// Waits for the sender's call and claims it; hd_meet_taken lets the sender go.
+int hd_meet_claim(hd_comm *c, hd_call *call, int from, hd_call *theirs);
+void hd_meet_taken(hd_comm *c, int from);
+
+// For other waits with the group's deadline (the helper thread's): seconds of CLOCK_MONOTONIC.
+double hd_meet_now(void);
+void hd_meet_wake_all(hd_group *g);
+// "all_reduce #3 of 1000 floats (sum)" into text.
+const char *hd_meet_describe(const hd_call *call, char *text, size_t size);
+
+// ------------------------------------------------------------------------------------------------ counting
+
+void hd_comm_count(hd_comm *c, uint64_t messages, uint64_t bytes);
 
 #ifdef __cplusplus
 }

@@ -1,104 +1,417 @@
 // SPDX-License-Identifier: MIT
-// The transport between threads: all memory is everybody's, so a rank reads and writes its peers' buffers
-// directly, and fences alone keep order.
+// Collectives in host memory: ranks read each other's buffers directly, so nothing is copied into messages
+// first.
+//
+// Direct (HD_ORDER_RANK): rank r owns shard r. It reads that shard of every rank in rank order, and writes
+// the sum straight into every rank's buffer. One pass: no rank reads what another one writes. Up to 4 KiB
+// every rank instead publishes a copy with its call and all ranks add all copies, which saves the second
+// meeting.
+//
+// Ring (HD_ORDER_RING): chunk k starts at rank k+1 and is added to from rank to rank until rank k has the
+// sum, which then travels on around the ring. A rank reads its left neighbour's buffer, in pieces, as soon as
+// the neighbour has finished the piece. Nobody overwrites a piece that is still to be read: the sum that
+// overwrites it contains it.
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "comm_internal.h"
 #include "heddle/error.h"
 
-enum { CHUNK = 1024 };  // floats summed in the L1 cache before they are written to every rank
+enum {
+  BLOCK = 2048,
+  PIECE = 16384
+};  // floats: a block's accumulators stay in L1; a piece is the ring's grain
 
-typedef struct host_lane {
-  float *scratch;
-  size_t count;
-} host_lane;
+// ---------------------------------------------------------------- arithmetic
 
-static void open_lane(hd_lane *l) {
-  l->device = hd_alloc(1, sizeof(host_lane));
-  *(host_lane *)l->device = (host_lane){NULL, 0};
+// to = a (op) b. A NaN of either is kept.
+static void combine(float *to, const float *a, const float *b, size_t n, enum hd_reduce_op op) {
+  if (op == HD_SUM) {
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) to[i] = a[i] + b[i];
+  } else if (op == HD_MAX) {
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) to[i] = b[i] > a[i] || b[i] != b[i] ? b[i] : a[i];
+  } else {
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) to[i] = b[i] < a[i] || b[i] != b[i] ? b[i] : a[i];
+  }
 }
 
-static void close_lane(hd_lane *l) {
-  host_lane *h = l->device;
-  free(h->scratch);
-  free(h);
+static void copy(float *to, const float *from, size_t n) {
+  if (n > 0 && to != from) memmove(to, from, n * sizeof(float));
 }
 
-static void *stream(const hd_lane *l) {
-  (void)l;
+// The common case by itself: two inputs, both overwritten, one pass over memory.
+static void add_both(float *restrict a, float *restrict b, size_t n) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) a[i] = b[i] = a[i] + b[i];
+}
+
+// sum = in[0] (op) in[1] (op) …, in rank order, of n ≤ BLOCK elements.
+static void combine_ranks(float *sum, const float *const *in, int world, size_t offset, size_t n,
+                          enum hd_reduce_op op) {
+  copy(sum, in[0] + offset, n);
+  for (int r = 1; r < world; r++) combine(sum, sum, in[r] + offset, n, op);
+}
+
+static size_t smaller(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+// Every rank's published pointers; a zero count may come with null.
+static void collect(const hd_comm *c, int lane, const float **in, float **out) {
+  for (int r = 0; r < c->world; r++) {
+    const hd_call *call = hd_meet_call(c, lane, r);
+    in[r] = call->in;
+    out[r] = call->out;
+  }
+}
+
+// ---------------------------------------------------------------- direct
+
+// Shards in whole cache lines, so that no two ranks write to one.
+static void line_shard(size_t count, int rank, int world, size_t *offset, size_t *length) {
+  const size_t line = 64 / sizeof(float), lines = (count + line - 1) / line;
+  hd_shard(lines, rank, world, offset, length);
+  *offset = smaller(*offset * line, count);
+  *length = smaller(*length * line, count - *offset);
+}
+
+static int all_reduce_small(hd_comm *c, int lane, hd_call *call) {
+  const uint64_t next = c->sequence[lane] + 1;
+  hd_slot *slots = c->group->slots[lane];
+  float *data = call->out;
+  copy(slots[c->rank].small[next & 1], data, call->count);
+  if (hd_meet_enter(c, lane, call)) return -1;
+  const float *in[HD_MOST_RANKS] = {NULL};
+  for (int r = 0; r < c->world; r++) in[r] = slots[r].small[next & 1];
+  if (call->count > 0) combine_ranks(data, in, c->world, 0, call->count, call->reduce_op);
+  hd_comm_count(c, (uint64_t)c->world - 1, ((uint64_t)c->world - 1) * call->count * sizeof(float));
+  return hd_meet_pass(c, lane);
+}
+
+static int all_reduce_direct(hd_comm *c, int lane, hd_call *call) {
+  if (hd_meet_enter(c, lane, call)) return -1;
+  const float *in[HD_MOST_RANKS];
+  float *out[HD_MOST_RANKS], sum[BLOCK];
+  collect(c, lane, in, out);
+  size_t offset, length;
+  line_shard(call->count, c->rank, c->world, &offset, &length);
+  if (c->world == 2 && call->reduce_op == HD_SUM) {
+    add_both(out[0] + offset, out[1] + offset, length);
+  } else {
+    for (size_t i = offset; i < offset + length; i += BLOCK) {
+      const size_t n = smaller(BLOCK, offset + length - i);
+      combine_ranks(sum, in, c->world, i, n, call->reduce_op);
+      for (int r = 0; r < c->world; r++) copy(out[r] + i, sum, n);
+    }
+  }
+  const uint64_t peers = (uint64_t)c->world - 1;
+  hd_comm_count(c, 2 * peers, (call->count - length + peers * length) * sizeof(float));
+  return hd_meet_leave(c, lane);
+}
+
+// ---------------------------------------------------------------- ring
+
+typedef struct ring {
+  hd_comm *c;
+  int lane;
+  float *own;
+  const float *left;
+  size_t count;  // of the whole vector, cut into `world` chunks
+  enum hd_reduce_op op;
+  uint64_t base;  // pieces finished before this collective; equal on all ranks
+  uint64_t pieces, steps;
+} ring;
+
+static ring ring_open(hd_comm *c, int lane, const hd_call *call, float *own, const float *left,
+                      size_t count) {
+  size_t offset, longest;
+  hd_shard(count, 0, c->world, &offset, &longest);
+  return (ring){.c = c,
+                .lane = lane,
+                .own = own,
+                .left = left,
+                .count = count,
+                .op = call->reduce_op,
+                .base = c->group->slots[lane][c->rank].progress,
+                .pieces = (longest + PIECE - 1) / PIECE};
+}
+
+// One turn of the ring: this rank takes the given chunk from its left neighbour, adding or copying, and
+// counts what its right neighbour takes from it: the chunk before.
+static int ring_step(ring *r, int chunk, bool add) {
+  const int world = r->c->world;
+  size_t offset, length;
+  hd_shard(r->count, (chunk % world + world) % world, world, &offset, &length);
+  for (uint64_t p = 0; p < r->pieces; p++) {
+    if (r->steps > 0 && hd_meet_left(r->c, r->lane, r->base + (r->steps - 1) * r->pieces + p + 1)) return -1;
+    const size_t from = smaller(p * PIECE, length), n = smaller(PIECE, length - from);
+    float *own = r->own + offset + from;
+    const float *left = r->left + offset + from;
+    if (add)
+      combine(own, left, own, n, r->op);
+    else
+      copy(own, left, n);
+    hd_meet_advance(r->c, r->lane);
+  }
+  r->steps++;
+  hd_shard(r->count, ((chunk + 1) % world + world) % world, world, &offset, &length);
+  hd_comm_count(r->c, 1, length * sizeof(float));
+  return 0;
+}
+
+static int ring_reduce_scatter(ring *r) {
+  for (int step = 0; step < r->c->world - 1; step++)
+    if (ring_step(r, r->c->rank - 2 - step, true)) return -1;
+  return 0;
+}
+
+static int ring_all_gather(ring *r) {
+  for (int step = 0; step < r->c->world - 1; step++)
+    if (ring_step(r, r->c->rank - 1 - step, false)) return -1;
+  return 0;
+}
+
+static const hd_call *left_call(const hd_comm *c, int lane) {
+  return hd_meet_call(c, lane, (c->rank + c->world - 1) % c->world);
+}
+
+static int all_reduce_ring(hd_comm *c, int lane, hd_call *call) {
+  if (hd_meet_enter(c, lane, call)) return -1;
+  ring r = ring_open(c, lane, call, call->out, left_call(c, lane)->in, call->count);
+  if (call->count > 0 && (ring_reduce_scatter(&r) || ring_all_gather(&r))) return -1;
+  return hd_meet_leave(c, lane);
+}
+
+// ---------------------------------------------------------------- the calls
+
+static int barrier(hd_comm *c, hd_call *call) {
+  return hd_meet_enter(c, HD_LANE_CALLS, call) ? -1 : hd_meet_pass(c, HD_LANE_CALLS);
+}
+
+static int all_reduce(hd_comm *c, int lane, hd_call *call) {
+  if (c->group->order == HD_ORDER_RING) return all_reduce_ring(c, lane, call);
+  return call->count <= HD_SMALL_COUNT ? all_reduce_small(c, lane, call) : all_reduce_direct(c, lane, call);
+}
+
+// The root does all the work: a central aggregator, incast and all.
+static int reduce(hd_comm *c, hd_call *call) {
+  if (hd_meet_enter(c, HD_LANE_CALLS, call)) return -1;
+  if (c->rank == call->root) {
+    const float *in[HD_MOST_RANKS];
+    float *out[HD_MOST_RANKS], sum[BLOCK];
+    collect(c, HD_LANE_CALLS, in, out);
+    for (size_t i = 0; i < call->count; i += BLOCK) {
+      const size_t n = smaller(BLOCK, call->count - i);
+      combine_ranks(sum, in, c->world, i, n, HD_SUM);
+      copy(call->out + i, sum, n);
+    }
+  } else {
+    hd_comm_count(c, 1, call->count * sizeof(float));
+  }
+  return hd_meet_leave(c, HD_LANE_CALLS);
+}
+
+static int broadcast(hd_comm *c, hd_call *call) {
+  if (hd_meet_enter(c, HD_LANE_CALLS, call)) return -1;
+  if (c->rank == call->root)
+    hd_comm_count(c, (uint64_t)c->world - 1, ((uint64_t)c->world - 1) * call->count * sizeof(float));
+  else
+    copy(call->out, hd_meet_call(c, HD_LANE_CALLS, call->root)->in, call->count);
+  return hd_meet_leave(c, HD_LANE_CALLS);
+}
+
+static float *scratch(hd_comm *c, size_t count) {
+  if (c->scratch_count < count) {
+    free(c->scratch);
+    c->scratch = hd_alloc(count, sizeof(float));
+    c->scratch_count = count;
+  }
+  return c->scratch;
+}
+
+static int reduce_scatter_ring(hd_comm *c, hd_call *call) {
+  const float *in = call->in;
+  const size_t count = call->count * (size_t)c->world;
+  float *own = scratch(c, count);
+  copy(own, in, count);  // partial sums must not change the input
+  call->in = own;
+  if (hd_meet_enter(c, HD_LANE_CALLS, call)) return -1;
+  ring r = ring_open(c, HD_LANE_CALLS, call, own, left_call(c, HD_LANE_CALLS)->in, count);
+  if (count > 0 && ring_reduce_scatter(&r)) return -1;
+  copy(call->out, own + (size_t)c->rank * call->count, call->count);
+  return hd_meet_leave(c, HD_LANE_CALLS);
+}
+
+static int reduce_scatter(hd_comm *c, hd_call *call) {
+  if (c->group->order == HD_ORDER_RING) return reduce_scatter_ring(c, call);
+  if (hd_meet_enter(c, HD_LANE_CALLS, call)) return -1;
+  const float *in[HD_MOST_RANKS];
+  float *out[HD_MOST_RANKS], sum[BLOCK];
+  collect(c, HD_LANE_CALLS, in, out);
+  const size_t start = (size_t)c->rank * call->count;
+  for (size_t i = 0; i < call->count; i += BLOCK) {
+    const size_t n = smaller(BLOCK, call->count - i);
+    combine_ranks(sum, in, c->world, start + i, n, HD_SUM);
+    copy(call->out + i, sum, n);
+  }
+  hd_comm_count(c, (uint64_t)c->world - 1, ((uint64_t)c->world - 1) * call->count * sizeof(float));
+  return hd_meet_leave(c, HD_LANE_CALLS);
+}
+
+static int all_gather(hd_comm *c, hd_call *call) {
+  const size_t n = call->count;
+  copy(call->out + (size_t)c->rank * n, call->in, n);
+  if (hd_meet_enter(c, HD_LANE_CALLS, call)) return -1;
+  if (c->group->order == HD_ORDER_RING) {
+    ring r =
+        ring_open(c, HD_LANE_CALLS, call, call->out, left_call(c, HD_LANE_CALLS)->out, n * (size_t)c->world);
+    if (n > 0 && ring_all_gather(&r)) return -1;
+  } else {
+    for (int step = 1; step < c->world; step++) {  // each rank starts at another peer
+      const int peer = (c->rank + step) % c->world;
+      copy(call->out + (size_t)peer * n, hd_meet_call(c, HD_LANE_CALLS, peer)->out + (size_t)peer * n, n);
+    }
+    hd_comm_count(c, (uint64_t)c->world - 1, ((uint64_t)c->world - 1) * n * sizeof(float));
+  }
+  return hd_meet_leave(c, HD_LANE_CALLS);
+}
+
+static int send_to(hd_comm *c, hd_call *call, int to) {
+  if (hd_meet_post(c, call, to)) return -1;
+  hd_comm_count(c, 1, call->count * sizeof(float));
+  return 0;
+}
+
+static int recv_from(hd_comm *c, hd_call *call, int from) {
+  hd_call theirs;
+  if (hd_meet_claim(c, call, from, &theirs)) return -1;
+  copy(call->out, theirs.in, call->count);
+  hd_meet_taken(c, from);
+  return 0;
+}
+
+// ---------------------------------------------------------------- asynchronous all-reduce
+
+// The helper thread of a rank and its queue: operation number n is queue[n % capacity], done when completed >
+// n.
+typedef struct helper {
+  hd_comm *c;
+  pthread_t thread;
+  bool running, closing;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  hd_call *queue;
+  uint64_t capacity, started, completed, waited;
+} helper;
+
+enum { HANDLES = 1 << 30, FIRST_CAPACITY = 16, WAIT_TURNS = 50 };
+
+static int open_threads(hd_comm *c) {
+  helper *h = hd_alloc(1, sizeof *h);
+  *h = (helper){.c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+  c->state = h;
+  return 0;
+}
+
+static void *help(void *arg) {
+  helper *h = arg;
+  pthread_mutex_lock(&h->lock);
+  while (true) {
+    while (h->completed == h->started && !h->closing) pthread_cond_wait(&h->changed, &h->lock);
+    if (h->completed == h->started) break;
+    hd_call call = h->queue[h->completed % h->capacity];
+    pthread_mutex_unlock(&h->lock);
+    all_reduce(h->c, HD_LANE_HELPER, &call);  // a failure poisons the communicator, which wait reports
+    pthread_mutex_lock(&h->lock);
+    __atomic_store_n(&h->completed, h->completed + 1, __ATOMIC_RELEASE);
+    pthread_cond_broadcast(&h->changed);
+  }
+  pthread_mutex_unlock(&h->lock);
   return NULL;
 }
 
-static float *scratch(hd_lane *l, size_t count) {
-  host_lane *h = l->device;
-  if (count > h->count) {
-    free(h->scratch);
-    h->scratch = hd_alloc(count, sizeof(float));
-    h->count = count;
+// Doubles the queue when all its places hold operations not completed. Called under the lock.
+static void make_room(helper *h) {
+  if (h->started - h->completed < h->capacity) return;
+  const uint64_t capacity = h->capacity ? 2 * h->capacity : FIRST_CAPACITY;
+  hd_call *queue = hd_alloc(capacity, sizeof *queue);
+  for (uint64_t n = h->completed; n < h->started; n++) queue[n % capacity] = h->queue[n % h->capacity];
+  free(h->queue);
+  h->queue = queue;
+  h->capacity = capacity;
+}
+
+static int start(hd_comm *c, hd_call *call) {
+  helper *h = c->state;
+  if (hd_comm_failed(c)) return -1;
+  if (!h->running && pthread_create(&h->thread, NULL, help, h) != 0)
+    return hd_comm_fail(c, "rank %d: cannot start a helper thread: too many threads", c->rank);
+  h->running = true;
+  pthread_mutex_lock(&h->lock);
+  make_room(h);
+  const uint64_t number = h->started;
+  h->queue[number % h->capacity] = *call;
+  h->started++;
+  pthread_cond_broadcast(&h->changed);
+  pthread_mutex_unlock(&h->lock);
+  return (int)(number % HANDLES);
+}
+
+static int wait_threads(hd_comm *c, int handle) {
+  helper *h = c->state;
+  const uint64_t age = (h->started + HANDLES - 1 - (uint64_t)handle) % HANDLES;  // 0: the last one started
+  if (handle < 0 || handle >= HANDLES || age >= h->started)
+    return hd_comm_fail(c, "rank %d: wait for handle %d, but %llu operations were started", c->rank, handle,
+                        (unsigned long long)h->started);
+  const uint64_t number = h->started - 1 - age;
+  for (int turn = 0; turn < WAIT_TURNS && __atomic_load_n(&h->completed, __ATOMIC_ACQUIRE) <= number; turn++)
+    sched_yield();
+  pthread_mutex_lock(&h->lock);
+  while (h->completed <= number) pthread_cond_wait(&h->changed, &h->lock);  // each operation has its deadline
+  if (h->waited <= number) h->waited = number + 1;
+  pthread_mutex_unlock(&h->lock);
+  return hd_comm_failed(c) ? -1 : 0;
+}
+
+static void close_threads(hd_comm *c) {
+  helper *h = c->state;
+  if (h->waited < h->started && !hd_comm_failed(c))
+    hd_comm_fail(c, "rank %d ended without waiting for %llu all-reduce operations it started", c->rank,
+                 (unsigned long long)(h->started - h->waited));
+  if (h->running) {
+    pthread_mutex_lock(&h->lock);
+    h->closing = true;
+    pthread_cond_broadcast(&h->changed);
+    pthread_mutex_unlock(&h->lock);
+    pthread_join(h->thread, NULL);
   }
-  return h->scratch;
+  pthread_cond_destroy(&h->changed);
+  pthread_mutex_destroy(&h->lock);
+  free(h->queue);
+  free(h);
 }
 
-// The fence has already ordered everything when calls complete on the host.
-static void record(hd_lane *l, int event) {
-  (void)l, (void)event;
+static void *no_stream(const hd_comm *c) {
+  (void)c;
+  return NULL;
 }
 
-static void await_event(hd_lane *l, const hd_lane *other, int event) {
-  (void)l, (void)other, (void)event;
-}
-
-// out = a op b. A NaN on either side stays, so that it is found on every rank.
-static void combine(float *out, const float *a, const float *b, size_t n, enum hd_reduce_op op) {
-  switch (op) {
-    case HD_SUM:
-#pragma omp simd
-      for (size_t i = 0; i < n; i++) out[i] = a[i] + b[i];
-      break;
-    case HD_MAX:
-#pragma omp simd
-      for (size_t i = 0; i < n; i++) out[i] = (b[i] > a[i] || b[i] != b[i]) ? b[i] : a[i];
-      break;
-    case HD_MIN:
-#pragma omp simd
-      for (size_t i = 0; i < n; i++) out[i] = (b[i] < a[i] || b[i] != b[i]) ? b[i] : a[i];
-      break;
-  }
-}
-
-static void reduce(hd_lane *l, const float *const *from, float *const *to, size_t count,
-                   enum hd_reduce_op op) {
-  _Alignas(64) float sum[CHUNK];
-  for (size_t at = 0; at < count; at += CHUNK) {
-    const size_t n = count - at < CHUNK ? count - at : CHUNK;
-    if (l->world == 1)
-      memcpy(sum, from[0] + at, n * sizeof *sum);
-    else
-      combine(sum, from[0] + at, from[1] + at, n, op);
-    for (int r = 2; r < l->world; r++) combine(sum, sum, from[r] + at, n, op);
-    for (int r = 0; r < l->world; r++)
-      if (to[r]) memcpy(to[r] + at, sum, n * sizeof *sum);
-  }
-}
-
-static void pull(hd_lane *l, float *own, int peer, const float *theirs, size_t count) {
-  (void)l, (void)peer;
-  if (count > 0 && own != theirs) memcpy(own, theirs, count * sizeof *own);
-}
-
-static void pull_reduce(hd_lane *l, float *own, int peer, const float *theirs, size_t count,
-                        enum hd_reduce_op op) {
-  (void)l, (void)peer;
-  combine(own, theirs, own, count, op);
-}
-
-const hd_transport hd_transport_threads = {.open = open_lane,
-                                           .close = close_lane,
-                                           .stream = stream,
-                                           .scratch = scratch,
-                                           .record = record,
-                                           .await = await_event,
-                                           .reduce = reduce,
-                                           .pull = pull,
-                                           .pull_reduce = pull_reduce};
+const hd_backend_table hd_comm_threads_backend = {
+    .open = open_threads,
+    .close = close_threads,
+    .stream = no_stream,
+    .barrier = barrier,
+    .all_reduce = all_reduce,
+    .reduce = reduce,
+    .broadcast = broadcast,
+    .reduce_scatter = reduce_scatter,
+    .all_gather = all_gather,
+    .send = send_to,
+    .recv = recv_from,
+    .start = start,
+    .wait = wait_threads,
+};

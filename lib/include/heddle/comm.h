@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Collectives between the ranks of one process. Each rank is a thread; its buffers are host memory (backend threads)
-// or memory of its own GPU (backend cuda). The semantics are those worth having in a real job: every wait has a
-// deadline, ranks that call different things are told so before any data moves, a failed communicator stays failed,
-// and every byte is counted.
+// Collectives between the ranks of one process. Each rank is a thread; its buffers are host memory (backend
+// threads) or memory of its own GPU (backend cuda). The semantics are those worth having in a real job: every
+// wait has a deadline, ranks that call different things are told so before any data moves, a failed
+// communicator stays failed, and every byte is counted.
 #ifndef HEDDLE_COMM_H
 #define HEDDLE_COMM_H
 #include <stdbool.h>
@@ -15,48 +15,58 @@ extern "C" {
 
 enum hd_backend { HD_COMM_THREADS, HD_COMM_CUDA };
 enum hd_order {
-  HD_ORDER_RANK,  // deterministic: every element is summed in rank order 0, 1, …, so results equal a serial sum bitwise
-  HD_ORDER_RING,  // ring reduce-scatter + all-gather: 2(N-1)/N·S bytes per rank; rounding depends on the position
+  HD_ORDER_RANK,  // deterministic: every element is summed in rank order 0, 1, …, so results equal a serial
+                  // sum bitwise
+  HD_ORDER_RING,  // ring reduce-scatter + all-gather: 2(N-1)/N·S bytes per rank; rounding depends on the
+                  // position
 };
 enum hd_reduce_op { HD_SUM, HD_MAX, HD_MIN };
 
 typedef struct hd_comm hd_comm;  // one rank's handle
 
-// What a rank sent so far. A message is one contiguous transfer to one peer.
+// What a rank sent so far. A message is one contiguous transfer to one peer. For N ranks and S bytes a rank
+// sends
+//   all_reduce  ring and direct: 2(N-1) messages, 2(N-1)/N·S bytes (exactly so when N divides the count);
+//               direct up to 4 KiB (backend threads): N-1 messages of S
+//   reduce_scatter, all_gather (S = N × count_each): N-1 messages, (N-1)/N·S bytes
+//   reduce      one message of S (the root: none)        broadcast: N-1 messages of S (only the root)
+//   send        one message of S
 typedef struct hd_traffic {
   uint64_t messages, bytes;
 } hd_traffic;
 
 // Runs body(comm, arg) on `world` new ranks and waits for all of them. Each rank runs its OpenMP regions with
-// `threads_per_rank` threads; with HD_COMM_CUDA rank r has logical device r current. deadline_s: the longest any rank
-// waits for another (0: the default of 30 s).
-// Returns 0, or the number of ranks that failed; the first failure is described in hd_comm_error_text.
-int hd_comm_run(int world, enum hd_backend backend, enum hd_order order, int threads_per_rank, double deadline_s,
-                void (*body)(hd_comm *comm, void *arg), void *arg);
+// `threads_per_rank` threads; with HD_COMM_CUDA rank r has logical device r current. deadline_s: the longest
+// any rank waits for another (0: the default of 30 s). Returns 0, or the number of ranks that failed; the
+// first failure is described in hd_comm_error_text. A handle belongs to its rank's thread; body must wait for
+// what it started.
+int hd_comm_run(int world, enum hd_backend backend, enum hd_order order, int threads_per_rank,
+                double deadline_s, void (*body)(hd_comm *comm, void *arg), void *arg);
 const char *hd_comm_error_text(void);  // of the last hd_comm_run of this thread; "" if it succeeded
 
 int hd_comm_rank(const hd_comm *c);
 int hd_comm_world(const hd_comm *c);
 hd_traffic hd_comm_traffic(const hd_comm *c);
 
-// All collectives are called by every rank in the same order with the same arguments; they return 0, or -1 after a
-// deadline, a mismatch or an abort (then the communicator is poisoned: every later call returns -1 at once, and the
-// message names rank, sequence number, operation and the missing or mismatching ranks). Data are fp32.
-// Blocking for the host with threads; with cuda they are enqueued on the rank's `hd_comm_stream` and ordered against
-// the other ranks by events, and the host does not wait for the device.
+// All collectives are called by every rank in the same order with the same arguments; they return 0, or -1
+// after a deadline, a mismatch or an abort (then the communicator is poisoned: every later call returns -1 at
+// once, and the message names rank, sequence number, operation and the missing or mismatching ranks). Data
+// are fp32. Blocking for the host with threads; with cuda they are enqueued on the rank's `hd_comm_stream`
+// and ordered against the other ranks by events, and the host does not wait for the device.
 int hd_barrier(hd_comm *c);
-int hd_all_reduce(hd_comm *c, float *data, size_t count, enum hd_reduce_op op);         // in place
-int hd_reduce(hd_comm *c, const float *in, float *out, size_t count, int root);         // sum; out used on root only
+int hd_all_reduce(hd_comm *c, float *data, size_t count, enum hd_reduce_op op);  // in place
+int hd_reduce(hd_comm *c, const float *in, float *out, size_t count, int root);  // sum; out used on root only
 int hd_broadcast(hd_comm *c, float *data, size_t count, int root);
-int hd_reduce_scatter(hd_comm *c, const float *in, float *out, size_t count_each);      // in: world × count_each
-int hd_all_gather(hd_comm *c, const float *in, float *out, size_t count_each);          // out: world × count_each
+int hd_reduce_scatter(hd_comm *c, const float *in, float *out, size_t count_each);  // in: world × count_each
+int hd_all_gather(hd_comm *c, const float *in, float *out, size_t count_each);  // out: world × count_each
 int hd_send(hd_comm *c, const float *data, size_t count, int to);
 int hd_recv(hd_comm *c, float *data, size_t count, int from);
 
-// Asynchronous all-reduce, for overlap with compute: started operations are completed in the order of starting by a
-// helper thread of this rank (threads) or on a second stream that first waits for the work already issued on the
-// compute stream (cuda). Handles are small integers; wait makes the results usable (cuda: by the compute stream).
-int hd_all_reduce_start(hd_comm *c, float *data, size_t count, enum hd_reduce_op op);   // handle ≥ 0, or -1
+// Asynchronous all-reduce, for overlap with compute: started operations are completed in the order of
+// starting by a helper thread of this rank (threads) or on a second stream that first waits for the work
+// already issued on the compute stream (cuda). Handles are small integers; wait makes the results usable
+// (cuda: by the compute stream).
+int hd_all_reduce_start(hd_comm *c, float *data, size_t count, enum hd_reduce_op op);  // handle ≥ 0, or -1
 int hd_wait(hd_comm *c, int handle);
 
 // Makes every rank's current and later calls fail with `why` (a rank that found its data wrong, say).
@@ -65,7 +75,8 @@ void hd_comm_abort(hd_comm *c, const char *why);
 // The stream compute kernels of this rank go to (a cudaStream_t as void *); NULL with backend threads.
 void *hd_comm_stream(const hd_comm *c);
 
-// Contiguous share of `count` items for a rank: the first count % world ranks get one more. Writes offset and length.
+// Contiguous share of `count` items for a rank: the first count % world ranks get one more. Writes offset and
+// length.
 void hd_shard(size_t count, int rank, int world, size_t *offset, size_t *length);
 
 #ifdef __cplusplus

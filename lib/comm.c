@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// The public calls: arguments are checked here, a backend moves the data. A bad argument fails the
+// communicator, since the other ranks would wait in vain.
+#include "heddle/comm.h"
+
+#include "comm_internal.h"
+
+int hd_comm_rank(const hd_comm *c) {
+  return c->rank;
+}
+
+int hd_comm_world(const hd_comm *c) {
+  return c->world;
+}
+
+hd_traffic hd_comm_traffic(const hd_comm *c) {
+  return (hd_traffic){.messages = __atomic_load_n(&c->traffic.messages, __ATOMIC_RELAXED),
+                      .bytes = __atomic_load_n(&c->traffic.bytes, __ATOMIC_RELAXED)};
+}
+
+// Atomic because the helper thread counts too.
+void hd_comm_count(hd_comm *c, uint64_t messages, uint64_t bytes) {
+  __atomic_fetch_add(&c->traffic.messages, messages, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&c->traffic.bytes, bytes, __ATOMIC_RELAXED);
+}
+
+void *hd_comm_stream(const hd_comm *c) {
+  return c->group->backend->stream(c);
+}
+
+void hd_comm_abort(hd_comm *c, const char *why) {
+  hd_comm_fail(c, "rank %d: aborted: %s", c->rank, why);
+}
+
+void hd_shard(size_t count, int rank, int world, size_t *offset, size_t *length) {
+  const size_t share = count / (size_t)world, rest = count % (size_t)world, r = (size_t)rank;
+  *offset = r * share + (r < rest ? r : rest);
+  *length = share + (r < rest);
+}
+
+// Are count × ranks floats at both pointers thinkable, and the root and the reduction possible?
+static int check(hd_comm *c, const hd_call *call, size_t ranks) {
+  char text[160];
+  const size_t most = SIZE_MAX / sizeof(float) / 4 / ranks;
+  const bool pointers = call->count == 0 || (call->in && call->out);
+  if (pointers && call->count <= most && call->root >= 0 && call->root < c->world &&
+      call->reduce_op >= HD_SUM && call->reduce_op <= HD_MIN)
+    return 0;
+  if (call->root < 0 || call->root >= c->world)
+    return hd_comm_fail(c, "rank %d: root or peer %d is not a rank of 0 to %d", c->rank, call->root,
+                        c->world - 1);
+  if (call->reduce_op < HD_SUM || call->reduce_op > HD_MIN)
+    return hd_comm_fail(c, "rank %d: %d is not a reduction", c->rank, (int)call->reduce_op);
+  hd_meet_describe(call, text, sizeof text);
+  return hd_comm_fail(c, "rank %d: %s: %s", c->rank, text,
+                      pointers ? "too many" : "no data (a null pointer)");
+}
+
+int hd_barrier(hd_comm *c) {
+  hd_call call = {.operation = HD_OP_BARRIER};
+  return c->group->backend->barrier(c, &call);
+}
+
+int hd_all_reduce(hd_comm *c, float *data, size_t count, enum hd_reduce_op op) {
+  hd_call call = {.operation = HD_OP_ALL_REDUCE, .reduce_op = op, .count = count, .in = data, .out = data};
+  return check(c, &call, 1) ? -1 : c->group->backend->all_reduce(c, HD_LANE_CALLS, &call);
+}
+
+int hd_reduce(hd_comm *c, const float *in, float *out, size_t count, int root) {
+  hd_call call = {.operation = HD_OP_REDUCE, .count = count, .root = root, .in = in, .out = out};
+  if (c->rank != root) call.out = (float *)in;  // not used; any pointer passes the check
+  return check(c, &call, 1) ? -1 : c->group->backend->reduce(c, &call);
+}
+
+int hd_broadcast(hd_comm *c, float *data, size_t count, int root) {
+  hd_call call = {.operation = HD_OP_BROADCAST, .count = count, .root = root, .in = data, .out = data};
+  return check(c, &call, 1) ? -1 : c->group->backend->broadcast(c, &call);
+}
+
+int hd_reduce_scatter(hd_comm *c, const float *in, float *out, size_t count_each) {
+  hd_call call = {.operation = HD_OP_REDUCE_SCATTER, .count = count_each, .in = in, .out = out};
+  return check(c, &call, (size_t)c->world) ? -1 : c->group->backend->reduce_scatter(c, &call);
+}
+
+int hd_all_gather(hd_comm *c, const float *in, float *out, size_t count_each) {
+  hd_call call = {.operation = HD_OP_ALL_GATHER, .count = count_each, .in = in, .out = out};
+  return check(c, &call, (size_t)c->world) ? -1 : c->group->backend->all_gather(c, &call);
+}
+
+// A rank cannot meet itself: it would wait for its own receive.
+static int check_pair(hd_comm *c, const hd_call *call) {
+  if (call->root == c->rank) return hd_comm_fail(c, "rank %d: send or receive with itself", c->rank);
+  return check(c, call, 1);
+}
+
+int hd_send(hd_comm *c, const float *data, size_t count, int to) {
+  hd_call call = {.operation = HD_OP_SEND, .count = count, .root = to, .in = data, .out = (float *)data};
+  return check_pair(c, &call) ? -1 : c->group->backend->send(c, &call, to);
+}
+
+int hd_recv(hd_comm *c, float *data, size_t count, int from) {
+  hd_call call = {.operation = HD_OP_RECV, .count = count, .root = from, .in = data, .out = data};
+  return check_pair(c, &call) ? -1 : c->group->backend->recv(c, &call, from);
+}
+
+int hd_all_reduce_start(hd_comm *c, float *data, size_t count, enum hd_reduce_op op) {
+  hd_call call = {
+      .operation = HD_OP_ALL_REDUCE_START, .reduce_op = op, .count = count, .in = data, .out = data};
+  return check(c, &call, 1) ? -1 : c->group->backend->start(c, &call);
+}
+
+int hd_wait(hd_comm *c, int handle) {
+  return c->group->backend->wait(c, handle);
+}

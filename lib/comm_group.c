@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+// Ranks as threads of one process: started together, failing together, ending together.
+#include <omp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "comm_internal.h"
+#include "heddle/error.h"
+
+enum { DEFAULT_DEADLINE_S = 30, GATE_CLOSED = 0, GATE_OPEN = 1, GATE_CANCELLED = 2 };
+
+static _Thread_local char last_error[512];
+
+// What one rank's thread is given.
+typedef struct rank_thread {
+  hd_comm comm;
+  pthread_t thread;
+  struct run *run;
+} rank_thread;
+
+typedef struct run {
+  hd_group group;
+  void (*body)(hd_comm *comm, void *arg);
+  void *arg;
+  pthread_mutex_t lock;
+  pthread_cond_t opened;
+  int gate;
+} run;
+
+const char *hd_comm_error_text(void) {
+  return last_error;
+}
+
+int hd_comm_fail(hd_comm *c, const char *format, ...) {
+  hd_group *g = c->group;
+  pthread_mutex_lock(&g->lock);
+  if (!g->error[0]) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(g->error, sizeof g->error, format, arguments);
+    va_end(arguments);
+  }
+  pthread_mutex_unlock(&g->lock);
+  __atomic_store_n(&g->failed, 1, __ATOMIC_SEQ_CST);
+  hd_meet_wake_all(g);
+  return hd_comm_failed(c) ? -1 : 0;
+}
+
+bool hd_comm_failed(hd_comm *c) {
+  if (!__atomic_load_n(&c->group->failed, __ATOMIC_SEQ_CST)) return false;
+  __atomic_store_n(&c->failed, 1, __ATOMIC_RELAXED);
+  return true;
+}
+
+// Also when the body leaves by pthread_exit: whoever waits for this rank waits in vain.
+static void end_rank(void *arg) {
+  hd_comm *c = arg;
+  hd_group *g = c->group;
+  g->backend->close(c);
+  __atomic_store_n(&g->ended[c->rank], 1, __ATOMIC_SEQ_CST);
+  hd_meet_wake_all(g);
+}
+
+static void *rank_main(void *arg) {
+  rank_thread *t = arg;
+  run *r = t->run;
+  hd_comm *c = &t->comm;
+  pthread_mutex_lock(&r->lock);
+  while (r->gate == GATE_CLOSED) pthread_cond_wait(&r->opened, &r->lock);
+  const bool cancelled = r->gate == GATE_CANCELLED;
+  pthread_mutex_unlock(&r->lock);
+  if (cancelled) return NULL;
+  omp_set_num_threads(c->threads);
+  if (c->group->backend->open(c) == 0) {
+    pthread_cleanup_push(end_rank, c);
+    r->body(c, r->arg);
+    pthread_cleanup_pop(1);
+  } else {
+    __atomic_store_n(&c->group->ended[c->rank], 1, __ATOMIC_SEQ_CST);
+    hd_meet_wake_all(c->group);
+  }
+  return NULL;
+}
+
+static void open_gate(run *r, int state) {
+  pthread_mutex_lock(&r->lock);
+  r->gate = state;
+  pthread_cond_broadcast(&r->opened);
+  pthread_mutex_unlock(&r->lock);
+}
+
+static void *zeroed(size_t count, size_t size) {
+  void *p = hd_alloc(count, size);
+  memset(p, 0, count * size);
+  return p;
+}
+
+static void make_group(run *r, int world, enum hd_order order, int threads, double deadline_s) {
+  hd_group *g = &r->group;
+  g->world = world;
+  g->order = order;
+  g->deadline_s = deadline_s > 0 ? deadline_s : DEFAULT_DEADLINE_S;
+  g->spin = world > 1 && (long)world * threads <= sysconf(_SC_NPROCESSORS_ONLN);
+  pthread_mutex_init(&g->lock, NULL);
+  const size_t n = (size_t)world;
+  for (int lane = 0; lane < HD_LANES; lane++) g->slots[lane] = zeroed(n, sizeof(hd_slot));
+  g->mailboxes = zeroed(n * n, sizeof(hd_mailbox));
+  g->ended = zeroed(n, sizeof(uint32_t));
+  g->busy = zeroed(n, sizeof(uint32_t));
+}
+
+static void free_group(hd_group *g) {
+  for (int lane = 0; lane < HD_LANES; lane++) free(g->slots[lane]);
+  free(g->mailboxes);
+  free(g->ended);
+  free(g->busy);
+  pthread_mutex_destroy(&g->lock);
+}
+
+// Starts the ranks, waits for them, returns how many failed.
+static int run_ranks(run *r, rank_thread *ranks, int threads_per_rank) {
+  const int world = r->group.world;
+  int started = 0, failed = 0;
+  for (; started < world; started++) {
+    rank_thread *t = &ranks[started];
+    t->run = r;
+    t->comm.group = &r->group;
+    t->comm.rank = started;
+    t->comm.world = world;
+    t->comm.threads = threads_per_rank;
+    if (pthread_create(&t->thread, NULL, rank_main, t) != 0) break;
+  }
+  if (started < world)
+    snprintf(r->group.error, sizeof r->group.error, "only %d of %d ranks could be started: too many threads",
+             started, world);
+  open_gate(r, started == world ? GATE_OPEN : GATE_CANCELLED);
+  for (int rank = 0; rank < started; rank++) {
+    pthread_join(ranks[rank].thread, NULL);
+    free(ranks[rank].comm.scratch);
+    failed += ranks[rank].comm.failed != 0;
+  }
+  return started == world ? failed : world;
+}
+
+int hd_comm_run(int world, enum hd_backend backend, enum hd_order order, int threads_per_rank,
+                double deadline_s, void (*body)(hd_comm *comm, void *arg), void *arg) {
+  if (world < 1 || world > HD_MOST_RANKS || threads_per_rank < 1) {
+    snprintf(last_error, sizeof last_error,
+             "%d ranks of %d threads: 1 to %d ranks of at least 1 thread are possible", world,
+             threads_per_rank, HD_MOST_RANKS);
+    return world < 1 ? 1 : world;
+  }
+  if (backend == HD_COMM_CUDA && !&hd_comm_cuda_backend) {
+    snprintf(last_error, sizeof last_error,
+             "this build has no GPU ranks; configure with -DHEDDLE_GPU=sim or cuda");
+    return world;
+  }
+  run r = {.body = body, .arg = arg, .lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+  r.group.backend = &hd_comm_threads_backend;
+  if (backend == HD_COMM_CUDA) r.group.backend = &hd_comm_cuda_backend;
+  make_group(&r, world, order, threads_per_rank, deadline_s);
+  rank_thread *ranks = zeroed((size_t)world, sizeof *ranks);
+  const int failed = run_ranks(&r, ranks, threads_per_rank);
+  snprintf(last_error, sizeof last_error, "%s", failed ? r.group.error : "");
+  free(ranks);
+  free_group(&r.group);
+  return failed;
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+// How ranks meet. Every rank has a slot that only it writes; a barrier is: write your own flag, read all the
+// others'. A waiting rank spins for a moment, then yields, then sleeps on its slot's futex until the last
+// arrival wakes it.
+//
+// Leaving after a failure is the delicate part: a rank that gives up may free its buffers, so nobody may
+// still be about to use them. A rank that gives up first sets `failed`, then looks at the arrivals; a rank
+// that arrives first sets its flag, then looks at `failed` (all sequentially consistent, hence the
+// exchange-like stores). So either the late rank sees the failure and moves nothing, or the one that gave up
+// sees that all had arrived, and waits for them.
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "comm_internal.h"
+
+enum { SPIN_TURNS = 200, YIELD_TURNS = 2000, YIELD_TURNS_CROWDED = 4 };
+
+static uint64_t load(const uint64_t *word) {
+  return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+static uint64_t load_in_order(const uint64_t *word) {
+  return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+static void store_in_order(uint64_t *word, uint64_t value) {
+  __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}
+static bool flag(const uint32_t *word) {
+  return __atomic_load_n(word, __ATOMIC_SEQ_CST) != 0;
+}
+
+double hd_meet_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// ---------------------------------------------------------------- sleeping and waking
+
+static void wake(hd_slot *slot) {
+  if (!flag(&slot->sleeping)) return;
+  __atomic_fetch_add(&slot->wake, 1, __ATOMIC_SEQ_CST);
+  syscall(SYS_futex, &slot->wake, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void hd_meet_wake_all(hd_group *g) {
+  for (int lane = 0; lane < HD_LANES; lane++)
+    for (int r = 0; r < g->world; r++) wake(&g->slots[lane][r]);
+}
+
+static void sleep_on(hd_slot *own, const uint64_t *word, uint64_t value, const hd_group *g, bool heed_failure,
+                     double seconds) {
+  const uint32_t expected = __atomic_load_n(&own->wake, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&own->sleeping, 1, __ATOMIC_SEQ_CST);
+  // Whoever wrote the word before it saw `sleeping` will not wake us, so look once more.
+  if (load_in_order(word) < value && !(heed_failure && flag(&g->failed))) {
+    // A rank that ends wakes everybody, but a short limit costs nothing and forgives a lost wake-up.
+    const double most = seconds < 0.1 ? seconds : 0.1;
+    const struct timespec limit = {.tv_sec = 0, .tv_nsec = (long)(most * 1e9)};
+    if (most > 0) syscall(SYS_futex, &own->wake, FUTEX_WAIT_PRIVATE, expected, &limit, NULL, 0);
+  }
+  __atomic_store_n(&own->sleeping, 0, __ATOMIC_SEQ_CST);
+}
+
+enum outcome { REACHED, FAILED, ENDED, EXPIRED };
+
+// Waits until *word ≥ value. FAILED: the communicator was poisoned (unless it is not to be heeded). ENDED:
+// the peer's body has returned without reaching it. EXPIRED: the deadline has passed.
+static enum outcome wait_for(hd_comm *c, int lane, const uint64_t *word, uint64_t value, int peer,
+                             bool heed_failure) {
+  const hd_group *g = c->group;
+  if (load(word) >= value) return REACHED;
+  if (g->spin)
+    for (int turn = 0; turn < SPIN_TURNS; turn++) {
+      relax();
+      if (load(word) >= value) return REACHED;
+    }
+  const double until = hd_meet_now() + g->deadline_s;
+  for (int turn = 0;; turn++) {
+    if (load(word) >= value) return REACHED;
+    if (heed_failure && flag(&g->failed)) return FAILED;
+    if (flag(&g->ended[peer])) return load_in_order(word) >= value ? REACHED : ENDED;
+    if (turn < (g->spin ? YIELD_TURNS : YIELD_TURNS_CROWDED)) {
+      sched_yield();
+      continue;
+    }
+    const double left = until - hd_meet_now();
+    if (left <= 0) return EXPIRED;
+    sleep_on(&g->slots[lane][c->rank], word, value, g, heed_failure, left);
+  }
+}
+
+// ---------------------------------------------------------------- words for messages
+
+static const char *const NAMES[] = {"nothing", "barrier",   "all_reduce",     "all_reduce_start",
+                                    "reduce",  "broadcast", "reduce_scatter", "all_gather",
+                                    "send",    "recv"};
+
+const char *hd_meet_describe(const hd_call *call, char *text, size_t size) {
+  static const char *const REDUCTIONS[] = {"sum", "max", "min"};
+  int n = snprintf(text, size, "%s #%llu", NAMES[call->operation], (unsigned long long)call->sequence);
+  if (call->operation != HD_OP_BARRIER)
+    n += snprintf(text + n, size - (size_t)n, " of %zu floats", call->count);
+  if (call->operation == HD_OP_ALL_REDUCE || call->operation == HD_OP_ALL_REDUCE_START)
+    snprintf(text + n, size - (size_t)n, " (%s)", REDUCTIONS[call->reduce_op]);
+  else if (call->operation == HD_OP_REDUCE || call->operation == HD_OP_BROADCAST)
+    snprintf(text + n, size - (size_t)n, " (root %d)", call->root);
+  else if (call->operation == HD_OP_SEND)
+    snprintf(text + n, size - (size_t)n, " to rank %d", call->root);
+  else if (call->operation == HD_OP_RECV)
+    snprintf(text + n, size - (size_t)n, " from rank %d", call->root);
+  return text;
+}
+
+// What a missing rank was doing instead.
+static const char *whereabouts(const hd_group *g, int rank, char *text, size_t size) {
+  const uint32_t busy = __atomic_load_n(&g->busy[rank], __ATOMIC_RELAXED);
+  const enum hd_operation operation = (enum hd_operation)(busy >> 8);
+  if (flag(&g->ended[rank]))
+    snprintf(text, size, "rank %d (has ended)", rank);
+  else if (operation == HD_OP_NONE)
+    snprintf(text, size, "rank %d (in no operation)", rank);
+  else if (operation == HD_OP_SEND || operation == HD_OP_RECV)
+    snprintf(text, size, "rank %d (in %s with rank %u)", rank, NAMES[operation], busy & 255);
+  else
+    snprintf(text, size, "rank %d (in %s)", rank, NAMES[operation]);
+  return text;
+}
+
+static void set_busy(hd_comm *c, int lane, enum hd_operation operation, int peer) {
+  if (lane == HD_LANE_CALLS)
+    __atomic_store_n(&c->group->busy[c->rank], (uint32_t)operation << 8 | (uint32_t)peer, __ATOMIC_RELAXED);
+}
+
+// ---------------------------------------------------------------- collectives
+
+static bool all_arrived(const hd_comm *c, int lane, uint64_t sequence) {
+  for (int r = 0; r < c->world; r++)
+    if (load_in_order(&c->group->slots[lane][r].arrived) < sequence) return false;
+  return true;
+}
+
+static bool all_left(const hd_comm *c, int lane, uint64_t sequence) {
+  for (int r = 0; r < c->world; r++)
+    if (load_in_order(&c->group->slots[lane][r].left) < sequence) return false;
+  return true;
+}
+
+static void wake_lane(const hd_comm *c, int lane) {
+  for (int r = 0; r < c->world; r++)
+    if (r != c->rank) wake(&c->group->slots[lane][r]);
+}
+
+static void set_left(hd_comm *c, int lane) {
+  hd_slot *own = &c->group->slots[lane][c->rank];
+  store_in_order(&own->left, c->sequence[lane]);
+  if (all_left(c, lane, c->sequence[lane])) wake_lane(c, lane);
+  set_busy(c, lane, HD_OP_NONE, 0);
+}
+
+int hd_meet_pass(hd_comm *c, int lane) {
+  // No wake-up: only a rank that gives up waits for this, and it looks again by itself.
+  __atomic_store_n(&c->group->slots[lane][c->rank].left, c->sequence[lane], __ATOMIC_RELEASE);
+  set_busy(c, lane, HD_OP_NONE, 0);
+  return 0;
+}
+
+// The first rank that did not leave within the deadline, or -1.
+static int wait_until_left(hd_comm *c, int lane) {
+  for (int r = 0; r < c->world; r++)
+    if (wait_for(c, lane, &c->group->slots[lane][r].left, c->sequence[lane], r, false) != REACHED) return r;
+  return -1;
+}
+
+// After a failure: see the top of the file.
+static int withdraw(hd_comm *c, int lane) {
+  set_left(c, lane);
+  if (all_arrived(c, lane, c->sequence[lane])) wait_until_left(c, lane);
+  hd_comm_failed(c);
+  return -1;
+}
+
+static int missing(hd_comm *c, int lane, const hd_call *call, enum outcome why) {
+  char text[160], ranks[240] = "", one[80];
+  for (int r = 0; r < c->world; r++) {
+    if (load_in_order(&c->group->slots[lane][r].arrived) >= call->sequence) continue;
+    const size_t used = strlen(ranks);
+    snprintf(ranks + used, sizeof ranks - used, "%s%s", used ? ", " : "",
+             whereabouts(c->group, r, one, sizeof one));
+  }
+  hd_meet_describe(call, text, sizeof text);
+  if (why == ENDED) return hd_comm_fail(c, "rank %d: %s: missing %s", c->rank, text, ranks);
+  return hd_comm_fail(c, "rank %d: %s: waited %g s for %s", c->rank, text, c->group->deadline_s, ranks);
+}
+
+static bool same(const hd_call *a, const hd_call *b) {
+  return a->sequence == b->sequence && a->operation == b->operation && a->reduce_op == b->reduce_op &&
+         a->count == b->count && a->root == b->root;
+}
+
+const hd_call *hd_meet_call(const hd_comm *c, int lane, int rank) {
+  return &c->group->slots[lane][rank].call[c->sequence[lane] & 1];
+}
+
+// Every rank reads the same calls, so all come to the same verdict.
+static int compare(hd_comm *c, int lane, const hd_call *call) {
+  for (int r = 0; r < c->world; r++) {
+    const hd_call *theirs = hd_meet_call(c, lane, r);
+    if (same(call, theirs)) continue;
+    char mine_text[160], their_text[160];
+    return hd_comm_fail(c, "mismatch: rank %d calls %s, but rank %d calls %s", c->rank,
+                        hd_meet_describe(call, mine_text, sizeof mine_text), r,
+                        hd_meet_describe(theirs, their_text, sizeof their_text));
+  }
+  return 0;
+}
+
+int hd_meet_enter(hd_comm *c, int lane, hd_call *call) {
+  hd_group *g = c->group;
+  if (hd_comm_failed(c)) return -1;
+  hd_slot *own = &g->slots[lane][c->rank];
+  call->sequence = ++c->sequence[lane];
+  own->call[call->sequence & 1] = *call;
+  set_busy(c, lane, call->operation, 0);
+  store_in_order(&own->arrived, call->sequence);
+  if (all_arrived(c, lane, call->sequence)) wake_lane(c, lane);
+  for (int r = 0; r < c->world; r++) {
+    const enum outcome outcome = wait_for(c, lane, &g->slots[lane][r].arrived, call->sequence, r, true);
+    if (outcome == REACHED) continue;
+    if (outcome != FAILED) missing(c, lane, call, outcome);
+    return withdraw(c, lane);
+  }
+  if (flag(&g->failed) || compare(c, lane, call)) return withdraw(c, lane);
+  return 0;
+}
+
+int hd_meet_leave(hd_comm *c, int lane) {
+  set_left(c, lane);
+  const int late = wait_until_left(c, lane);
+  if (late >= 0) {
+    char text[160];
+    hd_comm_fail(c, "rank %d: %s: rank %d did not finish within %g s", c->rank,
+                 hd_meet_describe(hd_meet_call(c, lane, c->rank), text, sizeof text), late,
+                 c->group->deadline_s);
+  }
+  return hd_comm_failed(c) ? -1 : 0;
+}
+
+// ---------------------------------------------------------------- neighbours in a ring
+
+void hd_meet_advance(hd_comm *c, int lane) {
+  hd_slot *own = &c->group->slots[lane][c->rank];
+  store_in_order(&own->progress, own->progress + 1);
+  wake(&c->group->slots[lane][(c->rank + 1) % c->world]);
+}
+
+int hd_meet_left(hd_comm *c, int lane, uint64_t pieces) {
+  const int left = (c->rank + c->world - 1) % c->world;
+  const enum outcome outcome = wait_for(c, lane, &c->group->slots[lane][left].progress, pieces, left, true);
+  if (outcome == REACHED) return 0;
+  char text[160];
+  if (outcome != FAILED)
+    hd_comm_fail(c, "rank %d: %s: rank %d did not go on within %g s", c->rank,
+                 hd_meet_describe(hd_meet_call(c, lane, c->rank), text, sizeof text), left,
+                 c->group->deadline_s);
+  return withdraw(c, lane);
+}
+
+// ---------------------------------------------------------------- pairs
+
+static hd_mailbox *mailbox(const hd_comm *c, int from, int to) {
+  return &c->group->mailboxes[from * c->world + to];
+}
+
+static int pair_failed(hd_comm *c, const hd_call *call, int peer, enum outcome why) {
+  char text[160], where[80];
+  hd_meet_describe(call, text, sizeof text);
+  whereabouts(c->group, peer, where, sizeof where);
+  if (why == ENDED) hd_comm_fail(c, "rank %d: %s: missing %s", c->rank, text, where);
+  if (why == EXPIRED)
+    hd_comm_fail(c, "rank %d: %s: waited %g s for %s", c->rank, text, c->group->deadline_s, where);
+  hd_comm_failed(c);
+  set_busy(c, HD_LANE_CALLS, HD_OP_NONE, 0);
+  return -1;
+}
+
+int hd_meet_post(hd_comm *c, hd_call *call, int to) {
+  if (hd_comm_failed(c)) return -1;
+  hd_mailbox *box = mailbox(c, c->rank, to);
+  uint64_t posted = 3 * c->sent[to] + 1;
+  call->sequence = ++c->sent[to];
+  call->root = to;
+  box->call = *call;
+  set_busy(c, HD_LANE_CALLS, call->operation, to);
+  store_in_order(&box->stage, posted);
+  wake(&c->group->slots[HD_LANE_CALLS][to]);
+  enum outcome outcome = wait_for(c, HD_LANE_CALLS, &box->stage, posted + 2, to, true);
+  if (outcome != REACHED) {
+    // Take the message back; where the receiver has claimed it already, let it finish.
+    uint64_t expected = posted;
+    if (!__atomic_compare_exchange_n(&box->stage, &expected, posted - 1, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST))
+      wait_for(c, HD_LANE_CALLS, &box->stage, posted + 2, to, false);
+    return pair_failed(c, call, to, outcome);
+  }
+  set_busy(c, HD_LANE_CALLS, HD_OP_NONE, 0);
+  return hd_comm_failed(c) ? -1 : 0;
+}
+
+int hd_meet_claim(hd_comm *c, hd_call *call, int from, hd_call *theirs) {
+  if (hd_comm_failed(c)) return -1;
+  hd_mailbox *box = mailbox(c, from, c->rank);
+  uint64_t posted = 3 * c->received[from] + 1;
+  call->sequence = ++c->received[from];
+  call->root = from;
+  set_busy(c, HD_LANE_CALLS, call->operation, from);
+  const enum outcome outcome = wait_for(c, HD_LANE_CALLS, &box->stage, posted, from, true);
+  if (outcome != REACHED) return pair_failed(c, call, from, outcome);
+  if (!__atomic_compare_exchange_n(&box->stage, &posted, posted + 1, false, __ATOMIC_SEQ_CST,
+                                   __ATOMIC_SEQ_CST))
+    return pair_failed(c, call, from, FAILED);
+  *theirs = box->call;
+  if (theirs->count == call->count) return 0;
+  char mine_text[160], their_text[160];
+  hd_comm_fail(c, "mismatch: rank %d calls %s, but rank %d calls %s", c->rank,
+               hd_meet_describe(call, mine_text, sizeof mine_text), from,
+               hd_meet_describe(theirs, their_text, sizeof their_text));
+  hd_meet_taken(c, from);
+  return -1;
+}
+
+void hd_meet_taken(hd_comm *c, int from) {
+  hd_mailbox *box = mailbox(c, from, c->rank);
+  store_in_order(&box->stage, 3 * c->received[from]);
+  set_busy(c, HD_LANE_CALLS, HD_OP_NONE, 0);
+  wake(&c->group->slots[HD_LANE_CALLS][from]);
+}
