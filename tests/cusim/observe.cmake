@@ -39,8 +39,11 @@ endif()
 
 # Instrumented code, as simnvcc builds it for traced blocks.
 if(HD_HAVE_CAPSTONE AND NOT HEDDLE_SANITIZE AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  add_library(cusim-observe-kernels OBJECT ${CMAKE_CURRENT_LIST_DIR}/observe_kernels.c)
-  target_compile_options(cusim-observe-kernels PRIVATE -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
-    -ffp-contract=fast -mfma -gdwarf-4 -fsanitize=thread -fsanitize-coverage=trace-pc)
-  observe_test(observe_decode $<TARGET_OBJECTS:cusim-observe-kernels>)
+  foreach(part observe_kernels observe_ladder_kernels)
+    add_library(cusim-${part} OBJECT ${CMAKE_CURRENT_LIST_DIR}/${part}.c)
+    target_compile_options(cusim-${part} PRIVATE -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
+      -ffp-contract=fast -mfma -gdwarf-4 -fsanitize=thread -fsanitize-coverage=trace-pc)
+  endforeach()
+  observe_test(observe_decode $<TARGET_OBJECTS:cusim-observe_kernels>)
+  observe_test(observe_ladder $<TARGET_OBJECTS:cusim-observe_ladder_kernels>)
 endif()
