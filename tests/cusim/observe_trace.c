@@ -262,12 +262,12 @@ static void footprint(void **state) {
   assert_int_equal(c.dram_st_bytes, 128);
 }
 
-void __tsan_read4(const void *);
-void __tsan_write8(const void *);
-void __tsan_unaligned_read4(const void *);
-void __tsan_read_range(const void *, size_t);
-unsigned __tsan_atomic32_fetch_add(volatile unsigned *, unsigned, int);
-int __tsan_atomic32_compare_exchange_strong(volatile unsigned *, unsigned *, unsigned, int, int);
+void __tsan_read4(void *);
+void __tsan_write8(void *);
+void __tsan_unaligned_read4(void *);
+void __tsan_read_range(void *, long);
+unsigned __tsan_atomic32_fetch_add(volatile void *, unsigned, int);
+bool __tsan_atomic32_compare_exchange_strong(volatile void *, void *, unsigned, int, int);
 
 // The compiler's calls: one call site is one access, found by its return address.
 static void hooks(void **state) {

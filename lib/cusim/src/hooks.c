@@ -9,26 +9,26 @@
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
 #define ACCESS(name, bytes, access)                                          \
-  void name(const void *address) {                                           \
+  void name(void *address) {                                                 \
     if (sim_trace_current) sim_trace_access(CALLER, address, bytes, access); \
   }
 #define ACCESS_PAIR(name, bytes)                         \
-  void name(const void *address) {                       \
+  void name(void *address) {                             \
     if (!sim_trace_current) return;                      \
     sim_trace_access(CALLER, address, bytes, SIM_LOAD);  \
     sim_trace_access(CALLER, address, bytes, SIM_STORE); \
   }
 #define ACCESSES(bytes)                                            \
-  void __tsan_read##bytes(const void *);                           \
-  void __tsan_write##bytes(const void *);                          \
-  void __tsan_unaligned_read##bytes(const void *);                 \
-  void __tsan_unaligned_write##bytes(const void *);                \
-  void __tsan_volatile_read##bytes(const void *);                  \
-  void __tsan_volatile_write##bytes(const void *);                 \
-  void __tsan_unaligned_volatile_read##bytes(const void *);        \
-  void __tsan_unaligned_volatile_write##bytes(const void *);       \
-  void __tsan_read_write##bytes(const void *);                     \
-  void __tsan_unaligned_read_write##bytes(const void *);           \
+  void __tsan_read##bytes(void *);                                 \
+  void __tsan_write##bytes(void *);                                \
+  void __tsan_unaligned_read##bytes(void *);                       \
+  void __tsan_unaligned_write##bytes(void *);                      \
+  void __tsan_volatile_read##bytes(void *);                        \
+  void __tsan_volatile_write##bytes(void *);                       \
+  void __tsan_unaligned_volatile_read##bytes(void *);              \
+  void __tsan_unaligned_volatile_write##bytes(void *);             \
+  void __tsan_read_write##bytes(void *);                           \
+  void __tsan_unaligned_read_write##bytes(void *);                 \
   ACCESS(__tsan_read##bytes, bytes, SIM_LOAD)                      \
   ACCESS(__tsan_write##bytes, bytes, SIM_STORE)                    \
   ACCESS(__tsan_unaligned_read##bytes, bytes, SIM_LOAD)            \
@@ -53,32 +53,34 @@ static void range(uintptr_t pc, const char *address, size_t bytes, enum sim_acce
   while (bytes % piece != 0 || (uintptr_t)address % piece != 0) piece /= 2;
   for (size_t done = 0; done < bytes; done += piece) sim_trace_access(pc, address + done, piece, access);
 }
-void __tsan_read_range(const void *, size_t);
-void __tsan_write_range(const void *, size_t);
-void __tsan_read_range(const void *address, size_t bytes) {
-  if (sim_trace_current) range(CALLER, address, bytes, SIM_LOAD);
+void __tsan_read_range(void *, long);
+void __tsan_write_range(void *, long);
+void __tsan_read_range(void *address, long bytes) {
+  if (sim_trace_current) range(CALLER, address, (size_t)bytes, SIM_LOAD);
 }
-void __tsan_write_range(const void *address, size_t bytes) {
-  if (sim_trace_current) range(CALLER, address, bytes, SIM_STORE);
+void __tsan_write_range(void *address, long bytes) {
+  if (sim_trace_current) range(CALLER, address, (size_t)bytes, SIM_STORE);
 }
 
 void __tsan_init(void);
-void __tsan_func_entry(const void *);
-void __tsan_func_exit(void);
-void __tsan_vptr_update(void **, void *);
+void __tsan_func_entry(void *);
+void __tsan_func_exit(void *);
+void __tsan_vptr_update(void *, void *);
 void __tsan_vptr_read(void **);
 void __tsan_init(void) {}
-void __tsan_func_exit(void) {}
+void __tsan_func_exit(void *unused) {
+  (void)unused;
+}
 void __tsan_vptr_read(void **vptr) {
   (void)vptr;
 }
-void __tsan_vptr_update(void **vptr, void *value) {
+void __tsan_vptr_update(void *vptr, void *value) {
   (void)vptr, (void)value;
 }
 
 // The argument is the entered function's own return address: the words between here and that address on the
 // stack are its frame, a stand-in for what nvcc keeps in registers (trace.c).
-void __tsan_func_entry(const void *return_address) {
+void __tsan_func_entry(void *return_address) {
   if (!sim_trace_current) return;
   const uintptr_t *bottom = (const uintptr_t *)__builtin_frame_address(0) + 2, *word = bottom;
   enum { MOST = 1024 };
@@ -95,53 +97,56 @@ void __sanitizer_cov_trace_pc(void) {
 // gcc turns every __atomic builtin of instrumented code into one of these, so they must do the work too. All
 // use the strongest order: a kernel's relaxed atomics must not become weaker, and speed does not matter here.
 
-#define ATOMIC_FETCH(bits, type, operation)                                                     \
-  type __tsan_atomic##bits##_fetch_##operation(volatile type *, type, int);                     \
-  type __tsan_atomic##bits##_fetch_##operation(volatile type *p, type v, int order) {           \
-    (void)order;                                                                                \
-    if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), SIM_ATOMIC); \
-    return __atomic_fetch_##operation(p, v, __ATOMIC_SEQ_CST);                                  \
+#define TRACE(access, type) \
+  if (sim_trace_current) sim_trace_access(CALLER, (const void *)(uintptr_t)p, sizeof(type), access)
+#define ATOMIC_FETCH(bits, type, operation)                                           \
+  type __tsan_atomic##bits##_fetch_##operation(volatile void *, type, int);           \
+  type __tsan_atomic##bits##_fetch_##operation(volatile void *p, type v, int order) { \
+    (void)order;                                                                      \
+    TRACE(SIM_ATOMIC, type);                                                          \
+    return __atomic_fetch_##operation((volatile type *)p, v, __ATOMIC_SEQ_CST);       \
   }
-#define ATOMIC_COMPARE(bits, type, strength)                                                      \
-  int __tsan_atomic##bits##_compare_exchange_##strength(volatile type *, type *, type, int, int); \
-  int __tsan_atomic##bits##_compare_exchange_##strength(volatile type *p, type *expected, type v, \
-                                                        int success, int failure) {               \
-    (void)success, (void)failure;                                                                 \
-    if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), SIM_ATOMIC);   \
-    return __atomic_compare_exchange_n(p, expected, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);    \
+#define ATOMIC_COMPARE(bits, type, strength)                                                         \
+  bool __tsan_atomic##bits##_compare_exchange_##strength(volatile void *, void *, type, int, int);   \
+  bool __tsan_atomic##bits##_compare_exchange_##strength(volatile void *p, void *expected, type v,   \
+                                                         int success, int failure) {                 \
+    (void)success, (void)failure;                                                                    \
+    TRACE(SIM_ATOMIC, type);                                                                         \
+    return __atomic_compare_exchange_n((volatile type *)p, (type *)expected, v, 0, __ATOMIC_SEQ_CST, \
+                                       __ATOMIC_SEQ_CST);                                            \
   }
-#define ATOMICS(bits, type)                                                                     \
-  type __tsan_atomic##bits##_load(const volatile type *, int);                                  \
-  type __tsan_atomic##bits##_load(const volatile type *p, int order) {                          \
-    (void)order;                                                                                \
-    if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), SIM_LOAD);   \
-    return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                                \
-  }                                                                                             \
-  void __tsan_atomic##bits##_store(volatile type *, type, int);                                 \
-  void __tsan_atomic##bits##_store(volatile type *p, type v, int order) {                       \
-    (void)order;                                                                                \
-    if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), SIM_STORE);  \
-    __atomic_store_n(p, v, __ATOMIC_SEQ_CST);                                                   \
-  }                                                                                             \
-  type __tsan_atomic##bits##_exchange(volatile type *, type, int);                              \
-  type __tsan_atomic##bits##_exchange(volatile type *p, type v, int order) {                    \
-    (void)order;                                                                                \
-    if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), SIM_ATOMIC); \
-    return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);                                         \
-  }                                                                                             \
-  ATOMIC_FETCH(bits, type, add)                                                                 \
-  ATOMIC_FETCH(bits, type, sub)                                                                 \
-  ATOMIC_FETCH(bits, type, and)                                                                 \
-  ATOMIC_FETCH(bits, type, or)                                                                  \
-  ATOMIC_FETCH(bits, type, xor)                                                                 \
-  ATOMIC_FETCH(bits, type, nand)                                                                \
-  ATOMIC_COMPARE(bits, type, strong)                                                            \
+#define ATOMICS(bits, type)                                                  \
+  type __tsan_atomic##bits##_load(const volatile void *, int);               \
+  type __tsan_atomic##bits##_load(const volatile void *p, int order) {       \
+    (void)order;                                                             \
+    TRACE(SIM_LOAD, type);                                                   \
+    return __atomic_load_n((const volatile type *)p, __ATOMIC_SEQ_CST);      \
+  }                                                                          \
+  void __tsan_atomic##bits##_store(volatile void *, type, int);              \
+  void __tsan_atomic##bits##_store(volatile void *p, type v, int order) {    \
+    (void)order;                                                             \
+    TRACE(SIM_STORE, type);                                                  \
+    __atomic_store_n((volatile type *)p, v, __ATOMIC_SEQ_CST);               \
+  }                                                                          \
+  type __tsan_atomic##bits##_exchange(volatile void *, type, int);           \
+  type __tsan_atomic##bits##_exchange(volatile void *p, type v, int order) { \
+    (void)order;                                                             \
+    TRACE(SIM_ATOMIC, type);                                                 \
+    return __atomic_exchange_n((volatile type *)p, v, __ATOMIC_SEQ_CST);     \
+  }                                                                          \
+  ATOMIC_FETCH(bits, type, add)                                              \
+  ATOMIC_FETCH(bits, type, sub)                                              \
+  ATOMIC_FETCH(bits, type, and)                                              \
+  ATOMIC_FETCH(bits, type, or)                                               \
+  ATOMIC_FETCH(bits, type, xor)                                              \
+  ATOMIC_FETCH(bits, type, nand)                                             \
+  ATOMIC_COMPARE(bits, type, strong)                                         \
   ATOMIC_COMPARE(bits, type, weak)
 
 ATOMICS(8, unsigned char)
 ATOMICS(16, unsigned short)
 ATOMICS(32, unsigned int)
-ATOMICS(64, unsigned long long)
+ATOMICS(64, unsigned long)
 
 void __tsan_atomic_thread_fence(int);
 void __tsan_atomic_signal_fence(int);
