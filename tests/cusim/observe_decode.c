@@ -100,7 +100,7 @@ static void requests_of_instrumented_code(void **state) {
 static void lines(void **state) {
   (void)state;
   char text[64];
-#ifdef HD_HAVE_LIBDW
+#if HD_HAVE_LIBDW
   sim_line_name((uintptr_t)kernel_add + 1, text, sizeof text);
   assert_memory_equal(text, "observe_kernels.c:", strlen("observe_kernels.c:"));
 #endif

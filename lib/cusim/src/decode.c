@@ -5,7 +5,7 @@
 
 #include "observe.h"
 
-#if defined(HD_HAVE_CAPSTONE) && defined(__x86_64__)
+#if HD_HAVE_CAPSTONE && defined(__x86_64__)
 #include <capstone/capstone.h>
 
 enum { MOST_INSTRUCTIONS = 4096, MOST_BYTES = 15, CALL = 5, CALL_INDIRECT = 6 };

@@ -8,7 +8,7 @@
 
 #include "observe.h"
 
-#ifdef HD_HAVE_LIBDW
+#if HD_HAVE_LIBDW
 #include <elfutils/libdwfl.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -39,7 +39,7 @@ static bool find_line(uintptr_t pc, char *text, size_t bytes) {
 #endif
 
 void sim_line_name(uintptr_t pc, char *text, size_t bytes) {
-#ifdef HD_HAVE_LIBDW
+#if HD_HAVE_LIBDW
   pthread_mutex_lock(&lock);
   // A return address may already belong to the next line.
   bool found = find_line(pc - 1, text, bytes);

@@ -9,6 +9,27 @@
 extern "C" {
 #endif
 
+// ---------------------------------------------------------------- request.c
+
+enum { SIM_LANES = 32 };
+// One memory instruction of one warp: the lanes in mask touch these addresses, all with the same number of
+// bytes.
+typedef struct sim_request {
+  uintptr_t address[SIM_LANES];
+  uint32_t mask;
+} sim_request;
+
+// Distinct values of `address >> shift` over all bytes touched, in ascending order into unit[0 … 2 ·
+// SIM_LANES - 1]: 32-byte sectors with shift 5, 128-byte lines with 7. Returns how many.
+unsigned sim_request_units(const sim_request *, unsigned bytes, unsigned shift, uintptr_t *unit);
+// Shared-memory wavefronts as a profiler counts them, and what they would be without bank conflicts.
+unsigned sim_request_wavefronts(const sim_request *, unsigned bytes, unsigned *ideal);
+// Wavefronts as the time model counts them: phases whose lanes repeat each other's addresses are served
+// together.
+unsigned sim_request_paired_wavefronts(const sim_request *, unsigned bytes);
+// The largest number of lanes with the same address.
+unsigned sim_request_degree(const sim_request *);
+
 enum sim_access { SIM_LOAD, SIM_STORE, SIM_ATOMIC };
 
 // ---------------------------------------------------------------- trace.c, called by hooks.c

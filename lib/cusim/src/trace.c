@@ -13,13 +13,12 @@
 
 #include "observe.h"
 
-enum { LANES = 32, SECTOR = 32, LINE = 128, MOST_RANGES = 64, MOST_ALLOCATIONS = 64, NO_SLOT = -1 };
+enum { LANES = SIM_LANES, SECTOR = 32, MOST_RANGES = 64, MOST_ALLOCATIONS = 64, NO_SLOT = -1 };
 // Shared loads further apart than this many accesses of one thread are not merged: registers are finite.
 enum { MERGE_WINDOW = 80 };
 
 typedef struct request {
-  uintptr_t address[LANES];
-  uint32_t mask;  // lanes that have joined
+  sim_request lanes;
   uint32_t site;
   uint32_t order;  // of the first lane to join: how many accesses that thread had made in this epoch
   int allocation;  // index into sim_trace.allocation, for global requests
@@ -45,6 +44,13 @@ typedef struct key_table {  // open addressing; key 0 is empty
   size_t capacity, count;
 } key_table;
 
+// The last lookups, by the low bits of the key: a loop repeats a handful of addresses.
+enum { RECENT = 256 };
+typedef struct recent_key {
+  uint64_t key;
+  uint32_t value;
+} recent_key;
+
 typedef struct touched {  // an allocation used by the block
   sim_allocation allocation;
   uint64_t load_sectors, store_sectors;  // distinct
@@ -64,6 +70,7 @@ struct sim_trace {
   sim_site *site;
   uint32_t site_count, site_capacity;
   key_table site_index;
+  recent_key recent_site[RECENT], recent_block[RECENT];
   uint32_t *executions;       // [thread][site], within the thread's epoch
   request_list *list;         // [warp][site]
   slot_vector *shared_loads;  // [warp], in the order of the first lane
@@ -75,8 +82,7 @@ struct sim_trace {
   uint32_t *warp_epoch, *warp_exited, *warp_barriers;  // [warp]
   int thread_capacity;
 
-  uintptr_t *block_pc;  // basic blocks
-  sim_block_work *block_work;
+  sim_block_work *block_work;  // of each basic block
   uint32_t block_count, block_capacity;
   key_table block_index;
   uint32_t *block_executions;  // [thread][basic block]
@@ -164,125 +170,12 @@ static void push_slot(slot_vector *vector, int32_t slot) {
   vector->slot[vector->count++] = slot;
 }
 
-// ---------------------------------------------------------------- what one request costs
-
-// Distinct values of `address >> shift` over the bytes the active lanes touch; at most two per lane are asked
-// for.
-static unsigned distinct_units(const request *r, unsigned bytes, unsigned shift, uintptr_t *unit) {
-  unsigned count = 0;
-  for (int lane = 0; lane < LANES; lane++) {
-    if (!(r->mask >> lane & 1)) continue;
-    uintptr_t last = (r->address[lane] + bytes - 1) >> shift;
-    for (uintptr_t u = r->address[lane] >> shift; u <= last; u++) {
-      unsigned at = count;
-      while (at > 0 && unit[at - 1] > u) at--;
-      if (at > 0 && unit[at - 1] == u) continue;
-      memmove(unit + at + 1, unit + at, (count - at) * sizeof *unit);
-      unit[at] = u;
-      count++;
-    }
-  }
-  return count;
-}
-
-// Wavefronts of the lanes in `lanes`: the largest number of distinct 4-byte words in one of the 32 banks.
-static unsigned bank_wavefronts(const request *r, uint32_t lanes, unsigned bytes) {
-  uintptr_t word[LANES * 4];
-  uint8_t in_bank[LANES] = {0};
-  unsigned count = 0, worst = 0;
-  for (int lane = 0; lane < LANES; lane++) {
-    if (!(lanes >> lane & 1)) continue;
-    uintptr_t last = (r->address[lane] + bytes - 1) / 4;
-    for (uintptr_t w = r->address[lane] / 4; w <= last; w++) {
-      bool seen = false;
-      for (unsigned i = count; i-- > 0 && !seen;) seen = word[i] == w;
-      if (seen || count == LANES * 4) continue;
-      word[count++] = w;
-      unsigned depth = ++in_bank[w % LANES];
-      if (depth > worst) worst = depth;
-    }
-  }
-  return worst;
-}
-
-static uint32_t phase_lanes(int phase, int phases) {
-  int width = LANES / phases;
-  return (width == LANES ? UINT32_MAX : (1u << width) - 1) << phase * width;
-}
-
-static int phases_of(unsigned bytes) {
-  return bytes <= 4 ? 1 : bytes <= 8 ? 2 : 4;
-}
-
-// A full warp of 4-byte words side by side, or one word for all: by far the most common requests.
-static bool one_wavefront(const request *r, unsigned bytes) {
-  if (r->mask != UINT32_MAX || bytes != 4 || r->address[0] % 4) return false;
-  intptr_t step = (intptr_t)(r->address[1] - r->address[0]);
-  if (step != 0 && step != 4) return false;
-  for (int lane = 2; lane < LANES; lane++) {
-    if ((intptr_t)(r->address[lane] - r->address[lane - 1]) != step) return false;
-  }
-  return true;
-}
-
-// What a profiler counts: each half (8 bytes) or quarter (16 bytes) of a warp is served on its own.
-static unsigned wavefronts(const request *r, unsigned bytes, unsigned *ideal) {
-  *ideal = 1;
-  if (one_wavefront(r, bytes)) return 1;
-  int phases = phases_of(bytes);
-  unsigned sum = 0;
-  *ideal = 0;
-  for (int p = 0; p < phases; p++) {
-    uint32_t lanes = r->mask & phase_lanes(p, phases);
-    if (!lanes) continue;
-    sum += bank_wavefronts(r, lanes, bytes);
-    ++*ideal;
-  }
-  return sum;
-}
-
-// Do all active lanes agree in address with the lane whose number differs in this bit?
-static bool lanes_agree(const request *r, int bit) {
-  for (int lane = 0; lane < LANES; lane++) {
-    int other = lane ^ bit;
-    if ((r->mask >> lane & 1) && (r->mask >> other & 1) && r->address[lane] != r->address[other])
-      return false;
-  }
-  return true;
-}
-
-// What the time model counts: two neighbouring phases are served together where lanes repeat each other's
-// addresses.
-static unsigned paired_wavefronts(const request *r, unsigned bytes) {
-  if (one_wavefront(r, bytes)) return 1;
-  int phases = phases_of(bytes);
-  if (phases > 1 && (lanes_agree(r, 1) || lanes_agree(r, 2))) phases /= 2;
-  unsigned sum = 0;
-  for (int p = 0; p < phases; p++) {
-    uint32_t lanes = r->mask & phase_lanes(p, phases);
-    if (lanes) sum += bank_wavefronts(r, lanes, bytes);
-  }
-  return sum;
-}
+// ---------------------------------------------------------------- counting a request
 
 static void add_model_request(sim_trace *t, unsigned cycles) {
   t->sum.model_requests++;
   t->sum.model_lsu32 += cycles > 1 ? cycles : 1;
   t->sum.model_lsu16 += cycles > 2 ? cycles : 2;
-}
-
-// Distinct lanes' addresses, and how many lanes share the most popular one.
-static unsigned same_address_degree(const request *r) {
-  unsigned worst = 0;
-  for (int lane = 0; lane < LANES; lane++) {
-    if (!(r->mask >> lane & 1)) continue;
-    unsigned same = 0;
-    for (int other = 0; other < LANES; other++) {
-      same += (r->mask >> other & 1) && r->address[other] == r->address[lane];
-    }
-    if (same > worst) worst = same;
-  }
-  return worst;
 }
 
 static void count_unique(sim_trace *t, const request *r, const uintptr_t *sector, unsigned count,
@@ -305,19 +198,19 @@ static void count_unique(sim_trace *t, const request *r, const uintptr_t *sector
 static void count_hot(sim_trace *t, const request *r) {
   for (int lane = 0; lane < LANES; lane++) {
     bool fresh;
-    if (r->mask >> lane & 1) ++*table_at(&t->hot, r->address[lane], &fresh);
+    if (r->lanes.mask >> lane & 1) ++*table_at(&t->hot, r->lanes.address[lane], &fresh);
   }
 }
 
 static void count_global(sim_trace *t, const request *r, sim_site *site) {
   uintptr_t unit[LANES * 2 + 1];
-  unsigned sectors = distinct_units(r, site->bytes, 5, unit), ideal,
-           waves = wavefronts(r, site->bytes, &ideal);
+  unsigned sectors = sim_request_units(&r->lanes, site->bytes, 5, unit), ideal,
+           waves = sim_request_wavefronts(&r->lanes, site->bytes, &ideal);
   count_unique(t, r, unit, sectors, site->access != SIM_LOAD);
   site->sectors += sectors;
   site->wavefronts += waves;
   site->ideal += ideal;
-  uint64_t useful = (uint64_t)__builtin_popcount(r->mask) * site->bytes;
+  uint64_t useful = (uint64_t)__builtin_popcount(r->lanes.mask) * site->bytes;
   sim_counters *c = &t->sum;
   switch (site->access) {
     case SIM_LOAD:
@@ -331,20 +224,20 @@ static void count_global(sim_trace *t, const request *r, sim_site *site) {
       c->st_sectors += sectors;
       c->st_bytes += useful;
       c->st_wavefronts += waves;
-      c->st_lines += distinct_units(r, site->bytes, 7, unit);
+      c->st_lines += sim_request_units(&r->lanes, site->bytes, 7, unit);
       break;
     case SIM_ATOMIC:
       c->atom_requests++;
       c->atom_sectors += sectors;
-      c->atom_degree += same_address_degree(r);
+      c->atom_degree += sim_request_degree(&r->lanes);
       count_hot(t, r);
       break;
   }
-  add_model_request(t, paired_wavefronts(r, site->bytes));
+  add_model_request(t, sim_request_paired_wavefronts(&r->lanes, site->bytes));
 }
 
 static void count_shared(sim_trace *t, const request *r, sim_site *site) {
-  unsigned ideal, waves = wavefronts(r, site->bytes, &ideal);
+  unsigned ideal, waves = sim_request_wavefronts(&r->lanes, site->bytes, &ideal);
   site->wavefronts += waves;
   site->ideal += ideal;
   sim_counters *c = &t->sum;
@@ -358,10 +251,10 @@ static void count_shared(sim_trace *t, const request *r, sim_site *site) {
     c->shst_requests++;
     c->shst_wavefronts += waves;
     c->shst_ideal += ideal;
-    add_model_request(t, paired_wavefronts(r, site->bytes));
+    add_model_request(t, sim_request_paired_wavefronts(&r->lanes, site->bytes));
     return;
   }
-  unsigned degree = same_address_degree(r);
+  unsigned degree = sim_request_degree(&r->lanes);
   c->shatom_requests++;
   c->shatom_degree += degree;
   add_model_request(t, degree > waves ? degree : waves);
@@ -369,7 +262,7 @@ static void count_shared(sim_trace *t, const request *r, sim_site *site) {
 
 static void count_request(sim_trace *t, const request *r) {
   sim_site *site = &t->site[r->site];
-  unsigned lanes = (unsigned)__builtin_popcount(r->mask);
+  unsigned lanes = (unsigned)__builtin_popcount(r->lanes.mask);
   site->requests++;
   site->lanes += lanes;
   t->sum.active_lanes += lanes;
@@ -390,8 +283,9 @@ typedef struct merge_group {  // loads of the words of one 16-byte chunk per lan
 
 static void add_merged(sim_trace *t, const merge_group *group, unsigned word, unsigned bytes) {
   request r = t->pool[group->slot];
-  for (int lane = 0; lane < LANES; lane++) r.address[lane] = (r.address[lane] & ~(uintptr_t)15) + 4 * word;
-  add_model_request(t, paired_wavefronts(&r, bytes));
+  for (int lane = 0; lane < LANES; lane++)
+    r.lanes.address[lane] = (r.lanes.address[lane] & ~(uintptr_t)15) + 4 * word;
+  add_model_request(t, sim_request_paired_wavefronts(&r.lanes, bytes));
 }
 
 // One 16-byte load, or 8-byte loads for aligned pairs and 4-byte loads for the rest: what nvcc makes of them.
@@ -411,19 +305,20 @@ static void close_group(sim_trace *t, const merge_group *group) {
 
 static bool mergeable(const request *r, unsigned bytes, unsigned *word) {
   if (bytes != 4) return false;
-  uintptr_t offset = r->address[__builtin_ctz(r->mask)] & 15;
+  uintptr_t offset = r->lanes.address[__builtin_ctz(r->lanes.mask)] & 15;
   if (offset % 4) return false;
   for (int lane = 0; lane < LANES; lane++) {
-    if ((r->mask >> lane & 1) && (r->address[lane] & 15) != offset) return false;
+    if ((r->lanes.mask >> lane & 1) && (r->lanes.address[lane] & 15) != offset) return false;
   }
   *word = (unsigned)offset / 4;
   return true;
 }
 
 static uint64_t chunk_key(const request *r) {
-  uint64_t key = r->mask;
+  uint64_t key = r->lanes.mask;
   for (int lane = 0; lane < LANES; lane++) {
-    if (r->mask >> lane & 1) key = (key ^ r->address[lane] >> 4) * 0x100000001b3u + (uint64_t)lane;
+    if (r->lanes.mask >> lane & 1)
+      key = (key ^ r->lanes.address[lane] >> 4) * 0x100000001b3u + (uint64_t)lane;
   }
   return key ? key : 1;
 }
@@ -439,7 +334,7 @@ static void merge_shared_loads(sim_trace *t, slot_vector *loads) {
     const request *r = &t->pool[loads->slot[i]];
     unsigned word = 0;
     if (!mergeable(r, t->site[r->site].bytes, &word)) {
-      add_model_request(t, paired_wavefronts(r, t->site[r->site].bytes));
+      add_model_request(t, sim_request_paired_wavefronts(&r->lanes, t->site[r->site].bytes));
       continue;
     }
     bool fresh;
@@ -500,7 +395,7 @@ static int32_t request_of(sim_trace *t, int warp, uint32_t site, uint32_t k, uin
   }
   int32_t slot = new_slot(t);
   request *r = &t->pool[slot];
-  r->mask = 0;
+  r->lanes.mask = 0;
   r->site = site;
   r->order = order;
   r->allocation = allocation;
@@ -533,8 +428,11 @@ static void grow_sites(sim_trace *t) {
 static uint32_t site_of(sim_trace *t, uintptr_t pc, enum sim_space space, enum sim_access access,
                         size_t bytes) {
   uint64_t key = (uint64_t)pc << 9 | (uint64_t)space << 7 | (uint64_t)access << 5 | bytes;
+  recent_key *recent = &t->recent_site[mix(key) % RECENT];
+  if (recent->key == key) return recent->value;
   bool fresh;
   uint32_t *at = table_at(&t->site_index, key, &fresh);
+  *recent = (recent_key){key, fresh ? t->site_count : *at};
   if (!fresh) return *at;
   *at = t->site_count;
   if (t->site_count == t->site_capacity) grow_sites(t);
@@ -597,11 +495,11 @@ static void count_access(sim_trace *t, int thread, uintptr_t pc, uintptr_t addre
   mark_epoch(t, epoch, flags, flags & EPOCH_LOADS ? k + 1 : 0);
   int32_t slot = request_of(t, warp, site, k, t->thread_order[thread], allocation);
   request *r = &t->pool[slot];
-  r->address[lane] = address;
-  r->mask |= 1u << lane;
+  r->lanes.address[lane] = address;
+  r->lanes.mask |= 1u << lane;
   t->thread_order[thread]++;
   bool keep = space == SIM_SPACE_SHARED && access == SIM_LOAD;
-  if (!keep && r->mask == warp_lanes(t, warp)) {
+  if (!keep && r->lanes.mask == warp_lanes(t, warp)) {
     count_request(t, r);
     t->list[(size_t)warp * t->site_capacity + site].slot[k] = NO_SLOT;
     push_slot(&t->free_slots, slot);
@@ -648,31 +546,37 @@ void sim_trace_access(uintptr_t pc, const void *address, size_t bytes, enum sim_
   count_access(t, t->thread, pc, (uintptr_t)address, bytes, access);
 }
 
+static void grow_blocks(sim_trace *t) {
+  uint32_t old = t->block_capacity, capacity = old ? old * 2 : 64;
+  t->block_work = grow(t->block_work, capacity, sizeof *t->block_work);
+  uint32_t *executions = grow_zeroed(NULL, 0, (size_t)t->thread_capacity * capacity, sizeof *executions);
+  for (int i = 0; i < t->thread_capacity && old; i++) {
+    memcpy(executions + (size_t)i * capacity, t->block_executions + (size_t)i * old,
+           old * sizeof *executions);
+  }
+  free(t->block_executions);
+  t->block_executions = executions;
+  t->block_capacity = capacity;
+}
+
+static uint32_t block_of(sim_trace *t, uintptr_t pc) {
+  recent_key *recent = &t->recent_block[mix(pc) % RECENT];
+  if (recent->key == pc) return recent->value;
+  bool fresh;
+  uint32_t *at = table_at(&t->block_index, pc, &fresh);
+  *recent = (recent_key){pc, fresh ? t->block_count : *at};
+  if (!fresh) return *at;
+  *at = t->block_count;
+  if (t->block_count == t->block_capacity) grow_blocks(t);
+  t->block_work[t->block_count] = sim_decode_block(pc);
+  return t->block_count++;
+}
+
 void sim_trace_basic_block(uintptr_t pc) {
   sim_trace *t = sim_trace_current;
   if (!t || t->thread < 0) return;
-  bool fresh;
-  uint32_t *at = table_at(&t->block_index, pc, &fresh);
-  if (fresh) {
-    *at = t->block_count;
-    if (t->block_count == t->block_capacity) {
-      uint32_t old = t->block_capacity, capacity = old ? old * 2 : 64;
-      t->block_pc = grow(t->block_pc, capacity, sizeof *t->block_pc);
-      t->block_work = grow(t->block_work, capacity, sizeof *t->block_work);
-      uint32_t *executions = grow_zeroed(NULL, 0, (size_t)t->thread_capacity * capacity, sizeof *executions);
-      for (int i = 0; i < t->thread_capacity && old; i++) {
-        memcpy(executions + (size_t)i * capacity, t->block_executions + (size_t)i * old,
-               old * sizeof *executions);
-      }
-      free(t->block_executions);
-      t->block_executions = executions;
-      t->block_capacity = capacity;
-    }
-    t->block_pc[t->block_count] = pc;
-    t->block_work[t->block_count] = sim_decode_block(pc);
-    t->block_count++;
-  }
-  t->block_executions[(size_t)t->thread * t->block_capacity + *at]++;
+  uint32_t block = block_of(t, pc);
+  t->block_executions[(size_t)t->thread * t->block_capacity + block]++;
 }
 
 void sim_trace_frame(size_t bytes) {
@@ -750,6 +654,8 @@ static void forget_function(sim_trace *t) {
   table_clear(&t->site_index);
   table_clear(&t->block_index);
   t->site_count = t->block_count = 0;
+  memset(t->recent_site, 0, sizeof t->recent_site);
+  memset(t->recent_block, 0, sizeof t->recent_block);
 }
 
 static void release(void *trace) {
@@ -768,7 +674,6 @@ static void release(void *trace) {
                          t->warp_epoch,
                          t->warp_exited,
                          t->warp_barriers,
-                         t->block_pc,
                          t->block_work,
                          t->block_executions,
                          t->epoch_flags,
