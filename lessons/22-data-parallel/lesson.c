@@ -13,6 +13,9 @@
 #include "case.h"
 #include "strategies.h"
 
+// The best of 0, 1e-4, 3e-4, 5e-4 and 1e-3 on 5,000 held-out training images, mean of three seeds.
+#define WEIGHT_DECAY 5e-4f
+
 static const char *data_folder;  // --data
 static hd_dataset train_set, test_set;
 
@@ -34,6 +37,7 @@ static void setup(hd_case *c) {
                         .test = &test_set,
                         .width = {HD_IMAGE_PIXELS, 512, 256, HD_CLASSES},
                         .batch = (size_t)c->size,
+                        .weight_decay = WEIGHT_DECAY,
                         .seed = c->seed}};
   const size_t n = hd_mlp_count(s->task.width, LAYERS);
   s->initial = hd_alloc(n, sizeof(float));

@@ -114,7 +114,7 @@ void reference_update(const task *t, long steps, double *update, bool *doubtful)
   }
   for (size_t i = 0; i < count; i++) theta[i] = (double)t->initial[i], velocity[i] = 0, doubtful[i] = false;
   hd_shuffle(order, t->train->count, t->seed, 0);
-  for (long s = 0; s < steps && rows > 0; s++) {
+  for (long s = 0; s < steps; s++) {
     const double rate = (double)learning_rate(t, s);
     double *d = hd_alloc(t->batch * (size_t)t->width[LAYERS], sizeof *d);
     load(t, order + (size_t)s * t->batch, layers[0].out, labels);
@@ -122,7 +122,7 @@ void reference_update(const task *t, long steps, double *update, bool *doubtful)
     loss_gradient(t->width[LAYERS], labels, rows, layers[LAYERS].out, d);
     backward(t, theta, rows, layers, d, gradient, doubtful);
     for (size_t i = 0; i < count; i++) {
-      velocity[i] = 0.9 * velocity[i] + gradient[i];
+      velocity[i] = 0.9 * velocity[i] + gradient[i] + (double)t->weight_decay * theta[i];
       theta[i] -= rate * velocity[i];
     }
   }

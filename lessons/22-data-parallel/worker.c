@@ -75,6 +75,7 @@ worker *worker_open(const task *t, const strategy *s, hd_comm *comm, hd_ops *ops
   const size_t cuts = s->micro_batches ? (size_t)s->micro_batches : 1;
   w->net = hd_mlp_new(ops, t->width, LAYERS, (long)((w->length + cuts - 1) / cuts), true);
   w->optimizer = hd_optimizer_new(ops, t->rule, w->net->parameters);
+  w->optimizer->weight_decay = t->weight_decay;
   if (s->inbox) w->inbox = ops->alloc(ops, w->net->parameters * sizeof(float));
   set_weights(w);
   open_images(w, ops->on_host ? 0 : resident);

@@ -17,6 +17,7 @@ typedef struct task {
   uint64_t seed;         // of the shuffling and of the initial weights
   const float *initial;  // the weights every rank should start from (host)
   enum hd_rule rule;
+  float weight_decay;
 } task;
 
 typedef struct strategy strategy;

@@ -35,7 +35,7 @@ static hd_ops *open_ops(hd_comm *comm) {
 }
 
 static task make_task(const int *width, size_t batch) {
-  task t = {.train = &images, .test = &images, .batch = batch, .seed = 11};
+  task t = {.train = &images, .test = &images, .batch = batch, .seed = 11, .weight_decay = 5e-4f};
   memcpy(t.width, width, sizeof t.width);
   float *initial = test_malloc(hd_mlp_count(width, LAYERS) * sizeof *initial);
   hd_mlp_initial(width, LAYERS, t.seed, initial);
