@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// CUDA's header of this name, for machines without a GPU: the host API everywhere, and in C++ the device language.
+// CUDA's header of this name, for machines without a GPU: the host API everywhere, and in C++ the device
+// language.
 #ifndef CUSIM_CUDA_RUNTIME_H
 #define CUSIM_CUDA_RUNTIME_H
 #include "cuda_runtime_api.h"

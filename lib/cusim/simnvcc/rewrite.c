@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The source step: preprocessed CUDA C++ in, C++ out. It changes what the language adds (launches, qualifiers, shared
-// and device variables) and leaves every other byte, line markers included, so that diagnostics and debug information
-// point into the .cu file. What cannot be supported is an error that names the feature and its line.
-// usage: cusim-rewrite IN OUT TU      (TU: hexadecimal hash that tells translation units apart)
+// The source step: preprocessed CUDA C++ in, C++ out. It changes what the language adds (launches,
+// qualifiers, shared and device variables) and leaves every other byte, line markers included, so that
+// diagnostics and debug information point into the .cu file. What cannot be supported is an error that names
+// the feature and its line. usage: cusim-rewrite IN OUT TU      (TU: hexadecimal hash that tells translation
+// units apart)
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,8 @@
 enum { MOST_DEPTH = 4096 };
 enum scope { SCOPE_NAMESPACE, SCOPE_CLASS, SCOPE_BODY };
 
-// Replaces text[start, start + removed) by `insert`. Edits never overlap; they are applied in order of position, and
-// in order of making where positions are equal.
+// Replaces text[start, start + removed) by `insert`. Edits never overlap; they are applied in order of
+// position, and in order of making where positions are equal.
 typedef struct edit {
   size_t start, removed, order;
   char *insert;
@@ -30,9 +31,15 @@ typedef struct source {
   int sites, errors;
 } source;
 
-static const token *at(const source *s, size_t i) { return &s->tokens.at[i < s->tokens.count ? i : s->tokens.count - 1]; }
-static bool is(const source *s, size_t i, const char *word) { return token_is(s->text, at(s, i), word); }
-static size_t end_of(const source *s, size_t i) { return at(s, i)->start + at(s, i)->length; }
+static const token *at(const source *s, size_t i) {
+  return &s->tokens.at[i < s->tokens.count ? i : s->tokens.count - 1];
+}
+static bool is(const source *s, size_t i, const char *word) {
+  return token_is(s->text, at(s, i), word);
+}
+static size_t end_of(const source *s, size_t i) {
+  return at(s, i)->start + at(s, i)->length;
+}
 
 static void *grown(void *p, size_t bytes) {
   p = realloc(p, bytes);
@@ -41,7 +48,8 @@ static void *grown(void *p, size_t bytes) {
   exit(1);
 }
 
-__attribute__((format(printf, 4, 5))) static void replace(source *s, size_t start, size_t removed, const char *format, ...) {
+__attribute__((format(printf, 4, 5))) static void replace(source *s, size_t start, size_t removed,
+                                                          const char *format, ...) {
   if (s->edit_count == s->edit_room) {
     s->edit_room = s->edit_room ? 2 * s->edit_room : 256;
     s->edits = grown(s->edits, s->edit_room * sizeof *s->edits);
@@ -55,7 +63,9 @@ __attribute__((format(printf, 4, 5))) static void replace(source *s, size_t star
   s->edit_count++;
 }
 
-static void drop(source *s, size_t i) { replace(s, at(s, i)->start, at(s, i)->length, "%s", ""); }
+static void drop(source *s, size_t i) {
+  replace(s, at(s, i)->start, at(s, i)->length, "%s", "");
+}
 
 // ---------------------------------------------------------------- where a token stands in the user's files
 
@@ -101,8 +111,12 @@ static void malformed(source *s, size_t i, const char *what) {
 
 // ---------------------------------------------------------------- brackets
 
-static bool opens(const source *s, size_t i) { return is(s, i, "(") || is(s, i, "[") || is(s, i, "{"); }
-static bool closes(const source *s, size_t i) { return is(s, i, ")") || is(s, i, "]") || is(s, i, "}"); }
+static bool opens(const source *s, size_t i) {
+  return is(s, i, "(") || is(s, i, "[") || is(s, i, "{");
+}
+static bool closes(const source *s, size_t i) {
+  return is(s, i, ")") || is(s, i, "]") || is(s, i, "}");
+}
 
 // The bracket that closes the one at i, or the end token.
 static size_t matching(const source *s, size_t i) {
@@ -131,19 +145,26 @@ static bool triple(const source *s, size_t i, const char *c) {
          at(s, i + 2)->start == at(s, i)->start + 2;
 }
 
-// The first token of the kernel's expression that ends before `<<<` at i: ns::k, k<T, 32>, (*pointer), table[j].
+// The first token of the kernel's expression that ends before `<<<` at i: ns::k, k<T, 32>, (*pointer),
+// table[j].
 static size_t kernel_start(const source *s, size_t i) {
   size_t k = i - 1;
   for (;;) {
-    if (is(s, k, ">")) k = matching_back(s, k, "<", ">") - 1;
-    else if (is(s, k, "]")) k = matching_back(s, k, "[", "]") - 1;
-    else if (is(s, k, ")")) k = matching_back(s, k, "(", ")");
-    else break;
+    if (is(s, k, ">"))
+      k = matching_back(s, k, "<", ">") - 1;
+    else if (is(s, k, "]"))
+      k = matching_back(s, k, "[", "]") - 1;
+    else if (is(s, k, ")"))
+      k = matching_back(s, k, "(", ")");
+    else
+      break;
     if (is(s, k, "(")) break;
   }
   while (k >= 1 && (is(s, k - 1, "::") || is(s, k - 1, ".") || is(s, k - 1, "->"))) {
-    if (k >= 2 && at(s, k - 2)->kind == TOKEN_NAME && !is(s, k - 2, "return")) k -= 2;
-    else return k - 1;
+    if (k >= 2 && at(s, k - 2)->kind == TOKEN_NAME && !is(s, k - 2, "return"))
+      k -= 2;
+    else
+      return k - 1;
   }
   return k;
 }
@@ -171,7 +192,8 @@ static void keep_null_arguments(source *s, size_t open, size_t close) {
 static void launch(source *s, size_t i) {
   const size_t first = kernel_start(s, i);
   size_t end = i + 3;
-  while (at(s, end)->kind != TOKEN_END && !triple(s, end, ">")) end = opens(s, end) ? matching(s, end) + 1 : end + 1;
+  while (at(s, end)->kind != TOKEN_END && !triple(s, end, ">"))
+    end = opens(s, end) ? matching(s, end) + 1 : end + 1;
   const size_t open = end + 3;
   if (at(s, end)->kind == TOKEN_END || !is(s, open, "(")) {
     malformed(s, i, "a kernel launch needs <<<grid, block>>> and then its arguments in parentheses");
@@ -181,8 +203,8 @@ static void launch(source *s, size_t i) {
   const size_t length = end_of(s, i - 1) - start;
   char *name = quoted(s->text + start, length);
   replace(s, start, at(s, i + 2)->start + 1 - start,
-          "::cusim::launch<0x%sull, %d>(\"%s\", [=](auto... cusim_a) { %.*s(cusim_a...); }, ::cusim::config(", s->tu,
-          s->sites++, name, (int)length, s->text + start);
+          "::cusim::launch<0x%sull, %d>(\"%s\", [=](auto... cusim_a) { %.*s(cusim_a...); }, ::cusim::config(",
+          s->tu, s->sites++, name, (int)length, s->text + start);
   replace(s, at(s, end)->start, end_of(s, open) - at(s, end)->start, close == open + 1 ? ")" : "), ");
   keep_null_arguments(s, open, close);
   free(name);
@@ -197,14 +219,15 @@ static bool one_of(const source *s, size_t i, const char *const *words) {
 }
 
 static const char *const device_words[] = {"__device__", "__constant__", "__managed__", NULL};
-static const char *const plain_words[] = {"__global__", "__device__",      "__constant__", "__managed__", "__host__",
-                                          "__grid_constant__", "__forceinline__", "__noinline__", NULL};
+static const char *const plain_words[] = {"__global__",      "__device__",   "__constant__",
+                                          "__managed__",     "__host__",     "__grid_constant__",
+                                          "__forceinline__", "__noinline__", NULL};
 static const char *const call_words[] = {"__launch_bounds__", "__cluster_dims__", "__maxnreg__", NULL};
 
-// Behind the declarator's name and dimensions, for each variable of the declaration that starts at i and ends with
-// the `;` at stop: calls use(name token, first token behind the dimensions).
-static void each_declarator(source *s, size_t i, size_t stop, void (*use)(source *, size_t name, size_t behind, void *),
-                            void *arg) {
+// Behind the declarator's name and dimensions, for each variable of the declaration that starts at i and ends
+// with the `;` at stop: calls use(name token, first token behind the dimensions).
+static void each_declarator(source *s, size_t i, size_t stop,
+                            void (*use)(source *, size_t name, size_t behind, void *), void *arg) {
   size_t name = 0;
   bool initialiser = false;
   for (; i <= stop; i++) {
@@ -218,10 +241,12 @@ static void each_declarator(source *s, size_t i, size_t stop, void (*use)(source
       continue;
     }
     if (at(s, i)->kind == TOKEN_NAME && !initialiser) {
-      if ((is(s, i, "__align__") || is(s, i, "alignas") || is(s, i, "__attribute__") || is(s, i, "decltype")) &&
+      if ((is(s, i, "__align__") || is(s, i, "alignas") || is(s, i, "__attribute__") ||
+           is(s, i, "decltype")) &&
           is(s, i + 1, "("))
         i = matching(s, i + 1);
-      else name = i;
+      else
+        name = i;
     } else if (is(s, i, "[") || is(s, i, "=") || is(s, i, "{") || is(s, i, ",") || i == stop) {
       if (!initialiser && name) {
         size_t behind = i;
@@ -232,8 +257,10 @@ static void each_declarator(source *s, size_t i, size_t stop, void (*use)(source
         initialiser = true;
         if (i == stop) break;
       }
-      if (is(s, i, ",")) initialiser = false;
-      else if (opens(s, i)) i = matching(s, i);
+      if (is(s, i, ","))
+        initialiser = false;
+      else if (opens(s, i))
+        i = matching(s, i);
     } else if (opens(s, i)) {
       i = matching(s, i);
     }
@@ -242,7 +269,8 @@ static void each_declarator(source *s, size_t i, size_t stop, void (*use)(source
 
 static void label_variable(source *s, size_t name, size_t behind, void *arg) {
   const token *n = at(s, name);
-  replace(s, end_of(s, behind - 1), 0, " __asm__(\"cusimvar_%s%.*s\")", (const char *)arg, (int)n->length, s->text + n->start);
+  replace(s, end_of(s, behind - 1), 0, " __asm__(\"cusimvar_%s%.*s\")", (const char *)arg, (int)n->length,
+          s->text + n->start);
 }
 
 // The `;` that ends the declaration at i.
@@ -263,40 +291,66 @@ static void device_variable(source *s, size_t first) {
     pointer |= is(s, i, "*") || is(s, i, "&");
     skip |= is(s, i, "constexpr") || is(s, i, "template") || is(s, i, "using") || is(s, i, "typedef") ||
             is(s, i, "operator") || is(s, i, "__global__");
-    if ((is(s, i, "__align__") || is(s, i, "alignas") || is(s, i, "__attribute__")) && is(s, i + 1, "(")) i = matching(s, i + 1);
-    else if (is(s, i, "(") || is(s, i, ";") || is(s, i, "=") || is(s, i, "{") || is(s, i, "[")) break;
+    if ((is(s, i, "__align__") || is(s, i, "alignas") || is(s, i, "__attribute__")) && is(s, i + 1, "("))
+      i = matching(s, i + 1);
+    else if (is(s, i, "(") || is(s, i, ";") || is(s, i, "=") || is(s, i, "{") || is(s, i, "["))
+      break;
   }
   if (!device || skip || is(s, i, "(") || at(s, i)->kind == TOKEN_END) return;
   const size_t stop = statement_end(s, i);
   for (size_t k = first; k < i; k++)
     if (is(s, k, "static") || is(s, k, "inline") || (is(s, k, "const") && !pointer)) drop(s, k);
   char prefix[32];
-  snprintf(prefix, sizeof prefix, "%s%s", is_static || constant ? s->tu : "", is_static || constant ? "_" : "");
+  snprintf(prefix, sizeof prefix, "%s%s", is_static || constant ? s->tu : "",
+           is_static || constant ? "_" : "");
   if (!is_extern) replace(s, at(s, first)->start, 0, "__attribute__((weak)) ");
   each_declarator(s, first, stop, label_variable, prefix);
 }
 
-static void note_shared(source *s, size_t name, size_t behind, void *arg) {
+// Where the storage of a shared declaration is: behind its `;`, as number `site` of the file.
+typedef struct storage {
+  size_t position;
+  int site;
+} storage;
+
+static void name_shared(source *s, size_t name, size_t behind, void *arg) {
   (void)behind;
+  const storage *at_end = arg;
   const token *n = at(s, name);
-  replace(s, *(size_t *)arg, 0, " ::cusim::note_shared(%.*s);", (int)n->length, s->text + n->start);
+  const int length = (int)n->length;
+  const char *text = s->text + n->start;
+  replace(
+      s, at_end->position, 0,
+      " auto &%.*s = reinterpret_cast<cusim_shared_%d *>(cusim_bytes_%d)->%.*s; ::cusim::note_shared(%.*s);",
+      length, text, at_end->site, at_end->site, length, text, length, text);
 }
 
-// `extern __shared__ T name[];` is the block's dynamic shared memory; other shared variables are one per OS thread,
-// which runs one block at a time. Returns the `;`.
+// `extern __shared__ T name[];` is the block's dynamic shared memory; other shared variables are one per OS
+// thread, which runs one block at a time. Returns the `;`.
 static size_t shared_variable(source *s, size_t first, size_t word, bool in_body) {
   const size_t stop = statement_end(s, word);
   bool dynamic = false;
   for (size_t i = first; i < word; i++) dynamic |= is(s, i, "extern");
   for (size_t i = word; i < stop; i++) dynamic |= is(s, i, "extern");
   if (!dynamic) {
-    for (size_t i = first; i < word; i++)
+    // Members of a struct over raw bytes: no declarator needs to be understood, and no constructor runs.
+    bool is_volatile = false;
+    for (size_t i = first; i < word; i++) {
+      is_volatile |= is(s, i, "volatile");
       if (is(s, i, "static") || is(s, i, "volatile")) drop(s, i);
-    replace(s, at(s, word)->start, at(s, word)->length, "static __thread __attribute__((aligned(128)))");
+    }
     for (size_t i = word; i < stop; i++)
       if (is(s, i, "static")) drop(s, i);
-    size_t position = end_of(s, stop);
-    each_declarator(s, word + 1, stop, note_shared, &position);
+    storage where = {end_of(s, stop), s->sites++};
+    replace(s, at(s, word)->start, at(s, word)->length, "struct cusim_shared_%d {%s", where.site,
+            is_volatile ? " volatile" : "");
+    replace(s, where.position, 0,
+            " }; static __thread __attribute__((aligned(128))) unsigned char "
+            "cusim_bytes_%d[sizeof(cusim_shared_%d)];",
+            where.site, where.site);
+    each_declarator(s, word + 1, stop, name_shared, &where);
+    for (size_t i = word + 1; i < stop; i++)
+      if (is(s, i, "__align__")) replace(s, at(s, i)->start, at(s, i)->length, "alignas");
     return stop;
   }
   size_t bracket = stop;
@@ -306,7 +360,8 @@ static size_t shared_variable(source *s, size_t first, size_t word, bool in_body
     malformed(s, word, "extern __shared__ needs an array without a size: extern __shared__ float name[];");
     return stop;
   }
-  // The type: what stands between the qualifiers and the name, alignment left out (the arena is aligned to 1 KiB).
+  // The type: what stands between the qualifiers and the name, alignment left out (the arena is aligned to 1
+  // KiB).
   char *type = grown(NULL, 1);
   size_t length = 0;
   for (size_t i = first; i < name; i++) {
@@ -323,9 +378,11 @@ static size_t shared_variable(source *s, size_t first, size_t word, bool in_body
   const size_t start = at(s, first)->start;
   const token *n = at(s, name);
   if (in_body)
-    replace(s, start, end_of(s, stop) - start, "%.*s*%.*s = (%.*s*)::cusim_dynamic_shared();", (int)length, type, (int)n->length,
-            s->text + n->start, (int)length, type);
-  else replace(s, start, end_of(s, stop) - start, "static ::cusim::dynamic_shared<%.*s> %.*s;", (int)length, type, (int)n->length, s->text + n->start);
+    replace(s, start, end_of(s, stop) - start, "%.*s*%.*s = (%.*s*)::cusim_dynamic_shared();", (int)length,
+            type, (int)n->length, s->text + n->start, (int)length, type);
+  else
+    replace(s, start, end_of(s, stop) - start, "static ::cusim::dynamic_shared<%.*s> %.*s;", (int)length,
+            type, (int)n->length, s->text + n->start);
   free(type);
   return stop;
 }
@@ -358,7 +415,10 @@ static void walk(source *s) {
       if (depth == 0 || scopes[depth - 1] == SCOPE_NAMESPACE) device_variable(s, i);
     }
     if (is(s, i, "{")) {
-      if (depth == MOST_DEPTH) { malformed(s, i, "braces nested too deeply"); return; }
+      if (depth == MOST_DEPTH) {
+        malformed(s, i, "braces nested too deeply");
+        return;
+      }
       scopes[depth++] = body ? SCOPE_BODY : scope_of_brace(s, first, i);
       fresh = true;
     } else if (is(s, i, "}")) {
@@ -375,7 +435,10 @@ static void walk(source *s) {
         fresh = true;
       } else if (one_of(s, i, plain_words)) {
         const bool inline_too = is(s, i, "__forceinline__");
-        replace(s, at(s, i)->start, at(s, i)->length, "%s", inline_too ? "inline" : is(s, i, "__noinline__") ? "__attribute__((noinline))" : "");
+        replace(s, at(s, i)->start, at(s, i)->length, "%s",
+                inline_too                 ? "inline"
+                : is(s, i, "__noinline__") ? "__attribute__((noinline))"
+                                           : "");
       } else if (one_of(s, i, call_words) && is(s, i + 1, "(")) {
         const size_t close = matching(s, i + 1);
         replace(s, at(s, i)->start, end_of(s, close) - at(s, i)->start, "%s", "");

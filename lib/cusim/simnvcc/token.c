@@ -6,8 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool name_start(char c) { return isalpha((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80; }
-static bool name_part(char c) { return name_start(c) || isdigit((unsigned char)c); }
+static bool name_start(char c) {
+  return isalpha((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80;
+}
+static bool name_part(char c) {
+  return name_start(c) || isdigit((unsigned char)c);
+}
 
 static void append(token_list *list, size_t *room, enum token_kind kind, size_t start, size_t length) {
   if (list->count == *room) {

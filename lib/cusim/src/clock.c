@@ -291,7 +291,7 @@ void sim_trace_export(void) {
   if (event_count) qsort(events, event_count, sizeof *events, by_time);
   fputs("{\"displayTimeUnit\":\"ns\",\"otherData\":{\"clock\":\"model\"},\"traceEvents\":[\n", file);
   const char *separator = "";
-  for (size_t i = 0; i < event_count; i++) {
+  for (size_t i = 0; events && i < event_count; i++) {
     const event *e = &events[i], *before = i ? &events[i - 1] : NULL;
     if (!before || before->device != e->device) {
       fprintf(file, "%s{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{\"name\":\"device %d\"}}",

@@ -68,10 +68,10 @@ bool sim_decode_available(void) {
   return handle_open;
 }
 
-sim_block_work sim_decode_block(uintptr_t pc) {
+sim_block_work sim_decode_block(const void *pc) {
   sim_block_work work = {0};
   if (!sim_decode_available()) return work;
-  const unsigned char *code = (const unsigned char *)pc;
+  const unsigned char *code = pc;
   uintptr_t hook = call_target(code - CALL);
   if (!hook) hook = call_target(code - CALL_INDIRECT);
   cs_insn *insn = cs_malloc(handle);
@@ -106,7 +106,7 @@ bool sim_decode_available(void) {
   return false;
 }
 
-sim_block_work sim_decode_block(uintptr_t pc) {
+sim_block_work sim_decode_block(const void *pc) {
   (void)pc;
   return (sim_block_work){0};
 }

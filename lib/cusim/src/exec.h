@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Inside the executing half of cusim: who calls whom between the headers, the engine, the runtime API and the source
-// step.
+// Inside the executing half of cusim: who calls whom between the headers, the engine, the runtime API and the
+// source step.
 //
 // Source step (simnvcc): `k<<<g, b, s, st>>>(x, y)` becomes
 //     ::cusim::launch<TU, SITE>("k", ::cusim::config(g, b, s, st), [=](auto... a) { k(a...); }, x, y)
 // and calls, through cusim/launch.h, sim_launch_kernel below with a pointer to
-// `::cusim::body<TU, SITE, Lambda, Args...>::run`. TU is a 64-bit hash of the file's path, SITE counts the launches of
-// the file; both stand in the mangled name of run, so that it is unique in the program.
-// Each file is compiled twice (plain and traced). The traced object's functions are made local and its initialisers
+// `::cusim::body<TU, SITE, Lambda, Args...>::run`. TU is a 64-bit hash of the file's path, SITE counts the
+// launches of the file; both stand in the mangled name of run, so that it is unique in the program. Each file
+// is compiled twice (plain and traced). The traced object's functions are made local and its initialisers
 // dropped, so the program holds two symbols of every run: sim_twin finds the traced one by its name.
-// Device variables become weak symbols named cusimvar_<tu>_<name> that both passes share; sim_symbols finds them, with
-// their sizes, in the program's own symbol table.
+// Device variables become weak symbols named cusimvar_<tu>_<name> that both passes share; sim_symbols finds
+// them, with their sizes, in the program's own symbol table.
 #ifndef CUSIM_EXEC_H
 #define CUSIM_EXEC_H
 #include "sim.h"
@@ -24,9 +24,10 @@ typedef void sim_body(void *packet);  // runs one thread of a kernel with the pa
 // ---------------------------------------------------------------- engine (execute.c, fiber.c, twin.c)
 
 enum sim_run_status { SIM_RUN_OK, SIM_RUN_DEADLOCK, SIM_RUN_NO_MEMORY };
-// Runs the whole grid and returns when it is done: blocks over OpenMP workers, the planned blocks through the traced
-// twin with *counters as their sum (zeroed first). One grid at a time in the process.
-enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *packet, sim_counters *counters);
+// Runs the whole grid and returns when it is done: blocks over OpenMP workers, the planned blocks through the
+// traced twin with *counters as their sum (zeroed first). One grid at a time in the process.
+enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *packet,
+                                sim_counters *counters);
 
 // The traced twin of a plain body, or NULL: not compiled for it, or the program is stripped.
 sim_body *sim_twin(sim_body *body);
@@ -38,28 +39,30 @@ bool sim_inside_kernel(void);
 
 // ---------------------------------------------------------------- runtime (runtime.c), called by the headers
 
-// Checks the configuration, executes, models and logs one launch on a stream (NULL: the default stream). Errors are
-// kept for cudaGetLastError; the returned number is that cudaError_t.
-// function: what cudaFuncSetAttribute and the occupancy calls know the kernel by (may be NULL for a lambda).
-int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim_dim3 block, size_t dynamic_shared,
-                      void *stream, sim_body *body, void *packet);
+// Checks the configuration, executes, models and logs one launch on a stream (NULL: the default stream).
+// Errors are kept for cudaGetLastError; the returned number is that cudaError_t. function: what
+// cudaFuncSetAttribute and the occupancy calls know the kernel by (may be NULL for a lambda).
+int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim_dim3 block,
+                      size_t dynamic_shared, void *stream, sim_body *body, void *packet);
 
-// ---------------------------------------------------------------- device code, called by the headers (execute.c)
-// A thread is the fiber running on this OS thread.
+// ---------------------------------------------------------------- device code, called by the headers
+// (execute.c) A thread is the fiber running on this OS thread.
 
-typedef struct { unsigned x, y, z; } sim_index;
+typedef struct {
+  unsigned x, y, z;
+} sim_index;
 extern __thread sim_index cusim_thread_idx, cusim_block_idx, cusim_block_dim, cusim_grid_dim;
 
 void cusim_sync_threads(void);
-int cusim_sync_threads_count(int predicate);           // threads whose predicate is not 0; and = (count == all)
-int cusim_live_threads(void);                          // of the block: what __syncthreads_and compares with
-// Exchanges 16 bytes per lane within mask: every live lane of mask calls it with its value; on return, all[0..31]
-// holds the values of the lanes that took part (others are unspecified) and the result is the mask of those lanes.
-// all points to storage of the warp that stays valid until this lane's next exchange.
+int cusim_sync_threads_count(int predicate);  // threads whose predicate is not 0; and = (count == all)
+int cusim_live_threads(void);                 // of the block: what __syncthreads_and compares with
+// Exchanges 16 bytes per lane within mask: every live lane of mask calls it with its value; on return,
+// all[0..31] holds the values of the lanes that took part (others are unspecified) and the result is the mask
+// of those lanes. all points to storage of the warp that stays valid until this lane's next exchange.
 unsigned cusim_exchange(unsigned mask, const void *value, size_t bytes, const unsigned char (**all)[16]);
 void cusim_sync_warp(unsigned mask);
 unsigned cusim_lane(void);
-unsigned cusim_active_mask(void);                      // live lanes of the warp
+unsigned cusim_active_mask(void);  // live lanes of the warp
 void *cusim_dynamic_shared(void);
 // A static __shared__ variable of the running block; does anything only in traced blocks.
 void cusim_note_shared(const void *base, size_t bytes);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The engine: a grid's blocks over OpenMP workers, a block's threads as fibers of one worker.
-// A fiber runs until it waits (block barrier, exchange within its warp) or ends; then the next runnable lane of its
-// warp runs, then the next warp. So a kernel without waits costs two switches a thread, and shuffles stay in a warp.
+// A fiber runs until it waits (block barrier, exchange within its warp) or ends; then the next runnable lane
+// of its warp runs, then the next warp. So a kernel without waits costs two switches a thread, and shuffles
+// stay in a warp.
 #include <omp.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -13,17 +14,18 @@
 
 enum { MOST_THREADS = 1024, MOST_WARPS = 32, MOST_GROUPS = 40, MOST_TRACED = 16 };
 
-// An exchange among the lanes of one mask. Two buffers: a lane can be at most one exchange ahead of the others.
+// An exchange among the lanes of one mask. Two buffers: a lane can be at most one exchange ahead of the
+// others.
 typedef struct group {
   unsigned mask, arrived, generation, took_part[2];
   _Alignas(16) unsigned char values[2][32][16];
 } group;
 
 typedef struct warp {
-  unsigned alive, ready;         // lanes that have not ended; lanes that can run
-  unsigned at_barrier;           // lanes that wait for the block
+  unsigned alive, ready;  // lanes that have not ended; lanes that can run
+  unsigned at_barrier;    // lanes that wait for the block
   int groups;
-  group *group;                  // MOST_GROUPS of them, allocated with the first exchange of this warp slot
+  group *group;  // MOST_GROUPS of them, allocated with the first exchange of this warp slot
 } warp;
 
 // One OS thread that runs blocks. Kept between launches: stacks and exchange buffers are its own.
@@ -32,15 +34,15 @@ typedef struct worker {
   sim_body *body;
   void *packet;
   unsigned threads, warps, alive;
-  unsigned warps_ready;          // bit per warp: some lane can run
-  unsigned current;              // linear index of the running thread
+  unsigned warps_ready;  // bit per warp: some lane can run
+  unsigned current;      // linear index of the running thread
   unsigned arrived, predicates, counts[2], barrier_generation;
   bool traced, stuck;
   sim_fiber scheduler, fiber[MOST_THREADS];
   bool started[MOST_THREADS];
-  unsigned char waits[MOST_THREADS];   // 'b' barrier, 'w' warp, 0 runs
+  unsigned char waits[MOST_THREADS];  // 'b' barrier, 'w' warp, 0 runs
   int stack_of[MOST_THREADS], free_stack[MOST_THREADS], free_stacks;
-  int retired;                   // stack of the thread that ended last: still stood on until the switch away from it
+  int retired;  // stack of the thread that ended last: still stood on until the switch away from it
   char *stacks;
   warp warp[MOST_WARPS];
   char *dynamic_shared;
@@ -50,7 +52,9 @@ typedef struct worker {
 __thread sim_index cusim_thread_idx, cusim_block_idx, cusim_block_dim, cusim_grid_dim;
 static __thread worker *self;  // NULL outside a kernel
 
-bool sim_inside_kernel(void) { return self != NULL; }
+bool sim_inside_kernel(void) {
+  return self != NULL;
+}
 
 // ---------------------------------------------------------------- choosing who runs next
 
@@ -161,8 +165,12 @@ int cusim_sync_threads_count(int predicate) {
   return (int)w->counts[generation & 1];
 }
 
-void cusim_sync_threads(void) { cusim_sync_threads_count(0); }
-int cusim_live_threads(void) { return (int)self->alive; }
+void cusim_sync_threads(void) {
+  cusim_sync_threads_count(0);
+}
+int cusim_live_threads(void) {
+  return (int)self->alive;
+}
 
 static group *find_group(warp *p, unsigned mask) {
   for (int i = 0; i < p->groups; i++)
@@ -171,8 +179,10 @@ static group *find_group(warp *p, unsigned mask) {
   // Masks of the past give their place away: only one that nobody waits in can be needed no more.
   int i = p->groups;
   if (p->groups == MOST_GROUPS)
-    for (i = 0; i < MOST_GROUPS - 1 && p->group[i].arrived; i++) {}
-  else p->groups++;
+    for (i = 0; i < MOST_GROUPS - 1 && p->group[i].arrived; i++) {
+    }
+  else
+    p->groups++;
   p->group[i].mask = mask;
   p->group[i].arrived = 0;
   return &p->group[i];
@@ -204,9 +214,15 @@ void cusim_sync_warp(unsigned mask) {
   cusim_exchange(mask, &nothing, 1, &all);
 }
 
-unsigned cusim_lane(void) { return self->current % 32; }
-unsigned cusim_active_mask(void) { return self->warp[self->current / 32].alive; }
-void *cusim_dynamic_shared(void) { return self->dynamic_shared; }
+unsigned cusim_lane(void) {
+  return self->current % 32;
+}
+unsigned cusim_active_mask(void) {
+  return self->warp[self->current / 32].alive;
+}
+void *cusim_dynamic_shared(void) {
+  return self->dynamic_shared;
+}
 
 void cusim_note_shared(const void *base, size_t bytes) {
   if (self->traced) sim_trace_shared(base, bytes);
@@ -218,8 +234,8 @@ void cusim_note_atomic(const void *address, size_t bytes) {
 
 void cusim_assert_fail(const char *expression, const char *file, unsigned line, const char *function) {
   const sim_index b = cusim_block_idx, t = cusim_thread_idx;
-  fprintf(stderr, "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n", file, line, function,
-          b.x, b.y, b.z, t.x, t.y, t.z, expression);
+  fprintf(stderr, "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n", file, line,
+          function, b.x, b.y, b.z, t.x, t.y, t.z, expression);
   exit(1);
 }
 
@@ -234,7 +250,8 @@ static void report_stuck(const worker *w) {
   }
   const sim_index b = cusim_block_idx;
   fprintf(stderr,
-          "cusim: %s: block (%u,%u,%u) can never go on: %u threads wait at __syncthreads, %u in a warp operation for "
+          "cusim: %s: block (%u,%u,%u) can never go on: %u threads wait at __syncthreads, %u in a warp "
+          "operation for "
           "lanes that never come (thread %u, for one)\n",
           w->launch->kernel, b.x, b.y, b.z, barrier, warp_op, example);
 }
@@ -280,7 +297,9 @@ static void free_worker(void *p) {
 }
 
 static pthread_key_t worker_key;
-static void make_key(void) { pthread_key_create(&worker_key, free_worker); }
+static void make_key(void) {
+  pthread_key_create(&worker_key, free_worker);
+}
 
 // This OS thread's worker, ready for the launch; NULL if there is no memory.
 static worker *enter(const sim_launch *launch, void *packet) {
@@ -316,8 +335,9 @@ static bool contains(const uint64_t *blocks, int count, uint64_t index) {
 }
 
 // Traced blocks, or the rest, by this OS thread.
-static enum sim_run_status run_traced(const sim_launch *launch, sim_body *twin, void *packet, const uint64_t *blocks,
-                                      int count, uint64_t all, sim_counters *counters) {
+static enum sim_run_status run_traced(const sim_launch *launch, sim_body *twin, void *packet,
+                                      const uint64_t *blocks, int count, uint64_t all,
+                                      sim_counters *counters) {
   worker *w = enter(launch, packet);
   if (!w) return SIM_RUN_NO_MEMORY;
   self = w;
@@ -353,7 +373,8 @@ static enum sim_run_status run_plain(const sim_launch *launch, sim_body *body, v
   return (enum sim_run_status)failed;
 }
 
-enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *packet, sim_counters *counters) {
+enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *packet,
+                                sim_counters *counters) {
   static pthread_mutex_t one_grid = PTHREAD_MUTEX_INITIALIZER;
   const uint64_t blocks = (uint64_t)launch->grid.x * launch->grid.y * launch->grid.z;
   uint64_t traced[MOST_TRACED];

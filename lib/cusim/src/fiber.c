@@ -11,8 +11,8 @@ static char *top_of(char *base, unsigned colour) {
 }
 
 #if defined(__x86_64__) && !defined(CUSIM_PORTABLE_FIBERS)
-// The System V calling convention leaves six registers to the callee; all others are saved by whoever calls the
-// switch. MXCSR and the x87 control word are the same in every thread of a kernel and are not switched.
+// The System V calling convention leaves six registers to the callee; all others are saved by whoever calls
+// the switch. MXCSR and the x87 control word are the same in every thread of a kernel and are not switched.
 __asm__(
     ".text\n"
     ".p2align 4\n"
@@ -41,15 +41,16 @@ __asm__(
     "sim_fiber_begin:\n"
     "  movq %r13, %rdi\n"
     "  xorl %ebp, %ebp\n"
-    "  pushq $0\n"  // a zero return address ends a debugger's walk, and aligns the stack for the call
+    "  pushq $0\n"  // a zero return address ends a debugger's walk
     "  jmp *%r12\n"
     ".size sim_fiber_begin, .-sim_fiber_begin\n");
 extern void sim_fiber_begin(void);
 
 void sim_fiber_prepare(sim_fiber *fiber, char *base, unsigned colour, void (*entry)(void *), void *argument) {
-  // From the lowest address: r15 r14 r13 r12 rbx rbp, the return address; popped with the stack 16-byte aligned.
-  void **sp = (void **)top_of(base, colour) - 8;
-  memset(sp, 0, 8 * sizeof *sp);
+  // From the lowest address: r15 r14 r13 r12 rbx rbp, the return address; popped with the stack 16-byte
+  // aligned.
+  void **sp = (void **)top_of(base, colour) - 9;  // entry then finds the stack as a call would leave it
+  memset(sp, 0, 9 * sizeof *sp);
   sp[2] = argument;
   sp[3] = (void *)entry;
   sp[6] = (void *)sim_fiber_begin;
@@ -66,7 +67,9 @@ void sim_fiber_prepare(sim_fiber *fiber, char *base, unsigned colour, void (*ent
   makecontext(&fiber->context, (void (*)(void))entry, 1, argument);
 }
 
-void sim_fiber_switch(sim_fiber *from, sim_fiber *to) { swapcontext(&from->context, &to->context); }
+void sim_fiber_switch(sim_fiber *from, sim_fiber *to) {
+  swapcontext(&from->context, &to->context);
+}
 #endif
 
 char *sim_stack_at(char *stacks, size_t index) {
@@ -75,10 +78,14 @@ char *sim_stack_at(char *stacks, size_t index) {
 
 char *sim_stacks_map(size_t count) {
   const size_t bytes = count * (SIM_STACK_BYTES + SIM_GUARD_BYTES);
-  char *stacks = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  char *stacks =
+      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stacks == MAP_FAILED) return NULL;
-  for (size_t i = 0; i < count; i++) mprotect(sim_stack_at(stacks, i) - SIM_GUARD_BYTES, SIM_GUARD_BYTES, PROT_NONE);
+  for (size_t i = 0; i < count; i++)
+    mprotect(sim_stack_at(stacks, i) - SIM_GUARD_BYTES, SIM_GUARD_BYTES, PROT_NONE);
   return stacks;
 }
 
-void sim_stacks_unmap(char *stacks, size_t count) { munmap(stacks, count * (SIM_STACK_BYTES + SIM_GUARD_BYTES)); }
+void sim_stacks_unmap(char *stacks, size_t count) {
+  munmap(stacks, count * (SIM_STACK_BYTES + SIM_GUARD_BYTES));
+}

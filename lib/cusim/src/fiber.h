@@ -18,9 +18,9 @@ typedef struct sim_fiber {
 } sim_fiber;
 #endif
 
-// Prepares `fiber` to run entry(argument) on the stack [base, base + SIM_STACK_BYTES). `colour` shifts the stack's top
-// by whole cache lines, so that the hot frames of a thousand fibers do not compete for the same cache sets.
-// entry must never return: it switches away for good.
+// Prepares `fiber` to run entry(argument) on the stack [base, base + SIM_STACK_BYTES). `colour` shifts the
+// stack's top by whole cache lines, so that the hot frames of a thousand fibers do not compete for the same
+// cache sets. entry must never return: it switches away for good.
 void sim_fiber_prepare(sim_fiber *fiber, char *base, unsigned colour, void (*entry)(void *), void *argument);
 
 // Suspends the running context into *from and continues *to.

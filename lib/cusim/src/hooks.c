@@ -90,7 +90,7 @@ void __tsan_func_entry(void *return_address) {
 
 void __sanitizer_cov_trace_pc(void);
 void __sanitizer_cov_trace_pc(void) {
-  if (sim_trace_current) sim_trace_basic_block(CALLER);
+  if (sim_trace_current) sim_trace_basic_block(__builtin_return_address(0));
 }
 
 // ---------------------------------------------------------------- atomics
@@ -98,7 +98,7 @@ void __sanitizer_cov_trace_pc(void) {
 // use the strongest order: a kernel's relaxed atomics must not become weaker, and speed does not matter here.
 
 #define TRACE(access, type) \
-  if (sim_trace_current) sim_trace_access(CALLER, (const void *)(uintptr_t)p, sizeof(type), access)
+  if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), access)
 #define ATOMIC_FETCH(bits, type, operation)                                           \
   type __tsan_atomic##bits##_fetch_##operation(volatile void *, type, int);           \
   type __tsan_atomic##bits##_fetch_##operation(volatile void *p, type v, int order) { \

@@ -41,7 +41,7 @@ typedef struct sim_trace sim_trace;  // one worker's log of the block it traces
 extern _Thread_local sim_trace *sim_trace_current __attribute__((tls_model("initial-exec")));
 
 void sim_trace_access(uintptr_t pc, const void *address, size_t bytes, enum sim_access access);
-void sim_trace_basic_block(uintptr_t pc);
+void sim_trace_basic_block(const void *pc);
 void sim_trace_frame(size_t bytes);  // stack bytes of a function that was just entered
 
 // ---------------------------------------------------------------- decode.c
@@ -55,7 +55,7 @@ typedef struct sim_block_work {
 } sim_block_work;
 
 // pc: what __sanitizer_cov_trace_pc returns to. Without capstone all counts are zero.
-sim_block_work sim_decode_block(uintptr_t pc);
+sim_block_work sim_decode_block(const void *pc);
 bool sim_decode_available(void);
 
 // ---------------------------------------------------------------- lines.c

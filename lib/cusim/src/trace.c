@@ -92,7 +92,8 @@ struct sim_trace {
   size_t epoch_capacity, epoch_count;
 
   struct {  // an atomic that the executor announced and whose hook has not come yet, or has
-    uintptr_t address, pc;
+    const void *address;
+    uintptr_t pc;
     size_t bytes;
     int thread;
     bool open, counted;
@@ -337,15 +338,15 @@ static void merge_shared_loads(sim_trace *t, slot_vector *loads) {
       add_model_request(t, sim_request_paired_wavefronts(&r->lanes, t->site[r->site].bytes));
       continue;
     }
-    bool fresh;
+    bool fresh = true;
     uint32_t *at = table_at(&open, chunk_key(r), &fresh);
-    merge_group *g = fresh ? NULL : &group[*at];
-    if (!g || r->order - g->first_order > MERGE_WINDOW || (g->words >> word & 1)) {
+    bool joins =
+        !fresh && r->order - group[*at].first_order <= MERGE_WINDOW && !(group[*at].words >> word & 1);
+    if (!joins) {
       *at = (uint32_t)groups;
-      g = &group[groups++];
-      *g = (merge_group){.first_order = r->order, .slot = loads->slot[i]};
+      group[groups++] = (merge_group){.first_order = r->order, .slot = loads->slot[i]};
     }
-    g->words |= 1u << word;
+    group[*at].words |= 1u << word;
   }
   for (size_t i = 0; i < groups; i++) close_group(t, &group[i]);
   free(group);
@@ -440,7 +441,8 @@ static uint32_t site_of(sim_trace *t, uintptr_t pc, enum sim_space space, enum s
   return t->site_count++;
 }
 
-static enum sim_space space_of(sim_trace *t, uintptr_t address, int *allocation) {
+static enum sim_space space_of(sim_trace *t, const void *pointer, int *allocation) {
+  uintptr_t address = (uintptr_t)pointer;
   for (int i = 0; i < t->shared_count; i++) {
     if (address >= t->shared[i].base && address < t->shared[i].end) return SIM_SPACE_SHARED;
   }
@@ -456,7 +458,7 @@ static enum sim_space space_of(sim_trace *t, uintptr_t address, int *allocation)
     }
   }
   sim_allocation found;
-  if (!sim_memory_find((const void *)address, &found)) return SIM_SPACE_OTHER;
+  if (!sim_memory_find(pointer, &found)) return SIM_SPACE_OTHER;
   // A block that touches more allocations than we keep apart has the rest counted into the last one.
   if (t->allocation_count < MOST_ALLOCATIONS)
     t->allocation[t->allocation_count++] = (touched){.allocation = found};
@@ -479,7 +481,7 @@ static void mark_epoch(sim_trace *t, uint32_t epoch, uint8_t flags, uint32_t cha
 
 // ---------------------------------------------------------------- events
 
-static void count_access(sim_trace *t, int thread, uintptr_t pc, uintptr_t address, size_t bytes,
+static void count_access(sim_trace *t, int thread, uintptr_t pc, const void *address, size_t bytes,
                          enum sim_access access) {
   int warp = thread / LANES, lane = thread % LANES, allocation = 0;
   enum sim_space space = space_of(t, address, &allocation);
@@ -495,7 +497,7 @@ static void count_access(sim_trace *t, int thread, uintptr_t pc, uintptr_t addre
   mark_epoch(t, epoch, flags, flags & EPOCH_LOADS ? k + 1 : 0);
   int32_t slot = request_of(t, warp, site, k, t->thread_order[thread], allocation);
   request *r = &t->pool[slot];
-  r->lanes.address[lane] = address;
+  r->lanes.address[lane] = (uintptr_t)address;
   r->lanes.mask |= 1u << lane;
   t->thread_order[thread]++;
   bool keep = space == SIM_SPACE_SHARED && access == SIM_LOAD;
@@ -522,11 +524,11 @@ void sim_trace_atomic(int thread, const void *address, size_t bytes) {
   t->noted.counted = false;
   t->noted.thread = thread;
   t->noted.pc = (uintptr_t)__builtin_return_address(0);
-  t->noted.address = (uintptr_t)address;
+  t->noted.address = address;
   t->noted.bytes = bytes;
 }
 
-static bool part_of_noted(sim_trace *t, uintptr_t pc, uintptr_t address, enum sim_access access) {
+static bool part_of_noted(sim_trace *t, uintptr_t pc, const void *address, enum sim_access access) {
   if (address == t->noted.address && t->noted.thread == t->thread &&
       (access == SIM_ATOMIC || !t->noted.counted)) {
     if (access == SIM_ATOMIC && !t->noted.counted) {
@@ -542,8 +544,8 @@ static bool part_of_noted(sim_trace *t, uintptr_t pc, uintptr_t address, enum si
 void sim_trace_access(uintptr_t pc, const void *address, size_t bytes, enum sim_access access) {
   sim_trace *t = sim_trace_current;
   if (!t || t->thread < 0) return;
-  if (t->noted.open && part_of_noted(t, pc, (uintptr_t)address, access)) return;
-  count_access(t, t->thread, pc, (uintptr_t)address, bytes, access);
+  if (t->noted.open && part_of_noted(t, pc, address, access)) return;
+  count_access(t, t->thread, pc, address, bytes, access);
 }
 
 static void grow_blocks(sim_trace *t) {
@@ -559,7 +561,8 @@ static void grow_blocks(sim_trace *t) {
   t->block_capacity = capacity;
 }
 
-static uint32_t block_of(sim_trace *t, uintptr_t pc) {
+static uint32_t block_of(sim_trace *t, const void *pointer) {
+  uintptr_t pc = (uintptr_t)pointer;
   recent_key *recent = &t->recent_block[mix(pc) % RECENT];
   if (recent->key == pc) return recent->value;
   bool fresh;
@@ -568,11 +571,11 @@ static uint32_t block_of(sim_trace *t, uintptr_t pc) {
   if (!fresh) return *at;
   *at = t->block_count;
   if (t->block_count == t->block_capacity) grow_blocks(t);
-  t->block_work[t->block_count] = sim_decode_block(pc);
+  t->block_work[t->block_count] = sim_decode_block(pointer);
   return t->block_count++;
 }
 
-void sim_trace_basic_block(uintptr_t pc) {
+void sim_trace_basic_block(const void *pc) {
   sim_trace *t = sim_trace_current;
   if (!t || t->thread < 0) return;
   uint32_t block = block_of(t, pc);

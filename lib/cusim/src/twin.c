@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The program's own symbol table, read once: it pairs each kernel with its traced twin (a second symbol of the same
-// name) and knows the size of every device variable.
+// The program's own symbol table, read once: it pairs each kernel with its traced twin (a second symbol of
+// the same name) and knows the size of every device variable.
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
@@ -45,7 +45,9 @@ static int by_address(const void *a, const void *b) {
 }
 
 // "…N5cusim4body…": the mangled name of cusim::body<…>::run.
-static bool is_body(const char *name) { return strncmp(name, "_ZN5cusim4body", 14) == 0; }
+static bool is_body(const char *name) {
+  return strncmp(name, "_ZN5cusim4body", 14) == 0;
+}
 
 static int first_object(struct dl_phdr_info *info, size_t size, void *base) {
   (void)size;
@@ -53,7 +55,7 @@ static int first_object(struct dl_phdr_info *info, size_t size, void *base) {
   return 1;
 }
 
-static void collect(const char *file, const ElfW(Shdr) *table, const ElfW(Shdr) *strings, uintptr_t base) {
+static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr) * strings, uintptr_t base) {
   const ElfW(Sym) *symbols = (const void *)(file + table->sh_offset);
   const size_t count = table->sh_size / sizeof *symbols;
   const char *names = file + strings->sh_offset;
@@ -110,5 +112,6 @@ sim_body *sim_twin(sim_body *body) {
 
 void sim_symbols(void (*visit)(const char *name, void *address, size_t bytes, void *arg), void *arg) {
   pthread_once(&once, read_program);
-  for (size_t i = 0; i < variable_count; i++) visit(variables[i].name, variables[i].address, variables[i].bytes, arg);
+  for (size_t i = 0; i < variable_count; i++)
+    visit(variables[i].name, variables[i].address, variables[i].bytes, arg);
 }

@@ -23,15 +23,33 @@ void cusim_note_atomic(const void *address, std::size_t bytes);
 #define gridDim cusim_grid_dim
 enum { warpSize = 32 };
 
-inline void __syncthreads() { cusim_sync_threads(); }
-inline int __syncthreads_count(int predicate) { return cusim_sync_threads_count(predicate); }
-inline int __syncthreads_and(int predicate) { return cusim_sync_threads_count(!predicate) == 0; }
-inline int __syncthreads_or(int predicate) { return cusim_sync_threads_count(predicate) != 0; }
-inline void __syncwarp(unsigned mask = 0xffffffffu) { cusim_sync_warp(mask); }
-inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-inline void __threadfence_block() { __atomic_thread_fence(__ATOMIC_ACQ_REL); }
-inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-inline unsigned __activemask() { return cusim_active_mask(); }
+inline void __syncthreads() {
+  cusim_sync_threads();
+}
+inline int __syncthreads_count(int predicate) {
+  return cusim_sync_threads_count(predicate);
+}
+inline int __syncthreads_and(int predicate) {
+  return cusim_sync_threads_count(!predicate) == 0;
+}
+inline int __syncthreads_or(int predicate) {
+  return cusim_sync_threads_count(predicate) != 0;
+}
+inline void __syncwarp(unsigned mask = 0xffffffffu) {
+  cusim_sync_warp(mask);
+}
+inline void __threadfence() {
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+inline void __threadfence_block() {
+  __atomic_thread_fence(__ATOMIC_ACQ_REL);
+}
+inline void __threadfence_system() {
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+inline unsigned __activemask() {
+  return cusim_active_mask();
+}
 
 // ---------------------------------------------------------------- shuffles, votes, warp reductions
 namespace cusim {
@@ -57,7 +75,8 @@ inline T warp_reduce(unsigned mask, T value, Combine combine) {
   const unsigned char(*all)[16];
   unsigned part = cusim_exchange(mask, &value, sizeof value, &all);
   T result = taken_from<T>(all, __builtin_ctz(part));
-  for (part &= part - 1; part; part &= part - 1) result = combine(result, taken_from<T>(all, __builtin_ctz(part)));
+  for (part &= part - 1; part; part &= part - 1)
+    result = combine(result, taken_from<T>(all, __builtin_ctz(part)));
   return result;
 }
 
@@ -88,8 +107,12 @@ inline unsigned __ballot_sync(unsigned mask, int predicate) {
   const unsigned mine = predicate ? 1u << cusim_lane() : 0u;
   return cusim::warp_reduce(mask, mine, [](unsigned a, unsigned b) { return a | b; });
 }
-inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
-inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, !predicate) == 0; }
+inline int __any_sync(unsigned mask, int predicate) {
+  return __ballot_sync(mask, predicate) != 0;
+}
+inline int __all_sync(unsigned mask, int predicate) {
+  return __ballot_sync(mask, !predicate) == 0;
+}
 template <class T>
 inline unsigned __match_any_sync(unsigned mask, T value) {
   const unsigned char(*all)[16];
@@ -122,8 +145,8 @@ inline unsigned __reduce_xor_sync(unsigned mask, unsigned value) {
 }
 
 // ---------------------------------------------------------------- atomics
-// Real ones of the host: blocks run on several OS threads. In the traced pass they stay outside the instrumentation
-// and are announced as one atomic instead.
+// Real ones of the host: blocks run on several OS threads. In the traced pass they stay outside the
+// instrumentation and are announced as one atomic instead.
 #ifdef CUSIM_TRACED_PASS
 #define CUSIM_ATOMIC __attribute__((no_sanitize("thread"), noinline)) static
 #define CUSIM_NOTE_ATOMIC(p) cusim_note_atomic(p, sizeof *(p))
@@ -132,10 +155,12 @@ inline unsigned __reduce_xor_sync(unsigned mask, unsigned value) {
 #define CUSIM_NOTE_ATOMIC(p) (void)0
 #endif
 namespace cusim {
-// old = *p; *p = change(old), as one step; returns old. Works on the bits, so that NaN compares equal to itself.
+// old = *p; *p = change(old), as one step; returns old. Works on the bits, so that NaN compares equal to
+// itself.
 template <class T, class Change>
 CUSIM_ATOMIC T atomic_update(T *p, Change change) {
-  using bits = std::conditional_t<sizeof(T) == 8, unsigned long long, std::conditional_t<sizeof(T) == 2, unsigned short, unsigned>>;
+  using bits = std::conditional_t<sizeof(T) == 8, unsigned long long,
+                                  std::conditional_t<sizeof(T) == 2, unsigned short, unsigned>>;
   bits *address = reinterpret_cast<bits *>(p);
   bits old = __atomic_load_n(address, __ATOMIC_RELAXED), next;
   T before;
@@ -165,11 +190,17 @@ using same_t = typename same<T>::type;  // keeps the value from taking part in d
 }  // namespace cusim
 
 template <class T>
-inline T atomicAdd(T *p, cusim::same_t<T> value) { return cusim::atomic_add(p, value); }
+inline T atomicAdd(T *p, cusim::same_t<T> value) {
+  return cusim::atomic_add(p, value);
+}
 template <class T>
-inline T atomicSub(T *p, cusim::same_t<T> value) { return cusim::atomic_add(p, (T)(0 - value)); }
+inline T atomicSub(T *p, cusim::same_t<T> value) {
+  return cusim::atomic_add(p, (T)(0 - value));
+}
 template <class T>
-inline T atomicExch(T *p, cusim::same_t<T> value) { return cusim::atomic_update(p, [value](T) { return value; }); }
+inline T atomicExch(T *p, cusim::same_t<T> value) {
+  return cusim::atomic_update(p, [value](T) { return value; });
+}
 template <class T>
 inline T atomicMax(T *p, cusim::same_t<T> value) {
   return cusim::atomic_update(p, [value](T old) { return old < value ? value : old; });
@@ -179,11 +210,17 @@ inline T atomicMin(T *p, cusim::same_t<T> value) {
   return cusim::atomic_update(p, [value](T old) { return value < old ? value : old; });
 }
 template <class T>
-inline T atomicAnd(T *p, cusim::same_t<T> value) { return cusim::atomic_update(p, [value](T old) { return (T)(old & value); }); }
+inline T atomicAnd(T *p, cusim::same_t<T> value) {
+  return cusim::atomic_update(p, [value](T old) { return (T)(old & value); });
+}
 template <class T>
-inline T atomicOr(T *p, cusim::same_t<T> value) { return cusim::atomic_update(p, [value](T old) { return (T)(old | value); }); }
+inline T atomicOr(T *p, cusim::same_t<T> value) {
+  return cusim::atomic_update(p, [value](T old) { return (T)(old | value); });
+}
 template <class T>
-inline T atomicXor(T *p, cusim::same_t<T> value) { return cusim::atomic_update(p, [value](T old) { return (T)(old ^ value); }); }
+inline T atomicXor(T *p, cusim::same_t<T> value) {
+  return cusim::atomic_update(p, [value](T old) { return (T)(old ^ value); });
+}
 template <class T>
 inline T atomicCAS(T *p, cusim::same_t<T> expected, cusim::same_t<T> value) {
   return cusim::atomic_update(p, [=](T old) { return old == expected ? value : old; });
@@ -195,11 +232,15 @@ inline unsigned atomicDec(unsigned *p, unsigned limit) {
   return cusim::atomic_update(p, [limit](unsigned old) { return old == 0 || old > limit ? limit : old - 1; });
 }
 // Narrower and wider scopes are the same on one machine.
-#define CUSIM_SCOPED(name)                                                                                  \
-  template <class T, class... V>                                                                            \
-  inline T name##_block(T *p, V... v) { return name(p, v...); }                                             \
-  template <class T, class... V>                                                                            \
-  inline T name##_system(T *p, V... v) { return name(p, v...); }
+#define CUSIM_SCOPED(name)               \
+  template <class T, class... V>         \
+  inline T name##_block(T *p, V... v) {  \
+    return name(p, v...);                \
+  }                                      \
+  template <class T, class... V>         \
+  inline T name##_system(T *p, V... v) { \
+    return name(p, v...);                \
+  }
 CUSIM_SCOPED(atomicAdd)
 CUSIM_SCOPED(atomicSub)
 CUSIM_SCOPED(atomicExch)

@@ -31,11 +31,13 @@ inline configuration config(dim3 grid, dim3 block, std::size_t shared = 0, cudaS
 struct zero {
   operator int() const { return 0; }
   template <class T>
-  operator T *() const { return nullptr; }
+  operator T *() const {
+    return nullptr;
+  }
 };
 
-// One launch site with its argument types. `run` executes one thread; its mangled name, unique by TU and SITE, pairs
-// the plain with the traced compilation.
+// One launch site with its argument types. `run` executes one thread; its mangled name, unique by TU and
+// SITE, pairs the plain with the traced compilation.
 template <unsigned long long TU, int SITE, class Call, class... Arguments>
 struct body {
   struct packet {

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// CUDA's host API, as far as cusim has it; each function as CUDA's own documentation says. Work is executed
+// at once, in the order it is issued; its times are virtual.
+#ifndef CUSIM_CUDA_RUNTIME_API_H
+#define CUSIM_CUDA_RUNTIME_API_H
+#include "driver_types.h"
+#include "vector_types.h"
+
+#define CUDART_VERSION 13000
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+cudaError_t cudaGetLastError(void);
+cudaError_t cudaPeekAtLastError(void);
+const char *cudaGetErrorName(cudaError_t error);
+const char *cudaGetErrorString(cudaError_t error);
+
+cudaError_t cudaGetDeviceCount(int *count);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDevice(int *device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device);
+cudaError_t cudaDeviceSynchronize(void);
+cudaError_t cudaDeviceReset(void);
+cudaError_t cudaDeviceCanAccessPeer(int *can, int device, int peer);
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags);
+cudaError_t cudaDeviceDisablePeerAccess(int peer);
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest);
+cudaError_t cudaDeviceSetLimit(cudaLimit limit, size_t value);
+cudaError_t cudaSetDeviceFlags(unsigned flags);
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaRuntimeGetVersion(int *version);
+
+cudaError_t cudaMalloc(void **pointer, size_t bytes);
+cudaError_t cudaMallocAsync(void **pointer, size_t bytes, cudaStream_t stream);
+cudaError_t cudaMallocPitch(void **pointer, size_t *pitch, size_t width, size_t height);
+cudaError_t cudaMallocHost(void **pointer, size_t bytes);
+cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned flags);
+cudaError_t cudaHostGetDevicePointer(void **device, void *host, unsigned flags);
+cudaError_t cudaHostRegister(void *host, size_t bytes, unsigned flags);
+cudaError_t cudaHostUnregister(void *host);
+cudaError_t cudaFree(void *pointer);
+cudaError_t cudaFreeAsync(void *pointer, cudaStream_t stream);
+cudaError_t cudaFreeHost(void *pointer);
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total);
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *pointer);
+
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind);
+cudaError_t cudaMemcpyPeer(void *to, int to_device, const void *from, int from_device, size_t bytes);
+cudaError_t cudaMemset(void *to, int value, size_t bytes);
+
+cudaError_t cudaStreamCreate(cudaStream_t *stream);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamQuery(cudaStream_t stream);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority);
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data);
+
+cudaError_t cudaEventCreate(cudaEvent_t *event);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventQuery(cudaEvent_t event);
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end);
+
+#ifdef __cplusplus
+#define CUSIM_DEFAULT(value) = value
+#else
+#define CUSIM_DEFAULT(value)
+#endif
+cudaError_t cudaMallocManaged(void **pointer, size_t bytes,
+                              unsigned flags CUSIM_DEFAULT(cudaMemAttachGlobal));
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream CUSIM_DEFAULT(0));
+cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int from_device, size_t bytes,
+                                cudaStream_t stream CUSIM_DEFAULT(0));
+cudaError_t cudaMemcpy2D(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
+                         size_t height, cudaMemcpyKind kind);
+cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
+                              size_t height, cudaMemcpyKind kind, cudaStream_t stream CUSIM_DEFAULT(0));
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream CUSIM_DEFAULT(0));
+cudaError_t cudaMemcpyToSymbol(const void *symbol, const void *from, size_t bytes,
+                               size_t offset CUSIM_DEFAULT(0),
+                               cudaMemcpyKind kind CUSIM_DEFAULT(cudaMemcpyHostToDevice));
+cudaError_t cudaMemcpyFromSymbol(void *to, const void *symbol, size_t bytes, size_t offset CUSIM_DEFAULT(0),
+                                 cudaMemcpyKind kind CUSIM_DEFAULT(cudaMemcpyDeviceToHost));
+cudaError_t cudaGetSymbolAddress(void **pointer, const void *symbol);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags CUSIM_DEFAULT(0));
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream CUSIM_DEFAULT(0));
+cudaError_t cudaFuncSetAttribute(const void *function, cudaFuncAttribute attribute, int value);
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *function);
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, const void *function, int threads,
+                                                          size_t shared);
+#ifdef __cplusplus
+}
+
+template <class T>
+inline cudaError_t cudaMalloc(T **p, size_t bytes) {
+  return cudaMalloc((void **)(void *)p, bytes);
+}
+template <class T>
+inline cudaError_t cudaMallocAsync(T **p, size_t bytes, cudaStream_t s) {
+  return cudaMallocAsync((void **)(void *)p, bytes, s);
+}
+template <class T>
+inline cudaError_t cudaMallocPitch(T **p, size_t *pitch, size_t w, size_t h) {
+  return cudaMallocPitch((void **)(void *)p, pitch, w, h);
+}
+template <class T>
+inline cudaError_t cudaMallocHost(T **p, size_t bytes) {
+  return cudaMallocHost((void **)(void *)p, bytes);
+}
+template <class T>
+inline cudaError_t cudaHostAlloc(T **p, size_t bytes, unsigned flags) {
+  return cudaHostAlloc((void **)(void *)p, bytes, flags);
+}
+template <class T>
+inline cudaError_t cudaHostGetDevicePointer(T **p, void *host, unsigned flags) {
+  return cudaHostGetDevicePointer((void **)(void *)p, host, flags);
+}
+template <class T>
+inline cudaError_t cudaMallocManaged(T **p, size_t bytes, unsigned flags = cudaMemAttachGlobal) {
+  return cudaMallocManaged((void **)(void *)p, bytes, flags);
+}
+template <class T>
+inline cudaError_t cudaMemcpyToSymbol(const T &symbol, const void *from, size_t bytes, size_t offset = 0,
+                                      cudaMemcpyKind kind = cudaMemcpyHostToDevice) {
+  return cudaMemcpyToSymbol((const void *)&symbol, from, bytes, offset, kind);
+}
+template <class T>
+inline cudaError_t cudaMemcpyFromSymbol(void *to, const T &symbol, size_t bytes, size_t offset = 0,
+                                        cudaMemcpyKind kind = cudaMemcpyDeviceToHost) {
+  return cudaMemcpyFromSymbol(to, (const void *)&symbol, bytes, offset, kind);
+}
+template <class T, class S>
+inline cudaError_t cudaGetSymbolAddress(T **p, const S &symbol) {
+  return cudaGetSymbolAddress((void **)(void *)p, (const void *)&symbol);
+}
+template <class R, class... A>
+inline cudaError_t cudaFuncSetAttribute(R (*f)(A...), cudaFuncAttribute a, int value) {
+  return cudaFuncSetAttribute((const void *)f, a, value);
+}
+template <class R, class... A>
+inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *a, R (*f)(A...)) {
+  return cudaFuncGetAttributes(a, (const void *)f);
+}
+template <class R, class... A>
+inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *n, R (*f)(A...), int threads,
+                                                                 size_t shared) {
+  return cudaOccupancyMaxActiveBlocksPerMultiprocessor(n, (const void *)f, threads, shared);
+}
+#endif
+#endif

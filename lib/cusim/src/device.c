@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "exec.h"
+#include "stream.h"
+
+enum { MOST_DEVICES = 64 };
+static _Thread_local int current;
+static bool peer[MOST_DEVICES][MOST_DEVICES];
+static pthread_mutex_t peer_lock = PTHREAD_MUTEX_INITIALIZER;
+
+int sim_current_device(void) {
+  return current;
+}
+
+static bool valid(int device) {
+  return device >= 0 && device < sim_machine_get()->devices;
+}
+
+cudaError_t cudaGetDeviceCount(int *count) {
+  if (!count) return sim_error(cudaErrorInvalidValue);
+  *count = sim_machine_get()->devices;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+  if (!valid(device)) return sim_error(cudaErrorInvalidDevice);
+  current = device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int *device) {
+  if (!device) return sim_error(cudaErrorInvalidValue);
+  *device = current;
+  return cudaSuccess;
+}
+
+// Bus width and memory clock as one consistent pair: clock × 2 transfers × width = the card's bandwidth.
+enum { BUS_BITS = 4096 };
+static int memory_clock_khz(const sim_card *c) {
+  return (int)(c->dram_bytes_per_s / (BUS_BITS / 8) / 2 / 1e3);
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device) {
+  if (!value) return sim_error(cudaErrorInvalidValue);
+  if (!valid(device)) return sim_error(cudaErrorInvalidDevice);
+  const sim_card *c = sim_machine_get()->card;
+  switch (attribute) {
+    case cudaDevAttrMaxThreadsPerBlock:
+    case cudaDevAttrMaxBlockDimX:
+    case cudaDevAttrMaxBlockDimY:
+      *value = 1024;
+      break;
+    case cudaDevAttrMaxBlockDimZ:
+      *value = 64;
+      break;
+    case cudaDevAttrMaxGridDimX:
+      *value = 2147483647;
+      break;
+    case cudaDevAttrMaxGridDimY:
+    case cudaDevAttrMaxGridDimZ:
+      *value = 65535;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+      *value = 48 << 10;
+      break;
+    case cudaDevAttrTotalConstantMemory:
+      *value = 64 << 10;
+      break;
+    case cudaDevAttrWarpSize:
+      *value = 32;
+      break;
+    case cudaDevAttrMaxRegistersPerBlock:
+    case cudaDevAttrMaxRegistersPerMultiprocessor:
+      *value = (int)c->registers_sm;
+      break;
+    case cudaDevAttrClockRate:
+      *value = (int)(c->boost_hz / 1e3);
+      break;
+    case cudaDevAttrMultiProcessorCount:
+      *value = c->sm_count;
+      break;
+    case cudaDevAttrMemoryClockRate:
+      *value = memory_clock_khz(c);
+      break;
+    case cudaDevAttrGlobalMemoryBusWidth:
+      *value = BUS_BITS;
+      break;
+    case cudaDevAttrL2CacheSize:
+      *value = (int)c->l2_bytes;
+      break;
+    case cudaDevAttrMaxThreadsPerMultiProcessor:
+      *value = c->max_threads_sm;
+      break;
+    case cudaDevAttrAsyncEngineCount:
+      *value = 2;
+      break;
+    case cudaDevAttrConcurrentKernels:
+    case cudaDevAttrUnifiedAddressing:
+    case cudaDevAttrManagedMemory:
+      *value = 1;
+      break;
+    case cudaDevAttrConcurrentManagedAccess:
+    case cudaDevAttrCooperativeLaunch:
+      *value = 0;
+      break;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = c->major;
+      break;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = c->minor;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+      *value = (int)c->shared_sm;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = (int)c->shared_block_optin;
+      break;
+    default:
+      return sim_error(cudaErrorInvalidValue);
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
+  if (!p) return sim_error(cudaErrorInvalidValue);
+  if (!valid(device)) return sim_error(cudaErrorInvalidDevice);
+  const sim_card *c = sim_machine_get()->card;
+  *p = (cudaDeviceProp){.totalGlobalMem = c->memory_bytes,
+                        .sharedMemPerBlock = 48 << 10,
+                        .regsPerBlock = (int)c->registers_sm,
+                        .warpSize = 32,
+                        .memPitch = 2147483647,
+                        .maxThreadsPerBlock = 1024,
+                        .maxThreadsDim = {1024, 1024, 64},
+                        .maxGridSize = {2147483647, 65535, 65535},
+                        .totalConstMem = 64 << 10,
+                        .major = c->major,
+                        .minor = c->minor,
+                        .multiProcessorCount = c->sm_count,
+                        .canMapHostMemory = 1,
+                        .concurrentKernels = 1,
+                        .pciBusID = device,
+                        .asyncEngineCount = 2,
+                        .unifiedAddressing = 1,
+                        .memoryBusWidth = BUS_BITS,
+                        .l2CacheSize = (int)c->l2_bytes,
+                        .maxThreadsPerMultiProcessor = c->max_threads_sm,
+                        .sharedMemPerMultiprocessor = c->shared_sm,
+                        .regsPerMultiprocessor = (int)c->registers_sm,
+                        .managedMemory = 1,
+                        .maxBlocksPerMultiProcessor = c->max_blocks_sm,
+                        .sharedMemPerBlockOptin = c->shared_block_optin};
+  snprintf(p->name, sizeof p->name, "sim:%s", c->id);
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize(void) {
+  sim_host_wait(sim_device_tail(current));
+  return sim_error(sim_sticky_error());
+}
+
+cudaError_t cudaDeviceReset(void) {
+  return cudaDeviceSynchronize();
+}
+
+cudaError_t cudaDeviceCanAccessPeer(int *can, int device, int other) {
+  if (!can) return sim_error(cudaErrorInvalidValue);
+  if (!valid(device) || !valid(other)) return sim_error(cudaErrorInvalidDevice);
+  *can = device != other;
+  return cudaSuccess;
+}
+
+static cudaError_t set_peer(int other, bool on, cudaError_t already) {
+  if (!valid(other) || other == current) return sim_error(cudaErrorInvalidDevice);
+  pthread_mutex_lock(&peer_lock);
+  const bool same = peer[current][other] == on;
+  peer[current][other] = on;
+  pthread_mutex_unlock(&peer_lock);
+  return same ? sim_error(already) : cudaSuccess;
+}
+
+cudaError_t cudaDeviceEnablePeerAccess(int other, unsigned flags) {
+  return flags ? sim_error(cudaErrorInvalidValue) : set_peer(other, true, cudaErrorPeerAccessAlreadyEnabled);
+}
+
+cudaError_t cudaDeviceDisablePeerAccess(int other) {
+  return set_peer(other, false, cudaErrorPeerAccessNotEnabled);
+}
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
+  if (least) *least = 0;
+  if (greatest) *greatest = -5;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSetLimit(cudaLimit limit, size_t value) {
+  (void)limit, (void)value;  // stacks and buffers here are the host's
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDeviceFlags(unsigned flags) {
+  (void)flags;  // how the host waits makes no difference in virtual time
+  return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int *version) {
+  return version ? (*version = CUDART_VERSION, cudaSuccess) : sim_error(cudaErrorInvalidValue);
+}
+cudaError_t cudaRuntimeGetVersion(int *version) {
+  return cudaDriverGetVersion(version);
+}
+
+cudaError_t cudaFuncSetAttribute(const void *function, cudaFuncAttribute attribute, int value) {
+  if (!function) return sim_error(cudaErrorInvalidDeviceFunction);
+  const bool fits = attribute != cudaFuncAttributeMaxDynamicSharedMemorySize ||
+                    (value >= 0 && (size_t)value <= sim_machine_get()->card->shared_block_optin);
+  return fits ? cudaSuccess : sim_error(cudaErrorInvalidValue);
+}
+
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *function) {
+  if (!attributes || !function) return sim_error(cudaErrorInvalidDeviceFunction);
+  *attributes =
+      (cudaFuncAttributes){.maxThreadsPerBlock = 1024, .numRegs = 32, .maxDynamicSharedSizeBytes = 48 << 10};
+  return cudaSuccess;
+}
+
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, const void *function, int threads,
+                                                          size_t shared) {
+  if (!blocks || !function || threads < 1) return sim_error(cudaErrorInvalidValue);
+  const char *limiter;
+  *blocks = sim_occupancy_blocks(sim_machine_get()->card, threads, 32, shared, &limiter);
+  return cudaSuccess;
+}

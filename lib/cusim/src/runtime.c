@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// One kernel launch: checked as a driver checks it, executed, observed, placed in virtual time.
+#include <math.h>
+
+#include "exec.h"
+#include "stream.h"
+
+static cudaError_t check(const sim_launch *l, const sim_card *c) {
+  const sim_dim3 g = l->grid, b = l->block;
+  if (!g.x || !g.y || !g.z || !b.x || !b.y || !b.z) return cudaErrorInvalidConfiguration;
+  if (g.x > 2147483647u || g.y > 65535 || g.z > 65535) return cudaErrorInvalidConfiguration;
+  if (b.x > 1024 || b.y > 1024 || b.z > 64) return cudaErrorInvalidConfiguration;
+  if ((uint64_t)b.x * b.y * b.z > 1024) return cudaErrorInvalidConfiguration;
+  if (l->dynamic_shared > c->shared_block_optin) return cudaErrorInvalidValue;
+  return cudaSuccess;
+}
+
+// The part of the device's SMs that the grid can fill: what other streams' kernels may use beside it.
+static double share_of(const sim_estimate *e, const sim_card *c) {
+  return fmin(1, fmax(1.0 / c->sm_count, (double)e->sms_used / c->sm_count));
+}
+
+int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim_dim3 block,
+                      size_t dynamic_shared, void *stream, sim_body *body, void *packet) {
+  const sim_card *card = sim_machine_get()->card;
+  if (sim_sticky_error()) return (int)sim_error(sim_sticky_error());
+  const sim_launch launch = {.kernel = name,
+                             .function = function,
+                             .grid = grid,
+                             .block = block,
+                             .dynamic_shared = dynamic_shared,
+                             .device = sim_stream_device(stream)};
+  const cudaError_t wrong = check(&launch, card);
+  if (wrong) return (int)sim_error(wrong);
+  sim_counters counters;
+  switch (sim_execute(&launch, body, packet, &counters)) {
+    case SIM_RUN_OK:
+      break;
+    case SIM_RUN_NO_MEMORY:
+      return (int)sim_error(cudaErrorLaunchOutOfResources);
+    case SIM_RUN_DEADLOCK:
+      sim_sticky(cudaErrorLaunchFailure);
+      return (int)sim_error(cudaErrorLaunchFailure);
+  }
+  const sim_estimate estimate = sim_observe_launch(&launch, &counters);
+  sim_stream_push(stream, SIM_COMPUTE, estimate.seconds, share_of(&estimate, card), name);
+  return cudaSuccess;
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// Streams and events: orders of work in virtual time. The work itself is done when it is issued.
+#include "stream.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { MOST_DEVICES = 64 };
+
+struct CUstream_st {
+  int device;
+  bool blocking;
+  sim_timeline *line;
+  struct CUstream_st *next;  // of the same device
+};
+
+struct CUevent_st {
+  double at;
+  bool recorded;
+};
+
+static struct CUstream_st *streams[MOST_DEVICES], legacy[MOST_DEVICES];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+// Locked. The default stream of a device comes into being with its first use.
+static struct CUstream_st *resolve(cudaStream_t stream) {
+  if (stream && stream != cudaStreamLegacy) return stream;
+  struct CUstream_st *s = &legacy[sim_current_device()];
+  if (!s->line) {
+    s->device = sim_current_device();
+    s->line = sim_timeline_create(s->device, "default stream");
+  }
+  return s;
+}
+
+// Locked. What the next operation on s has to wait for among the device's other streams.
+static double barrier(const struct CUstream_st *s) {
+  double tail = 0;
+  if (s == &legacy[s->device]) {
+    for (const struct CUstream_st *o = streams[s->device]; o; o = o->next)
+      if (o->blocking && sim_timeline_tail(o->line) > tail) tail = sim_timeline_tail(o->line);
+  } else if (s->blocking && legacy[s->device].line) {
+    tail = sim_timeline_tail(legacy[s->device].line);
+  }
+  return tail;
+}
+
+double sim_stream_push(cudaStream_t stream, enum sim_engine engine, double seconds, double share,
+                       const char *label) {
+  sim_host_spend(sim_machine_get()->card->launch_s);
+  pthread_mutex_lock(&lock);
+  struct CUstream_st *s = resolve(stream);
+  sim_timeline_wait(s->line, barrier(s));
+  const double end = sim_timeline_push(s->line, engine, s->device, seconds, share, label);
+  pthread_mutex_unlock(&lock);
+  return end;
+}
+
+int sim_stream_device(cudaStream_t stream) {
+  pthread_mutex_lock(&lock);
+  const int device = resolve(stream)->device;
+  pthread_mutex_unlock(&lock);
+  return device;
+}
+
+double sim_stream_tail(cudaStream_t stream) {
+  pthread_mutex_lock(&lock);
+  struct CUstream_st *s = resolve(stream);
+  const double own = sim_timeline_tail(s->line), others = barrier(s);
+  pthread_mutex_unlock(&lock);
+  return own > others ? own : others;
+}
+
+double sim_device_tail(int device) {
+  pthread_mutex_lock(&lock);
+  double tail = legacy[device].line ? sim_timeline_tail(legacy[device].line) : 0;
+  for (const struct CUstream_st *s = streams[device]; s; s = s->next)
+    if (sim_timeline_tail(s->line) > tail) tail = sim_timeline_tail(s->line);
+  pthread_mutex_unlock(&lock);
+  return tail;
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority) {
+  (void)priority;  // kernels are never preempted in the model
+  if (!stream || flags > cudaStreamNonBlocking) return sim_error(cudaErrorInvalidValue);
+  struct CUstream_st *s = calloc(1, sizeof *s);
+  if (!s) return sim_error(cudaErrorMemoryAllocation);
+  s->device = sim_current_device();
+  s->blocking = flags == cudaStreamDefault;
+  s->line = sim_timeline_create(s->device, "stream");
+  pthread_mutex_lock(&lock);
+  s->next = streams[s->device];
+  streams[s->device] = s;
+  pthread_mutex_unlock(&lock);
+  *stream = s;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
+  return cudaStreamCreateWithPriority(stream, flags, 0);
+}
+cudaError_t cudaStreamCreate(cudaStream_t *stream) {
+  return cudaStreamCreateWithPriority(stream, cudaStreamDefault, 0);
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  if (!stream || stream == cudaStreamLegacy) return sim_error(cudaErrorInvalidResourceHandle);
+  pthread_mutex_lock(&lock);
+  struct CUstream_st **link = &streams[stream->device];
+  while (*link && *link != stream) link = &(*link)->next;
+  const bool found = *link != NULL;
+  if (found) *link = stream->next;
+  pthread_mutex_unlock(&lock);
+  if (!found) return sim_error(cudaErrorInvalidResourceHandle);
+  sim_timeline_destroy(stream->line);
+  free(stream);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  sim_host_wait(sim_stream_tail(stream));
+  return sim_error(sim_sticky_error());
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (sim_sticky_error()) return sim_error(sim_sticky_error());
+  return sim_stream_tail(stream) <= sim_host_now() ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data) {
+  if (!function) return sim_error(cudaErrorInvalidValue);
+  sim_stream_push(stream, SIM_HOST_FUNCTION, 0, 1, "host function");
+  function(data);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
+  (void)flags;
+  if (!event) return sim_error(cudaErrorInvalidValue);
+  *event = calloc(1, sizeof **event);
+  return *event ? cudaSuccess : sim_error(cudaErrorMemoryAllocation);
+}
+cudaError_t cudaEventCreate(cudaEvent_t *event) {
+  return cudaEventCreateWithFlags(event, cudaEventDefault);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  if (!event) return sim_error(cudaErrorInvalidResourceHandle);
+  free(event);
+  return cudaSuccess;
+}
+
+// An event happens when the work before it is done, but not before the host has recorded it.
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (!event) return sim_error(cudaErrorInvalidResourceHandle);
+  const double tail = sim_stream_tail(stream), now = sim_host_now();
+  event->at = tail > now ? tail : now;
+  event->recorded = true;
+  return sim_error(sim_sticky_error());
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
+  if (!event || flags) return sim_error(event ? cudaErrorInvalidValue : cudaErrorInvalidResourceHandle);
+  if (!event->recorded) return cudaSuccess;
+  pthread_mutex_lock(&lock);
+  sim_timeline_wait(resolve(stream)->line, event->at);
+  pthread_mutex_unlock(&lock);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (!event) return sim_error(cudaErrorInvalidResourceHandle);
+  if (event->recorded) sim_host_wait(event->at);
+  return sim_error(sim_sticky_error());
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  if (!event) return sim_error(cudaErrorInvalidResourceHandle);
+  return !event->recorded || event->at <= sim_host_now() ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  if (!milliseconds || !start || !end) return sim_error(cudaErrorInvalidResourceHandle);
+  if (!start->recorded || !end->recorded) return sim_error(cudaErrorInvalidResourceHandle);
+  *milliseconds = (float)((end->at - start->at) * 1e3);
+  return cudaSuccess;
+}
