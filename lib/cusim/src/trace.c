@@ -328,7 +328,7 @@ static uint64_t chunk_key(const request *r) {
 // emit.
 static void merge_shared_loads(sim_trace *t, slot_vector *loads) {
   if (!loads->count) return;
-  merge_group *group = grow(NULL, loads->count, sizeof *group);
+  merge_group *group = grow_zeroed(NULL, 0, loads->count, sizeof *group);
   size_t groups = 0;
   key_table open = {0};
   for (size_t i = 0; i < loads->count; i++) {
