@@ -1,389 +1,107 @@
 // SPDX-License-Identifier: MIT
-// Data movement between GPUs. The ranks' host threads meet as CPU ranks do and exchange pointers and events;
-// each then issues copies and kernels on its own stream only, behind events that its peers recorded before
-// the meeting. So the device order does not depend on which host thread was faster, and no host waits for a
-// device.
-#include <cuda_runtime.h>
-#include <pthread.h>
+// Collectives between GPUs, one rank and one host thread each. Ranks meet on the host to exchange pointers
+// and events; data are then moved by copies that every rank issues from its own memory, on its own stream,
+// and ordered by events. An event is always recorded before the meeting after which another rank waits for
+// it, so the order of device work is a function of the program alone. The host never waits for a device.
+//
+// Direct (HD_ORDER_RANK): each rank pushes shard p of its data to rank p, which adds all shards in rank order
+// with one kernel and pushes the sum back to everybody: 2(N-1)(α + S/(N·B)), B a link's bandwidth, and one
+// kernel. Ring (HD_ORDER_RING): 2(N-1) steps to the right-hand neighbour. Long chunks travel in two pieces,
+// so that one is added (on a stream of its own) while the other one is on the link.
 #include <stdlib.h>
 
 #include "comm_internal.h"
 #include "heddle/device.h"
 #include "heddle/error.h"
 
-namespace {
+enum {
+  BLOCK = 256,
+  MOST_BLOCKS = 528,     // four for each multiprocessor of the largest card
+  MOST_PIECES = 2,       // of a chunk on its way round the ring
+  LONG_CHUNK = 1 << 20,  // floats from which the second piece's α costs less than the hidden addition
+  HANDLES = 64,          // started operations with an event of their own
+  SHARD_GRAIN = 16,      // floats of a cache line and more: shards start aligned
+};
 
-enum { STEPS = 2 * (HD_MOST_RANKS - 1), FINISHED = 64, THREADS = 256 };
-enum { LANDING, SUM, RING };  // kinds of scratch memory
-const size_t MOST_BLOCKS = 1024;
-const size_t PIECE = (size_t)1 << 22;  // floats reduced at a time: bounds the scratch memory
+// One lane of one rank: blocking calls run on the compute stream, started ones on a second.
+typedef struct gpu_lane {
+  cudaStream_t stream, adding;
+  cudaEvent_t ready, staged, done;  // input may be read; shards were pushed; nothing more to come
+  cudaEvent_t *pushed, *added;      // per ring step and piece
+  float *staging;                   // what others push here before it is added
+  size_t staging_count;
+} gpu_lane;
 
-// What a rank has in one lane. Kept for later runs when the rank ends: a slower peer may still ask for its
-// events.
-struct lane_state {
+typedef struct gpu {
   int device;
-  cudaStream_t stream;
-  cudaEvent_t ready, done, handoff;
-  cudaEvent_t step[STEPS], finished[FINISHED], taken[HD_MOST_RANKS];  // made when first needed
-  float *scratch[3];
-  size_t scratch_count[3];
-  lane_state *next;  // in the pool
-};
+  gpu_lane lanes[HD_LANES];
+  cudaEvent_t mail[HD_MOST_RANKS];         // a message to that rank was pushed
+  cudaEvent_t handoff, finished[HANDLES];  // of started operations: handed over, done
+  uint64_t started, waited;
+} gpu;
 
-struct rank_state {
-  lane_state *lane[HD_LANES];
-  int started;
-};
+typedef struct inputs {
+  const float *of[HD_MOST_RANKS];
+} inputs;
 
-pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
-lane_state *pool;
-
-cudaEvent_t made(cudaEvent_t *event) {
-  if (!*event) HD_CUDA(cudaEventCreateWithFlags(event, cudaEventDisableTiming));
-  return *event;
-}
-
-lane_state *take_lane(int device) {
-  pthread_mutex_lock(&pool_lock);
-  lane_state **at = &pool;
-  while (*at && (*at)->device != device) at = &(*at)->next;
-  lane_state *l = *at;
-  if (l) *at = l->next;
-  pthread_mutex_unlock(&pool_lock);
-  if (l) return l;
-  l = (lane_state *)calloc(1, sizeof *l);
-  if (!l) hd_fail(HD_EXIT_FAILURE, "out of memory for a rank's events");
-  l->device = device;
-  HD_CUDA(cudaStreamCreate(&l->stream));
-  made(&l->ready), made(&l->done), made(&l->handoff);
-  return l;
-}
-
-void give_lane(lane_state *l) {
-  HD_CUDA(cudaStreamSynchronize(l->stream));
-  for (int i = 0; i < 3; i++) {
-    HD_CUDA(cudaFree(l->scratch[i]));
-    l->scratch[i] = NULL;
-    l->scratch_count[i] = 0;
-  }
-  pthread_mutex_lock(&pool_lock);
-  l->next = pool;
-  pool = l;
-  pthread_mutex_unlock(&pool_lock);
-}
-
-lane_state *lane_of(const hd_comm *c, int lane) {
-  return ((rank_state *)c->state)->lane[lane];
-}
-
-// A peer's lane, from what it published.
-lane_state *peer_lane(const hd_call *call) {
-  return (lane_state *)call->events[0];
-}
-
-float *scratch(lane_state *l, int i, size_t count) {
-  if (l->scratch_count[i] < count) {
-    HD_CUDA(cudaFree(l->scratch[i]));
-    HD_CUDA(cudaMalloc((void **)&l->scratch[i], count * sizeof(float)));
-    l->scratch_count[i] = count;
-  }
-  return l->scratch[i];
-}
-
-// On the stream of `own`, whichever side is the peer's.
-void copy(lane_state *own, float *to, int to_device, const float *from, int from_device, size_t count) {
-  const size_t bytes = count * sizeof(float);
-  if (bytes == 0 || to == from) return;
-  if (to_device == from_device)
-    HD_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, own->stream));
-  else
-    HD_CUDA(cudaMemcpyPeerAsync(to, to_device, from, from_device, bytes, own->stream));
-}
-
-void await(lane_state *l, cudaEvent_t event) {
-  HD_CUDA(cudaStreamWaitEvent(l->stream, event, 0));
-}
-
-// A NaN on either side stays, as on the CPU.
-__global__ void combine_kernel(float *out, const float *a, const float *b, size_t n, int op) {
+// out[i] = in[0][i] op in[1][i] op …, in rank order: bitwise what one processor would compute. A NaN is kept.
+__global__ static void add_ranks(inputs in, int world, float *out, size_t count, enum hd_reduce_op op) {
   const size_t stride = (size_t)gridDim.x * blockDim.x;
-  for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += stride) {
-    const float x = a[i], y = b[i];
-    if (op == HD_SUM)
-      out[i] = x + y;
-    else if (op == HD_MAX)
-      out[i] = (y > x || y != y) ? y : x;
-    else
-      out[i] = (y < x || y != y) ? y : x;
+  for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride) {
+    float sum = in.of[0][i];
+    for (int r = 1; r < world; r++) {
+      const float x = in.of[r][i];
+      if (op == HD_SUM)
+        sum += x;
+      else if (op == HD_MAX)
+        sum = x > sum || x != x ? x : sum;
+      else
+        sum = x < sum || x != x ? x : sum;
+    }
+    out[i] = sum;
   }
 }
 
-void combine(lane_state *l, float *out, const float *a, const float *b, size_t n, enum hd_reduce_op op) {
-  if (n == 0) return;
-  const size_t blocks = (n + THREADS - 1) / THREADS;
-  combine_kernel<<<(unsigned)(blocks < MOST_BLOCKS ? blocks : MOST_BLOCKS), THREADS, 0, l->stream>>>(
-      out, a, b, n, (int)op);
+static void launch_add(const inputs *in, int world, float *out, size_t count, enum hd_reduce_op op,
+                       cudaStream_t stream) {
+  if (count == 0 || (world == 1 && in->of[0] == out)) return;
+  const size_t blocks = (count + BLOCK - 1) / BLOCK, most = MOST_BLOCKS;
+  add_ranks<<<(unsigned)(blocks < most ? blocks : most), BLOCK, 0, stream>>>(*in, world, out, count, op);
   HD_LAUNCHED();
 }
 
-// Meets the others; then the lane's stream waits for the work all of them issued before the call.
-int enter(hd_comm *c, int lane, hd_call *call) {
-  lane_state *l = lane_of(c, lane);
-  HD_CUDA(cudaEventRecord(l->ready, l->stream));
-  call->events[0] = l;
-  if (hd_meet_enter(c, lane, call)) return -1;
-  for (int r = 0; r < c->world; r++)
-    if (r != c->rank) await(l, peer_lane(hd_meet_call(c, lane, r))->ready);
-  return 0;
+// ---------------------------------------------------------------- opening and closing
+
+static cudaEvent_t new_event(void) {
+  cudaEvent_t event;
+  HD_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  return event;
 }
 
-// Later work of this rank waits until no peer's stream touches its buffers.
-int leave(hd_comm *c, int lane) {
-  lane_state *l = lane_of(c, lane), *peers[HD_MOST_RANKS];
-  for (int r = 0; r < c->world; r++) peers[r] = peer_lane(hd_meet_call(c, lane, r));
-  HD_CUDA(cudaEventRecord(l->done, l->stream));
-  if (hd_meet_leave(c, lane)) return -1;
-  for (int r = 0; r < c->world; r++)
-    if (r != c->rank) await(l, peers[r]->done);
-  return 0;
-}
-
-// scratch SUM = in[0] op in[1] op … of n ≤ PIECE elements from `offset`, in rank order.
-float *reduce_piece(hd_comm *c, int lane, size_t offset, size_t n, enum hd_reduce_op op) {
-  lane_state *l = lane_of(c, lane);
-  float *sum = scratch(l, SUM, n), *landing = scratch(l, LANDING, n);
-  for (int r = 0; r < c->world; r++) {
-    const hd_call *theirs = hd_meet_call(c, lane, r);
-    const float *from = theirs->in + offset;
-    if (r == 0) {
-      copy(l, sum, l->device, from, peer_lane(theirs)->device, n);
-      continue;
-    }
-    if (r != c->rank) {
-      copy(l, landing, l->device, from, peer_lane(theirs)->device, n);
-      from = landing;
-    }
-    combine(l, sum, sum, from, n, op);
+static void open_lane(gpu_lane *l, int world) {
+  const int steps = 2 * world * MOST_PIECES;
+  HD_CUDA(cudaStreamCreate(&l->stream));
+  HD_CUDA(cudaStreamCreate(&l->adding));
+  l->ready = new_event();
+  l->staged = new_event();
+  l->done = new_event();
+  l->pushed = (cudaEvent_t *)hd_alloc((size_t)steps, sizeof(cudaEvent_t));
+  l->added = (cudaEvent_t *)hd_alloc((size_t)steps, sizeof(cudaEvent_t));
+  for (int i = 0; i < steps; i++) {
+    l->pushed[i] = new_event();
+    l->added[i] = new_event();
   }
-  return sum;
+  l->staging = NULL;
+  l->staging_count = 0;
 }
 
-size_t smaller(size_t a, size_t b) {
-  return a < b ? a : b;
-}
-
-int all_reduce_direct(hd_comm *c, int lane, hd_call *call) {
-  if (enter(c, lane, call)) return -1;
-  lane_state *l = lane_of(c, lane);
-  size_t offset, length;
-  hd_shard(call->count, c->rank, c->world, &offset, &length);
-  for (size_t at = 0; at < length && c->world > 1; at += PIECE) {
-    const size_t n = smaller(PIECE, length - at);
-    const float *sum = reduce_piece(c, lane, offset + at, n, call->reduce_op);
-    for (int r = 0; r < c->world; r++) {
-      const hd_call *theirs = hd_meet_call(c, lane, r);
-      copy(l, theirs->out + offset + at, peer_lane(theirs)->device, sum, l->device, n);
-    }
-  }
-  const uint64_t peers = (uint64_t)c->world - 1;
-  hd_comm_count(c, 2 * peers, (call->count - length + peers * length) * sizeof(float));
-  return leave(c, lane);
-}
-
-struct ring {
-  hd_comm *c;
-  int lane;
-  float *own;
-  const float *left;
-  size_t count;
-  enum hd_reduce_op op;
-  uint64_t base;  // pieces the rank had finished before
-  int steps;
-};
-
-// Takes one chunk from the left neighbour, adding or copying, once the neighbour has issued it, and behind
-// it.
-int ring_step(ring *r, int chunk, bool add) {
-  hd_comm *c = r->c;
-  const int world = c->world;
-  lane_state *l = lane_of(c, r->lane);
-  lane_state *neighbour = peer_lane(hd_meet_call(c, r->lane, (c->rank + world - 1) % world));
-  if (r->steps > 0) {
-    if (hd_meet_left(c, r->lane, r->base + (uint64_t)r->steps)) return -1;
-    await(l, neighbour->step[r->steps - 1]);
-  }
-  size_t offset, length;
-  hd_shard(r->count, (chunk % world + world) % world, world, &offset, &length);
-  float *to = add ? scratch(l, LANDING, length + 1) : r->own + offset;
-  copy(l, to, l->device, r->left + offset, neighbour->device, length);
-  if (add) combine(l, r->own + offset, to, r->own + offset, length, r->op);
-  HD_CUDA(cudaEventRecord(made(&l->step[r->steps]), l->stream));
-  r->steps++;
-  hd_meet_advance(c, r->lane);
-  hd_shard(r->count, ((chunk + 1) % world + world) % world, world, &offset, &length);
-  hd_comm_count(c, 1, length * sizeof(float));
-  return 0;
-}
-
-int ring_reduce_scatter(ring *r) {
-  for (int step = 0; step < r->c->world - 1; step++)
-    if (ring_step(r, r->c->rank - 2 - step, true)) return -1;
-  return 0;
-}
-
-int ring_all_gather(ring *r) {
-  for (int step = 0; step < r->c->world - 1; step++)
-    if (ring_step(r, r->c->rank - 1 - step, false)) return -1;
-  return 0;
-}
-
-ring open_ring(hd_comm *c, int lane, float *own, const float *left, size_t count, enum hd_reduce_op op) {
-  return ring{c, lane, own, left, count, op, c->group->slots[lane][c->rank].progress, 0};
-}
-
-const hd_call *left_call(const hd_comm *c, int lane) {
-  return hd_meet_call(c, lane, (c->rank + c->world - 1) % c->world);
-}
-
-int barrier(hd_comm *c, hd_call *call) {
-  return enter(c, HD_LANE_CALLS, call) || leave(c, HD_LANE_CALLS) ? -1 : 0;
-}
-
-int all_reduce(hd_comm *c, int lane, hd_call *call) {
-  if (c->group->order == HD_ORDER_RANK) return all_reduce_direct(c, lane, call);
-  if (enter(c, lane, call)) return -1;
-  ring r = open_ring(c, lane, call->out, left_call(c, lane)->in, call->count, call->reduce_op);
-  if (call->count > 0 && (ring_reduce_scatter(&r) || ring_all_gather(&r))) return -1;
-  return leave(c, lane);
-}
-
-// `count` elements from `offset` of all inputs into this rank's out.
-void reduce_here(hd_comm *c, hd_call *call, size_t offset) {
-  lane_state *l = lane_of(c, HD_LANE_CALLS);
-  for (size_t at = 0; at < call->count; at += PIECE) {
-    const size_t n = smaller(PIECE, call->count - at);
-    const float *sum = reduce_piece(c, HD_LANE_CALLS, offset + at, n, HD_SUM);
-    copy(l, call->out + at, l->device, sum, l->device, n);
-  }
-}
-
-int reduce(hd_comm *c, hd_call *call) {
-  if (enter(c, HD_LANE_CALLS, call)) return -1;
-  if (c->rank == call->root)
-    reduce_here(c, call, 0);
-  else
-    hd_comm_count(c, 1, call->count * sizeof(float));
-  return leave(c, HD_LANE_CALLS);
-}
-
-int broadcast(hd_comm *c, hd_call *call) {
-  if (enter(c, HD_LANE_CALLS, call)) return -1;
-  const uint64_t peers = (uint64_t)c->world - 1;
-  const hd_call *root = hd_meet_call(c, HD_LANE_CALLS, call->root);
-  lane_state *l = lane_of(c, HD_LANE_CALLS);
-  if (c->rank == call->root)
-    hd_comm_count(c, peers, peers * call->count * sizeof(float));
-  else
-    copy(l, call->out, l->device, root->in, peer_lane(root)->device, call->count);
-  return leave(c, HD_LANE_CALLS);
-}
-
-int reduce_scatter(hd_comm *c, hd_call *call) {
-  lane_state *l = lane_of(c, HD_LANE_CALLS);
-  const size_t count = call->count * (size_t)c->world, own = (size_t)c->rank * call->count;
-  if (c->group->order == HD_ORDER_RANK) {
-    if (enter(c, HD_LANE_CALLS, call)) return -1;
-    reduce_here(c, call, own);
-    const uint64_t peers = (uint64_t)c->world - 1;
-    hd_comm_count(c, peers, peers * call->count * sizeof(float));
-    return leave(c, HD_LANE_CALLS);
-  }
-  float *sums = scratch(l, RING, count + 1);  // partial sums must not change the input
-  copy(l, sums, l->device, call->in, l->device, count);
-  call->in = sums;
-  if (enter(c, HD_LANE_CALLS, call)) return -1;
-  ring r = open_ring(c, HD_LANE_CALLS, sums, left_call(c, HD_LANE_CALLS)->in, count, HD_SUM);
-  if (count > 0 && ring_reduce_scatter(&r)) return -1;
-  copy(l, call->out, l->device, sums + own, l->device, call->count);
-  return leave(c, HD_LANE_CALLS);
-}
-
-int all_gather(hd_comm *c, hd_call *call) {
-  lane_state *l = lane_of(c, HD_LANE_CALLS);
-  const size_t n = call->count;
-  if (n > 0) copy(l, call->out + (size_t)c->rank * n, l->device, call->in, l->device, n);
-  if (enter(c, HD_LANE_CALLS, call)) return -1;
-  if (c->group->order == HD_ORDER_RING) {
-    ring r = open_ring(c, HD_LANE_CALLS, call->out, left_call(c, HD_LANE_CALLS)->out, n * (size_t)c->world,
-                       HD_SUM);
-    if (n > 0 && ring_all_gather(&r)) return -1;
-    return leave(c, HD_LANE_CALLS);
-  }
-  for (int step = 1; step < c->world && n > 0; step++) {
-    const int peer = (c->rank + step) % c->world;
-    const hd_call *theirs = hd_meet_call(c, HD_LANE_CALLS, peer);
-    const size_t part = (size_t)peer * n;
-    copy(l, call->out + part, l->device, theirs->out + part, peer_lane(theirs)->device, n);
-  }
-  const uint64_t peers = (uint64_t)c->world - 1;
-  hd_comm_count(c, peers, peers * n * sizeof(float));
-  return leave(c, HD_LANE_CALLS);
-}
-
-// The receiver answers with the event behind its copy: events[1] is where to.
-int send_to(hd_comm *c, hd_call *call, int to) {
-  lane_state *l = lane_of(c, HD_LANE_CALLS);
-  cudaEvent_t answer = NULL;
-  HD_CUDA(cudaEventRecord(l->ready, l->stream));
-  call->events[0] = l;
-  call->events[1] = &answer;
-  if (hd_meet_post(c, call, to)) return -1;
-  await(l, answer);
-  hd_comm_count(c, 1, call->count * sizeof(float));
-  return 0;
-}
-
-int recv_from(hd_comm *c, hd_call *call, int from) {
-  lane_state *l = lane_of(c, HD_LANE_CALLS);
-  hd_call theirs;
-  if (hd_meet_claim(c, call, from, &theirs)) return -1;
-  const lane_state *sender = peer_lane(&theirs);
-  await(l, sender->ready);
-  copy(l, call->out, l->device, theirs.in, sender->device, call->count);
-  HD_CUDA(cudaEventRecord(made(&l->taken[from]), l->stream));
-  *(cudaEvent_t *)theirs.events[1] = l->taken[from];
-  hd_meet_taken(c, from);
-  return 0;
-}
-
-int start(hd_comm *c, hd_call *call) {
-  rank_state *s = (rank_state *)c->state;
-  lane_state *calls = s->lane[HD_LANE_CALLS], *second = s->lane[HD_LANE_HELPER];
-  HD_CUDA(cudaEventRecord(calls->handoff, calls->stream));
-  await(second, calls->handoff);
-  if (all_reduce(c, HD_LANE_HELPER, call)) return -1;
-  HD_CUDA(cudaEventRecord(made(&second->finished[s->started % FINISHED]), second->stream));
-  return s->started++;
-}
-
-// An event may have been recorded again since: then this waits for later work too, never for less.
-int wait(hd_comm *c, int handle) {
-  rank_state *s = (rank_state *)c->state;
-  if (handle < 0 || handle >= s->started)
-    return hd_comm_fail(c, "rank %d: wait for handle %d, but %d operations were started", c->rank, handle,
-                        s->started);
-  if (hd_comm_failed(c)) return -1;
-  await(s->lane[HD_LANE_CALLS], s->lane[HD_LANE_HELPER]->finished[handle % FINISHED]);
-  return 0;
-}
-
-// Without peer access copies go through the host: slower, but right. Already enabled is no error.
-void enable_peers(int device) {
-  for (int peer = 0; peer < hd_device_count(); peer++) {
+// Direct copies between this GPU and the others where the hardware can; elsewhere the driver stages them.
+static void enable_peers(int device) {
+  for (int other = 0; other < hd_device_count(); other++) {
     int possible = 0;
-    if (peer == device || cudaDeviceCanAccessPeer(&possible, device, peer) != cudaSuccess || !possible)
-      continue;
-    const cudaError_t status = cudaDeviceEnablePeerAccess(peer, 0);
+    if (other != device) HD_CUDA(cudaDeviceCanAccessPeer(&possible, device, other));
+    if (!possible) continue;
+    const cudaError_t status = cudaDeviceEnablePeerAccess(other, 0);
     if (status == cudaErrorPeerAccessAlreadyEnabled)
       cudaGetLastError();
     else
@@ -391,31 +109,444 @@ void enable_peers(int device) {
   }
 }
 
-int open_rank(hd_comm *c) {
-  if (hd_device_count() == 0)
-    return hd_comm_fail(c, "rank %d: no GPU found; use the threads backend", c->rank);
+static int open_gpu(hd_comm *c) {
+  if (hd_device_count() == 0) return hd_comm_fail(c, "rank %d: no GPU was found", c->rank);
+  gpu *g = (gpu *)hd_alloc(1, sizeof(gpu));
   hd_device_select(c->rank);
-  const int device = c->rank % hd_device_count();
-  enable_peers(device);
-  rank_state *s = (rank_state *)hd_alloc(1, sizeof *s);
-  for (int lane = 0; lane < HD_LANES; lane++) s->lane[lane] = take_lane(device);
-  s->started = 0;
-  c->state = s;
+  HD_CUDA(cudaGetDevice(&g->device));
+  enable_peers(g->device);
+  for (int lane = 0; lane < HD_LANES; lane++) open_lane(&g->lanes[lane], c->world);
+  for (int r = 0; r < c->world; r++) g->mail[r] = new_event();
+  for (int h = 0; h < HANDLES; h++) g->finished[h] = new_event();
+  g->handoff = new_event();
+  g->started = g->waited = 0;
+  c->state = c->group->states[c->rank] = g;
   return 0;
 }
 
-void close_rank(hd_comm *c) {
-  rank_state *s = (rank_state *)c->state;
-  for (int lane = 0; lane < HD_LANES; lane++) give_lane(s->lane[lane]);
-  free(s);
+static gpu *gpu_of(const hd_comm *c) {
+  return (gpu *)c->state;
 }
 
-void *stream(const hd_comm *c) {
-  return lane_of(c, HD_LANE_CALLS)->stream;
+static void close_gpu(hd_comm *c) {
+  gpu *g = gpu_of(c);
+  if (g->waited < g->started && !hd_comm_failed(c))
+    hd_comm_fail(c, "rank %d ended without waiting for %llu all-reduce operations it started", c->rank,
+                 (unsigned long long)(g->started - g->waited));
+  for (int lane = 0; lane < HD_LANES; lane++) {
+    HD_CUDA(cudaStreamSynchronize(g->lanes[lane].stream));
+    HD_CUDA(cudaStreamSynchronize(g->lanes[lane].adding));
+  }
 }
 
-}  // namespace
+static void release_lane(gpu_lane *l, int world) {
+  HD_CUDA(cudaStreamDestroy(l->stream));
+  HD_CUDA(cudaStreamDestroy(l->adding));
+  HD_CUDA(cudaEventDestroy(l->ready));
+  HD_CUDA(cudaEventDestroy(l->staged));
+  HD_CUDA(cudaEventDestroy(l->done));
+  for (int i = 0; i < 2 * world * MOST_PIECES; i++) {
+    HD_CUDA(cudaEventDestroy(l->pushed[i]));
+    HD_CUDA(cudaEventDestroy(l->added[i]));
+  }
+  free(l->pushed);
+  free(l->added);
+  HD_CUDA(cudaFree(l->staging));
+}
 
+// Only now: until all ranks had ended, others could still wait for these events.
+static void release_gpu(hd_comm *c) {
+  gpu *g = gpu_of(c);
+  HD_CUDA(cudaSetDevice(g->device));
+  for (int lane = 0; lane < HD_LANES; lane++) release_lane(&g->lanes[lane], c->world);
+  for (int r = 0; r < c->world; r++) HD_CUDA(cudaEventDestroy(g->mail[r]));
+  for (int h = 0; h < HANDLES; h++) HD_CUDA(cudaEventDestroy(g->finished[h]));
+  HD_CUDA(cudaEventDestroy(g->handoff));
+  free(g);
+}
+
+static void *stream_of(const hd_comm *c) {
+  return gpu_of(c)->lanes[HD_LANE_CALLS].stream;
+}
+
+// ---------------------------------------------------------------- building blocks
+
+// Room for what the others push here; may wait for the device, but only when a larger vector than before
+// comes.
+static void reserve(gpu_lane *l, size_t count) {
+  if (count <= l->staging_count) return;
+  HD_CUDA(cudaStreamSynchronize(l->stream));
+  HD_CUDA(cudaFree(l->staging));
+  HD_CUDA(cudaMalloc((void **)&l->staging, count * sizeof(float)));
+  l->staging_count = count;
+}
+
+static void record(cudaEvent_t event, cudaStream_t stream) {
+  HD_CUDA(cudaEventRecord(event, stream));
+}
+
+static void await(cudaStream_t stream, cudaEvent_t event) {
+  HD_CUDA(cudaStreamWaitEvent(stream, event, 0));
+}
+
+static gpu *peer_gpu(const hd_comm *c, int rank) {
+  return (gpu *)c->group->states[rank];
+}
+
+// Copies from this rank's memory to a peer's. Two logical devices may be one.
+static void push(const gpu *g, cudaStream_t stream, const gpu *peer, float *to, const float *from,
+                 size_t count) {
+  if (count == 0 || to == from) return;
+  if (peer->device == g->device)
+    HD_CUDA(cudaMemcpyAsync(to, from, count * sizeof(float), cudaMemcpyDeviceToDevice, stream));
+  else
+    HD_CUDA(cudaMemcpyPeerAsync(to, peer->device, from, g->device, count * sizeof(float), stream));
+}
+
+// Meets the others; then this rank's stream has waited until every rank is ready.
+static int enter(hd_comm *c, int lane, hd_call *call) {
+  gpu_lane *l = &gpu_of(c)->lanes[lane];
+  record(l->ready, l->stream);
+  if (hd_meet_enter(c, lane, call)) return -1;
+  for (int step = 1; step < c->world; step++)
+    await(l->stream, peer_gpu(c, (c->rank + step) % c->world)->lanes[lane].ready);
+  return 0;
+}
+
+// Meets again; then this rank's stream has waited for everything the others do in this collective.
+static int leave(hd_comm *c, int lane) {
+  gpu_lane *l = &gpu_of(c)->lanes[lane];
+  record(l->done, l->stream);
+  if (hd_meet_leave(c, lane)) return -1;
+  for (int step = 1; step < c->world; step++)
+    await(l->stream, peer_gpu(c, (c->rank + step) % c->world)->lanes[lane].done);
+  return 0;
+}
+
+static void count_messages(hd_comm *c, uint64_t messages, size_t floats) {
+  hd_comm_count(c, messages, (uint64_t)floats * sizeof(float));
+}
+
+// ---------------------------------------------------------------- direct
+
+typedef struct part {
+  size_t offset, length;
+} part;
+
+static part shard_of(size_t count, int rank, int world) {
+  size_t offset, length;
+  hd_shard((count + SHARD_GRAIN - 1) / SHARD_GRAIN, rank, world, &offset, &length);
+  offset *= SHARD_GRAIN;
+  length *= SHARD_GRAIN;
+  if (offset > count) offset = count;
+  if (length > count - offset) length = count - offset;
+  part p = {offset, length};
+  return p;
+}
+
+// Which elements of the vector belong to a rank: shards of an all-reduce, or equal blocks.
+static part part_of(const hd_comm *c, const hd_call *call, int rank) {
+  if (call->operation == HD_OP_REDUCE_SCATTER) {
+    part block = {(size_t)rank * call->count, call->count};
+    return block;
+  }
+  return shard_of(call->count, rank, c->world);
+}
+
+// Everybody's part `rank` of call->in, added in rank order into `out`, by rank `rank`. Slot r of its staging
+// memory holds what rank r pushed.
+static int scatter_sums(hd_comm *c, int lane, hd_call *call, float *out) {
+  gpu *g = gpu_of(c);
+  gpu_lane *l = &g->lanes[lane];
+  const size_t slot = part_of(c, call, 0).length;  // the longest
+  const part own = part_of(c, call, c->rank);
+  for (int step = 1; step < c->world;
+       step++) {  // each rank begins with another peer, so that no link is crowded
+    const int peer = (c->rank + step) % c->world;
+    const part theirs = part_of(c, call, peer);
+    gpu *p = peer_gpu(c, peer);
+    push(g, l->stream, p, p->lanes[lane].staging + (size_t)c->rank * slot, call->in + theirs.offset,
+         theirs.length);
+    count_messages(c, 1, theirs.length);
+  }
+  record(l->staged, l->stream);
+  hd_meet_advance(c, lane, -1);
+  const uint64_t goal = hd_meet_pieces(c, lane);
+  inputs in;
+  for (int r = 0; r < c->world; r++) {
+    if (hd_meet_progress(c, lane, r, goal)) return -1;
+    if (r != c->rank) await(l->stream, peer_gpu(c, r)->lanes[lane].staged);
+    in.of[r] = r == c->rank ? call->in + own.offset : l->staging + (size_t)r * slot;
+  }
+  launch_add(&in, c->world, out, own.length, call->reduce_op, l->stream);
+  return 0;
+}
+
+static int all_reduce_direct(hd_comm *c, int lane, hd_call *call) {
+  gpu *g = gpu_of(c);
+  reserve(&g->lanes[lane], part_of(c, call, 0).length * (size_t)c->world);
+  if (enter(c, lane, call)) return -1;
+  const part own = part_of(c, call, c->rank);
+  float *sum = call->out + own.offset;
+  if (call->count > 0 && scatter_sums(c, lane, call, sum)) return -1;
+  for (int step = 1; step < c->world; step++) {
+    const int peer = (c->rank + step) % c->world;
+    push(g, g->lanes[lane].stream, peer_gpu(c, peer), hd_meet_call(c, lane, peer)->out + own.offset, sum,
+         own.length);
+    count_messages(c, 1, own.length);
+  }
+  return leave(c, lane);
+}
+
+// ---------------------------------------------------------------- ring
+
+typedef struct ring {
+  hd_comm *c;
+  int lane, left, right;
+  float *own, *next;    // the vector here and at the right-hand neighbour
+  size_t count, chunk;  // the longest chunk
+  enum hd_reduce_op op;
+  int pieces, steps;  // pieces of a chunk; steps taken
+  uint64_t base;
+} ring;
+
+static ring open_ring(hd_comm *c, int lane, const hd_call *call, float *own, float *next, size_t count) {
+  size_t offset, longest;
+  hd_shard(count, 0, c->world, &offset, &longest);
+  ring r;
+  r.c = c;
+  r.lane = lane;
+  r.left = (c->rank + c->world - 1) % c->world;
+  r.right = (c->rank + 1) % c->world;
+  r.own = own;
+  r.next = next;
+  r.count = count;
+  r.chunk = longest;
+  r.op = call->reduce_op;
+  r.pieces = longest >= LONG_CHUNK ? MOST_PIECES : 1;
+  r.steps = 0;
+  r.base = hd_meet_pieces(c, lane);
+  return r;
+}
+
+static part piece_of(const ring *r, int chunk, int piece) {
+  const int world = r->c->world;
+  size_t offset, length, from, n;
+  hd_shard(r->count, (chunk % world + world) % world, world, &offset, &length);
+  hd_shard(length, piece, r->pieces, &from, &n);
+  part p = {offset + from, n};
+  return p;
+}
+
+// One step: pushes a chunk to the right, and takes the chunk before it from the left: into staging memory to
+// be added (a new slot for every step), or, when it is final, into place.
+static int ring_step(ring *r, int chunk, bool add) {
+  gpu *g = gpu_of(r->c), *right = peer_gpu(r->c, r->right), *left = peer_gpu(r->c, r->left);
+  gpu_lane *l = &g->lanes[r->lane];
+  const size_t slot = (size_t)r->steps * r->chunk;
+  for (int p = 0; p < r->pieces; p++) {
+    const part out = piece_of(r, chunk, p);
+    const int now = r->steps * r->pieces + p, before = now - r->pieces;
+    if (r->steps > 0) await(l->stream, l->added[before]);
+    float *to = add ? right->lanes[r->lane].staging + slot + (out.offset - piece_of(r, chunk, 0).offset)
+                    : r->next + out.offset;
+    push(g, l->stream, right, to, r->own + out.offset, out.length);
+    record(l->pushed[now], l->stream);
+    hd_meet_advance(r->c, r->lane, r->right);
+  }
+  size_t sent = 0;
+  for (int p = 0; p < r->pieces; p++) {
+    const part in = piece_of(r, chunk - 1, p);
+    const int now = r->steps * r->pieces + p;
+    if (hd_meet_progress(r->c, r->lane, r->left, r->base + (uint64_t)now + 1)) return -1;
+    await(l->adding, left->lanes[r->lane].pushed[now]);
+    inputs both;
+    both.of[0] = l->staging + slot + (in.offset - piece_of(r, chunk - 1, 0).offset);
+    both.of[1] = r->own + in.offset;
+    if (add) launch_add(&both, 2, r->own + in.offset, in.length, r->op, l->adding);
+    record(l->added[now], l->adding);
+    sent += piece_of(r, chunk, p).length;
+  }
+  count_messages(r->c, 1, sent);
+  r->steps++;
+  return 0;
+}
+
+// Chunk k travels from rank k+1 to rank k, growing; then, final, from rank k onwards.
+static int ring_reduce_scatter(ring *r) {
+  gpu_lane *l = &gpu_of(r->c)->lanes[r->lane];
+  await(l->adding, l->ready);
+  for (int step = 0; step < r->c->world - 1; step++)
+    if (ring_step(r, r->c->rank - 1 - step, true)) return -1;
+  return 0;
+}
+
+static int ring_all_gather(ring *r) {
+  for (int step = 0; step < r->c->world - 1; step++)
+    if (ring_step(r, r->c->rank - step, false)) return -1;
+  return 0;
+}
+
+// The compute stream goes on when the last pieces have been added or have arrived.
+static void close_ring(const ring *r) {
+  gpu_lane *l = &gpu_of(r->c)->lanes[r->lane];
+  for (int p = 0; p < r->pieces && r->steps > 0; p++)
+    await(l->stream, l->added[(r->steps - 1) * r->pieces + p]);
+}
+
+static int all_reduce_ring(hd_comm *c, int lane, hd_call *call) {
+  size_t offset, longest;
+  hd_shard(call->count, 0, c->world, &offset, &longest);
+  reserve(&gpu_of(c)->lanes[lane], longest * (size_t)c->world);
+  if (enter(c, lane, call)) return -1;
+  ring r =
+      open_ring(c, lane, call, call->out, hd_meet_call(c, lane, (c->rank + 1) % c->world)->out, call->count);
+  if (call->count > 0) {
+    if (ring_reduce_scatter(&r) || ring_all_gather(&r)) return -1;
+    close_ring(&r);
+  }
+  return leave(c, lane);
+}
+
+// ---------------------------------------------------------------- the calls
+
+static int barrier(hd_comm *c, hd_call *call) {
+  return enter(c, HD_LANE_CALLS, call) ? -1 : leave(c, HD_LANE_CALLS);
+}
+
+static int all_reduce(hd_comm *c, int lane, hd_call *call) {
+  return c->group->order == HD_ORDER_RING ? all_reduce_ring(c, lane, call) : all_reduce_direct(c, lane, call);
+}
+
+// A message: the receiver posts where it wants it and from when on; the sender pushes it there.
+static int send_to(hd_comm *c, hd_call *call, int to) {
+  gpu *g = gpu_of(c);
+  gpu_lane *l = &g->lanes[HD_LANE_CALLS];
+  hd_call theirs;
+  if (hd_meet_claim(c, call, to, &theirs)) return -1;
+  gpu *peer = peer_gpu(c, to);
+  await(l->stream, peer->lanes[HD_LANE_CALLS].ready);
+  push(g, l->stream, peer, theirs.out, call->in, call->count);
+  record(g->mail[to], l->stream);
+  hd_meet_taken(c, to);
+  count_messages(c, 1, call->count);
+  return 0;
+}
+
+static int recv_from(hd_comm *c, hd_call *call, int from) {
+  gpu_lane *l = &gpu_of(c)->lanes[HD_LANE_CALLS];
+  record(l->ready, l->stream);
+  if (hd_meet_post(c, call, from)) return -1;
+  await(l->stream, peer_gpu(c, from)->mail[c->rank]);
+  return 0;
+}
+
+// A central aggregator: one vector after the other crosses the root's link, and is added in rank order. The
+// sum grows in staging memory, since `out` may be the root's input.
+static int reduce(hd_comm *c, hd_call *call) {
+  gpu_lane *l = &gpu_of(c)->lanes[HD_LANE_CALLS];
+  if (c->rank == call->root) reserve(l, 2 * call->count);
+  if (enter(c, HD_LANE_CALLS, call)) return -1;
+  hd_call message = *call;
+  message.operation = c->rank == call->root ? HD_OP_RECV : HD_OP_SEND;
+  if (c->rank != call->root) return send_to(c, &message, call->root) ? -1 : leave(c, HD_LANE_CALLS);
+  float *sum = l->staging + call->count;
+  for (int r = 0; r < c->world; r++) {
+    message.out = l->staging;
+    if (r != c->rank && recv_from(c, &message, r)) return -1;
+    const float *next = r == c->rank ? call->in : l->staging;
+    inputs in;
+    in.of[0] = r == 0 ? next : sum;
+    in.of[1] = next;
+    launch_add(&in, r == 0 ? 1 : 2, r == c->world - 1 ? call->out : sum, call->count, HD_SUM, l->stream);
+  }
+  return leave(c, HD_LANE_CALLS);
+}
+
+static int broadcast(hd_comm *c, hd_call *call) {
+  gpu *g = gpu_of(c);
+  if (enter(c, HD_LANE_CALLS, call)) return -1;
+  for (int step = 1; step < c->world && c->rank == call->root; step++) {
+    const int peer = (c->rank + step) % c->world;
+    push(g, g->lanes[HD_LANE_CALLS].stream, peer_gpu(c, peer), hd_meet_call(c, HD_LANE_CALLS, peer)->out,
+         call->in, call->count);
+    count_messages(c, 1, call->count);
+  }
+  return leave(c, HD_LANE_CALLS);
+}
+
+static int reduce_scatter(hd_comm *c, hd_call *call) {
+  gpu_lane *l = &gpu_of(c)->lanes[HD_LANE_CALLS];
+  const size_t whole = call->count * (size_t)c->world;
+  if (c->group->order == HD_ORDER_RANK) {
+    reserve(l, whole);
+    if (enter(c, HD_LANE_CALLS, call)) return -1;
+    if (call->count > 0 && scatter_sums(c, HD_LANE_CALLS, call, call->out)) return -1;
+    return leave(c, HD_LANE_CALLS);
+  }
+  reserve(l, 2 * whole);
+  float *partial = l->staging + whole;  // the input must not change
+  push(gpu_of(c), l->stream, gpu_of(c), partial, call->in, whole);
+  if (enter(c, HD_LANE_CALLS, call)) return -1;
+  ring r = open_ring(c, HD_LANE_CALLS, call, partial, NULL, whole);
+  if (call->count > 0 && ring_reduce_scatter(&r)) return -1;
+  close_ring(&r);
+  push(gpu_of(c), l->stream, gpu_of(c), call->out, partial + (size_t)c->rank * call->count, call->count);
+  return leave(c, HD_LANE_CALLS);
+}
+
+static int all_gather(hd_comm *c, hd_call *call) {
+  gpu *g = gpu_of(c);
+  gpu_lane *l = &g->lanes[HD_LANE_CALLS];
+  const size_t n = call->count, start = (size_t)c->rank * n;
+  push(g, l->stream, g, call->out + start, call->in, n);
+  if (enter(c, HD_LANE_CALLS, call)) return -1;
+  if (c->group->order == HD_ORDER_RING) {
+    float *next = hd_meet_call(c, HD_LANE_CALLS, (c->rank + 1) % c->world)->out;
+    ring r = open_ring(c, HD_LANE_CALLS, call, call->out, next, n * (size_t)c->world);
+    if (n > 0 && ring_all_gather(&r)) return -1;
+    close_ring(&r);
+    return leave(c, HD_LANE_CALLS);
+  }
+  for (int step = 1; step < c->world; step++) {
+    const int peer = (c->rank + step) % c->world;
+    push(g, l->stream, peer_gpu(c, peer), hd_meet_call(c, HD_LANE_CALLS, peer)->out + start,
+         call->out + start, n);
+    count_messages(c, 1, n);
+  }
+  return leave(c, HD_LANE_CALLS);
+}
+
+// ---------------------------------------------------------------- started operations
+
+enum { LARGEST_HANDLE = 1 << 30 };
+
+static int start(hd_comm *c, hd_call *call) {
+  gpu *g = gpu_of(c);
+  record(g->handoff, g->lanes[HD_LANE_CALLS].stream);
+  await(g->lanes[HD_LANE_HELPER].stream, g->handoff);
+  if (all_reduce(c, HD_LANE_HELPER, call)) return -1;
+  const uint64_t number = g->started++;
+  record(g->finished[number % HANDLES], g->lanes[HD_LANE_HELPER].stream);
+  return (int)(number % LARGEST_HANDLE);
+}
+
+static int wait_for_handle(hd_comm *c, int handle) {
+  gpu *g = gpu_of(c);
+  const uint64_t age =
+      (g->started + LARGEST_HANDLE - 1 - (uint64_t)handle) % LARGEST_HANDLE;  // 0: the last one
+  if (handle < 0 || handle >= LARGEST_HANDLE || age >= g->started)
+    return hd_comm_fail(c, "rank %d: wait for handle %d, but %llu operations were started", c->rank, handle,
+                        (unsigned long long)g->started);
+  const uint64_t number = g->started - 1 - age;
+  if (g->waited <= number) g->waited = number + 1;
+  // An old handle's event may be a later operation's by now, which is completed after it.
+  await(g->lanes[HD_LANE_CALLS].stream, g->finished[number % HANDLES]);
+  return hd_comm_failed(c) ? -1 : 0;
+}
+
+// In the order of the table: designated initialisers are C++20.
 const hd_backend_table hd_comm_cuda_backend = {
-    open_rank,      close_rank, stream,  barrier,   all_reduce, reduce, broadcast,
-    reduce_scatter, all_gather, send_to, recv_from, start,      wait};
+    open_gpu,  close_gpu,      release_gpu, stream_of, barrier,   all_reduce, reduce,
+    broadcast, reduce_scatter, all_gather,  send_to,   recv_from, start,      wait_for_handle,
+};

@@ -137,8 +137,9 @@ static int run_ranks(run *r, rank_thread *ranks, int threads_per_rank) {
     snprintf(r->group.error, sizeof r->group.error, "only %d of %d ranks could be started: too many threads",
              started, world);
   open_gate(r, started == world ? GATE_OPEN : GATE_CANCELLED);
+  for (int rank = 0; rank < started; rank++) pthread_join(ranks[rank].thread, NULL);
   for (int rank = 0; rank < started; rank++) {
-    pthread_join(ranks[rank].thread, NULL);
+    if (ranks[rank].comm.state) r->group.backend->release(&ranks[rank].comm);
     free(ranks[rank].comm.scratch);
     failed += ranks[rank].comm.failed != 0;
   }
@@ -153,14 +154,18 @@ int hd_comm_run(int world, enum hd_backend backend, enum hd_order order, int thr
              threads_per_rank, HD_MOST_RANKS);
     return world < 1 ? 1 : world;
   }
-  if (backend == HD_COMM_CUDA && !&hd_comm_cuda_backend) {
+#if !HD_HAVE_CUDA
+  if (backend == HD_COMM_CUDA) {
     snprintf(last_error, sizeof last_error,
              "this build has no GPU ranks; configure with -DHEDDLE_GPU=sim or cuda");
     return world;
   }
+#endif
   run r = {.body = body, .arg = arg, .lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
   r.group.backend = &hd_comm_threads_backend;
+#if HD_HAVE_CUDA
   if (backend == HD_COMM_CUDA) r.group.backend = &hd_comm_cuda_backend;
+#endif
   make_group(&r, world, order, threads_per_rank, deadline_s);
   rank_thread *ranks = zeroed((size_t)world, sizeof *ranks);
   const int failed = run_ranks(&r, ranks, threads_per_rank);

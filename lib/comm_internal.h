@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-enum { HD_MOST_RANKS = 64, HD_SMALL_COUNT = 1024, HD_MOST_EVENTS = 2 };
+enum { HD_MOST_RANKS = 64, HD_SMALL_COUNT = 1024 };
 
 // Two lanes of collectives, each with its own sequence: the rank's own calls, and those of its helper thread.
 enum { HD_LANE_CALLS, HD_LANE_HELPER, HD_LANES };
@@ -47,7 +47,6 @@ typedef struct hd_call {
   size_t count;
   const float *in;
   float *out;
-  void *events[HD_MOST_EVENTS];  // of the backend: when `in` is ready, …
 } hd_call;
 
 // What one rank shows in one lane. Only its owner writes it (sleep words apart).
@@ -61,16 +60,17 @@ typedef struct hd_slot {
   float small[2][HD_SMALL_COUNT];  // copies of short inputs, likewise
 } __attribute__((aligned(128))) hd_slot;
 
-// Send and receive of one ordered pair: the n-th message goes through stages 3n (empty), 3n+1 (posted),
-// 3n+2 (claimed by the receiver), 3n+3 (taken).
+// Messages of one ordered pair (poster, claimer): the n-th goes through stages 3n (empty), 3n+1 (posted),
+// 3n+2 (claimed), 3n+3 (taken).
 typedef struct hd_mailbox {
   uint64_t stage;
   hd_call call;
 } __attribute__((aligned(128))) hd_mailbox;
 
 typedef struct hd_backend_table {
-  int (*open)(hd_comm *c);  // on the rank's thread, before its body; 0, or -1 after hd_comm_fail
-  void (*close)(hd_comm *c);
+  int (*open)(hd_comm *c);      // on the rank's thread, before its body; 0, or -1 after hd_comm_fail
+  void (*close)(hd_comm *c);    // on the rank's thread, after its body
+  void (*release)(hd_comm *c);  // after all ranks have ended
   void *(*stream)(const hd_comm *c);
   // Each is called on all ranks with arguments already checked, meets through hd_meet_*, counts its traffic.
   int (*barrier)(hd_comm *c, hd_call *call);
@@ -85,8 +85,7 @@ typedef struct hd_backend_table {
   int (*wait)(hd_comm *c, int handle);
 } hd_backend_table;
 
-extern const hd_backend_table hd_comm_threads_backend;
-extern const hd_backend_table hd_comm_cuda_backend __attribute__((weak));
+extern const hd_backend_table hd_comm_threads_backend, hd_comm_cuda_backend;
 
 typedef struct hd_group {
   int world;
@@ -97,10 +96,11 @@ typedef struct hd_group {
   uint32_t failed;
   pthread_mutex_t lock;  // of the error text
   char error[512];
-  hd_slot *slots[HD_LANES];  // (world) each
-  hd_mailbox *mailboxes;     // (world, world): from, to
-  uint32_t *ended;           // (world): the rank's body has returned
-  uint32_t *busy;            // (world): operation << 8 | peer, for messages about missing ranks
+  void *states[HD_MOST_RANKS];  // of the backend, written by open
+  hd_slot *slots[HD_LANES];     // (world) each
+  hd_mailbox *mailboxes;        // (world, world): poster, claimer
+  uint32_t *ended;              // (world): the rank's body has returned
+  uint32_t *busy;               // (world): operation << 8 | peer, for messages about missing ranks
 } hd_group;
 
 struct hd_comm {
@@ -108,7 +108,7 @@ struct hd_comm {
   int rank, world, threads;
   uint32_t failed;
   uint64_t sequence[HD_LANES];
-  uint64_t sent[HD_MOST_RANKS], received[HD_MOST_RANKS];  // messages per peer
+  uint64_t posted[HD_MOST_RANKS], claimed[HD_MOST_RANKS];  // messages per peer
   hd_traffic traffic;
   float *scratch;  // of ring reductions that must not change their input
   size_t scratch_count;
@@ -134,16 +134,18 @@ int hd_meet_leave(hd_comm *c, int lane);
 int hd_meet_pass(hd_comm *c, int lane);
 // The call that a peer published; valid between enter and leave.
 const hd_call *hd_meet_call(const hd_comm *c, int lane, int rank);
-// Ring: says that this rank finished one more piece; waits until the left neighbour has finished `pieces` in
-// all.
-void hd_meet_advance(hd_comm *c, int lane);
-int hd_meet_left(hd_comm *c, int lane, uint64_t pieces);
+// Within a collective of several steps: says that this rank has finished one more piece (to one rank, or to
+// all: -1); waits until another rank has finished `pieces` in all. hd_meet_pieces: how many this rank has
+// finished, which is the same on all ranks between collectives.
+void hd_meet_advance(hd_comm *c, int lane, int whom);
+int hd_meet_progress(hd_comm *c, int lane, int rank, uint64_t pieces);
+uint64_t hd_meet_pieces(const hd_comm *c, int lane);
 
-// Posts the call for a receiver; waits until it was taken.
-int hd_meet_post(hd_comm *c, hd_call *call, int to);
-// Waits for the sender's call and claims it; hd_meet_taken lets the sender go.
-int hd_meet_claim(hd_comm *c, hd_call *call, int from, hd_call *theirs);
-void hd_meet_taken(hd_comm *c, int from);
+// A pair: one side posts its call and waits until it was taken; the other side waits for it, claims it, moves
+// the data and lets the poster go. Which of the two moves data is the backend's choice.
+int hd_meet_post(hd_comm *c, hd_call *call, int peer);
+int hd_meet_claim(hd_comm *c, hd_call *call, int peer, hd_call *theirs);
+void hd_meet_taken(hd_comm *c, int peer);
 
 // For other waits with the group's deadline (the helper thread's): seconds of CLOCK_MONOTONIC.
 double hd_meet_now(void);

@@ -257,30 +257,36 @@ int hd_meet_leave(hd_comm *c, int lane) {
   return hd_comm_failed(c) ? -1 : 0;
 }
 
-// ---------------------------------------------------------------- neighbours in a ring
+// ---------------------------------------------------------------- steps within a collective
 
-void hd_meet_advance(hd_comm *c, int lane) {
-  hd_slot *own = &c->group->slots[lane][c->rank];
-  store_in_order(&own->progress, own->progress + 1);
-  wake(&c->group->slots[lane][(c->rank + 1) % c->world]);
+uint64_t hd_meet_pieces(const hd_comm *c, int lane) {
+  return c->group->slots[lane][c->rank].progress;
 }
 
-int hd_meet_left(hd_comm *c, int lane, uint64_t pieces) {
-  const int left = (c->rank + c->world - 1) % c->world;
-  const enum outcome outcome = wait_for(c, lane, &c->group->slots[lane][left].progress, pieces, left, true);
+void hd_meet_advance(hd_comm *c, int lane, int whom) {
+  hd_slot *own = &c->group->slots[lane][c->rank];
+  store_in_order(&own->progress, own->progress + 1);
+  if (whom >= 0)
+    wake(&c->group->slots[lane][whom]);
+  else
+    wake_lane(c, lane);
+}
+
+int hd_meet_progress(hd_comm *c, int lane, int rank, uint64_t pieces) {
+  const enum outcome outcome = wait_for(c, lane, &c->group->slots[lane][rank].progress, pieces, rank, true);
   if (outcome == REACHED) return 0;
   char text[160];
   if (outcome != FAILED)
     hd_comm_fail(c, "rank %d: %s: rank %d did not go on within %g s", c->rank,
-                 hd_meet_describe(hd_meet_call(c, lane, c->rank), text, sizeof text), left,
+                 hd_meet_describe(hd_meet_call(c, lane, c->rank), text, sizeof text), rank,
                  c->group->deadline_s);
   return withdraw(c, lane);
 }
 
 // ---------------------------------------------------------------- pairs
 
-static hd_mailbox *mailbox(const hd_comm *c, int from, int to) {
-  return &c->group->mailboxes[from * c->world + to];
+static hd_mailbox *mailbox(const hd_comm *c, int poster, int claimer) {
+  return &c->group->mailboxes[poster * c->world + claimer];
 }
 
 static int pair_failed(hd_comm *c, const hd_call *call, int peer, enum outcome why) {
@@ -295,54 +301,54 @@ static int pair_failed(hd_comm *c, const hd_call *call, int peer, enum outcome w
   return -1;
 }
 
-int hd_meet_post(hd_comm *c, hd_call *call, int to) {
+int hd_meet_post(hd_comm *c, hd_call *call, int peer) {
   if (hd_comm_failed(c)) return -1;
-  hd_mailbox *box = mailbox(c, c->rank, to);
-  uint64_t posted = 3 * c->sent[to] + 1;
-  call->sequence = ++c->sent[to];
-  call->root = to;
+  hd_mailbox *box = mailbox(c, c->rank, peer);
+  uint64_t posted = 3 * c->posted[peer] + 1;
+  call->sequence = ++c->posted[peer];
+  call->root = peer;
   box->call = *call;
-  set_busy(c, HD_LANE_CALLS, call->operation, to);
+  set_busy(c, HD_LANE_CALLS, call->operation, peer);
   store_in_order(&box->stage, posted);
-  wake(&c->group->slots[HD_LANE_CALLS][to]);
-  enum outcome outcome = wait_for(c, HD_LANE_CALLS, &box->stage, posted + 2, to, true);
+  wake(&c->group->slots[HD_LANE_CALLS][peer]);
+  enum outcome outcome = wait_for(c, HD_LANE_CALLS, &box->stage, posted + 2, peer, true);
   if (outcome != REACHED) {
     // Take the message back; where the receiver has claimed it already, let it finish.
     uint64_t expected = posted;
     if (!__atomic_compare_exchange_n(&box->stage, &expected, posted - 1, false, __ATOMIC_SEQ_CST,
                                      __ATOMIC_SEQ_CST))
-      wait_for(c, HD_LANE_CALLS, &box->stage, posted + 2, to, false);
-    return pair_failed(c, call, to, outcome);
+      wait_for(c, HD_LANE_CALLS, &box->stage, posted + 2, peer, false);
+    return pair_failed(c, call, peer, outcome);
   }
   set_busy(c, HD_LANE_CALLS, HD_OP_NONE, 0);
   return hd_comm_failed(c) ? -1 : 0;
 }
 
-int hd_meet_claim(hd_comm *c, hd_call *call, int from, hd_call *theirs) {
+int hd_meet_claim(hd_comm *c, hd_call *call, int peer, hd_call *theirs) {
   if (hd_comm_failed(c)) return -1;
-  hd_mailbox *box = mailbox(c, from, c->rank);
-  uint64_t posted = 3 * c->received[from] + 1;
-  call->sequence = ++c->received[from];
-  call->root = from;
-  set_busy(c, HD_LANE_CALLS, call->operation, from);
-  const enum outcome outcome = wait_for(c, HD_LANE_CALLS, &box->stage, posted, from, true);
-  if (outcome != REACHED) return pair_failed(c, call, from, outcome);
+  hd_mailbox *box = mailbox(c, peer, c->rank);
+  uint64_t posted = 3 * c->claimed[peer] + 1;
+  call->sequence = ++c->claimed[peer];
+  call->root = peer;
+  set_busy(c, HD_LANE_CALLS, call->operation, peer);
+  const enum outcome outcome = wait_for(c, HD_LANE_CALLS, &box->stage, posted, peer, true);
+  if (outcome != REACHED) return pair_failed(c, call, peer, outcome);
   if (!__atomic_compare_exchange_n(&box->stage, &posted, posted + 1, false, __ATOMIC_SEQ_CST,
                                    __ATOMIC_SEQ_CST))
-    return pair_failed(c, call, from, FAILED);
+    return pair_failed(c, call, peer, FAILED);
   *theirs = box->call;
   if (theirs->count == call->count) return 0;
   char mine_text[160], their_text[160];
   hd_comm_fail(c, "mismatch: rank %d calls %s, but rank %d calls %s", c->rank,
-               hd_meet_describe(call, mine_text, sizeof mine_text), from,
+               hd_meet_describe(call, mine_text, sizeof mine_text), peer,
                hd_meet_describe(theirs, their_text, sizeof their_text));
-  hd_meet_taken(c, from);
+  hd_meet_taken(c, peer);
   return -1;
 }
 
-void hd_meet_taken(hd_comm *c, int from) {
-  hd_mailbox *box = mailbox(c, from, c->rank);
-  store_in_order(&box->stage, 3 * c->received[from]);
+void hd_meet_taken(hd_comm *c, int peer) {
+  hd_mailbox *box = mailbox(c, peer, c->rank);
+  store_in_order(&box->stage, 3 * c->claimed[peer]);
   set_busy(c, HD_LANE_CALLS, HD_OP_NONE, 0);
-  wake(&c->group->slots[HD_LANE_CALLS][from]);
+  wake(&c->group->slots[HD_LANE_CALLS][peer]);
 }

@@ -126,6 +126,10 @@ typedef struct ring {
   uint64_t pieces, steps;
 } ring;
 
+static int left_of(const hd_comm *c) {
+  return (c->rank + c->world - 1) % c->world;
+}
+
 static ring ring_open(hd_comm *c, int lane, const hd_call *call, float *own, const float *left,
                       size_t count) {
   size_t offset, longest;
@@ -136,7 +140,7 @@ static ring ring_open(hd_comm *c, int lane, const hd_call *call, float *own, con
                 .left = left,
                 .count = count,
                 .op = call->reduce_op,
-                .base = c->group->slots[lane][c->rank].progress,
+                .base = hd_meet_pieces(c, lane),
                 .pieces = (longest + PIECE - 1) / PIECE};
 }
 
@@ -147,7 +151,9 @@ static int ring_step(ring *r, int chunk, bool add) {
   size_t offset, length;
   hd_shard(r->count, (chunk % world + world) % world, world, &offset, &length);
   for (uint64_t p = 0; p < r->pieces; p++) {
-    if (r->steps > 0 && hd_meet_left(r->c, r->lane, r->base + (r->steps - 1) * r->pieces + p + 1)) return -1;
+    if (r->steps > 0 &&
+        hd_meet_progress(r->c, r->lane, left_of(r->c), r->base + (r->steps - 1) * r->pieces + p + 1))
+      return -1;
     const size_t from = smaller(p * PIECE, length), n = smaller(PIECE, length - from);
     float *own = r->own + offset + from;
     const float *left = r->left + offset + from;
@@ -155,7 +161,7 @@ static int ring_step(ring *r, int chunk, bool add) {
       combine(own, left, own, n, r->op);
     else
       copy(own, left, n);
-    hd_meet_advance(r->c, r->lane);
+    hd_meet_advance(r->c, r->lane, (r->c->rank + 1) % world);
   }
   r->steps++;
   hd_shard(r->count, ((chunk + 1) % world + world) % world, world, &offset, &length);
@@ -176,7 +182,7 @@ static int ring_all_gather(ring *r) {
 }
 
 static const hd_call *left_call(const hd_comm *c, int lane) {
-  return hd_meet_call(c, lane, (c->rank + c->world - 1) % c->world);
+  return hd_meet_call(c, lane, left_of(c));
 }
 
 static int all_reduce_ring(hd_comm *c, int lane, hd_call *call) {
@@ -395,6 +401,10 @@ static void close_threads(hd_comm *c) {
   free(h);
 }
 
+static void release_nothing(hd_comm *c) {
+  (void)c;
+}
+
 static void *no_stream(const hd_comm *c) {
   (void)c;
   return NULL;
@@ -403,6 +413,7 @@ static void *no_stream(const hd_comm *c) {
 const hd_backend_table hd_comm_threads_backend = {
     .open = open_threads,
     .close = close_threads,
+    .release = release_nothing,
     .stream = no_stream,
     .barrier = barrier,
     .all_reduce = all_reduce,
