@@ -13,6 +13,7 @@
 #include <heddle/random.h>
 #include <kernels/nn/ops.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -351,6 +352,8 @@ int main(void) {
       cmocka_unit_test(averaging_every_k_steps_sends_a_kth),
   };
   setenv("CUSIM_DEVICES", "8", 0);
+  omp_set_num_threads(
+      1);  // as the ranks do: a BLAS (also that behind a simulated cuBLAS) rounds by its threads
   make_images();
   int failed = cmocka_run_group_tests_name("data parallel on CPU ranks", tests, NULL, NULL);
 #if HD_HAVE_CUDA
