@@ -14,6 +14,7 @@
 #include "heddle/device.h"
 #include "heddle/error.h"
 #include "heddle/machine.h"
+#include "heddle/roof.h"
 #include "measure.h"
 #include "options.h"
 #include "table.h"
@@ -89,7 +90,7 @@ static hd_result result_of(const hd_outcome *o, const hd_case *c, baseline bases
   r.max_rel_error = o->error;
   r.verified = o->verified;
   r.median_s = r.ci_low_s = r.ci_high_s = r.value = r.speedup = r.bound_fraction = NAN;
-  if (o->ping_pong_ns > 0) snprintf(r.mood, sizeof r.mood, "%s", o->ping_pong_ns < 100 ? "SAME" : "CROSS");
+  snprintf(r.mood, sizeof r.mood, "%s", hd_mood(o->ping_pong_ns));
   if (!o->verified || o->time.count == 0) return r;
   r.median_s = o->time.median;
   r.ci_low_s = o->time.low;
@@ -224,6 +225,38 @@ static void run_size(run *r, long size, unsigned places) {
   for (int i = 0; i < c.output_count; i++) free(c.outputs[i].expected);
 }
 
+// A size that is too large to execute on a simulated GPU: checked whole at a smaller one, modelled from a few
+// blocks.
+static void run_sampled(run *r, long size) {
+  hd_outcome outcomes[HD_MAX_VARIANTS];
+  baseline bases[3] = {0};
+  hd_case small = {.size = lesson->sim_quick[0], .devices = 1, .seed = r->options->seed};
+  hd_case c = {.size = size, .devices = 1, .seed = r->options->seed, .full = r->options->full};
+  const hd_variant *left[HD_MAX_VARIANTS];
+  int count = 0;
+  for (int i = 0; i < lesson->variant_count; i++) {
+    const hd_variant *v = &lesson->variants[i];
+    if (v->where != HD_GPU || !wanted(r->options, v) || (v->fits && !v->fits(&c))) continue;
+    const hd_result key = key_of(v, &c);
+    if (!r->file || !hd_results_has(r->file, &key)) left[count++] = v;
+  }
+  if (!count) return;
+  lesson->setup(&small);
+  lesson->reference(&small);
+  for (int i = 0; i < count; i++) hd_check(lesson, &small, left[i], &outcomes[i]);
+  lesson->teardown(&small);
+  hd_table_title(r->table, lesson, &c);
+  lesson->setup(&c);
+  for (int i = 0; i < count; i++) {
+    if (outcomes[i].verified) hd_model_sampled(lesson, &c, left[i], &outcomes[i]);
+    const hd_result row = result_of(&outcomes[i], &c, bases);
+    record(r->file, &row, &outcomes[i], &c);
+    hd_table_row(r->table, &row, left[i]);
+  }
+  lesson->teardown(&c);
+  for (int i = 0; i < c.output_count; i++) free(c.outputs[i].expected), free(small.outputs[i].expected);
+}
+
 static const unsigned CPU_PLACES = 1u << HD_SERIAL | 1u << HD_THREADS | 1u << HD_RANKS;
 static const unsigned GPU_PLACES = 1u << HD_GPU | 1u << HD_GPUS;
 
@@ -236,7 +269,11 @@ static bool contains(const long *list, long size) {
 static void run_sizes(run *r) {
   const hd_options *o = r->options;
   if (o->size_given) {
-    run_size(r, o->size, CPU_PLACES | GPU_PLACES);
+    if (contains(lesson->sim_sampled, o->size) && o->device == HD_DEVICE_GPU && hd_device_simulated() &&
+        !o->verify)
+      run_sampled(r, o->size);
+    else
+      run_size(r, o->size, CPU_PLACES | GPU_PLACES);
     return;
   }
   if (o->verify) {
@@ -256,6 +293,8 @@ static void run_sizes(run *r) {
     run_size(r, cpu[i], CPU_PLACES | (gpu_wanted && contains(gpu, cpu[i]) ? GPU_PLACES : 0));
   for (int i = 0; gpu_wanted && i < HD_MAX_SIZES && gpu[i]; i++)
     if (!cpu_wanted || !contains(cpu, gpu[i])) run_size(r, gpu[i], GPU_PLACES);
+  for (int i = 0; gpu_wanted && hd_device_simulated() && i < HD_MAX_SIZES && lesson->sim_sampled[i]; i++)
+    run_sampled(r, lesson->sim_sampled[i]);
 }
 
 // OpenMP that silently runs on fewer threads makes every number a lie: ask for them once and count.

@@ -115,21 +115,6 @@ void hd_check(const hd_lesson *lesson, hd_case *c, const hd_variant *v, hd_outco
   keep_figures(o, c);
 }
 
-// Roofs and the ping-pong, sampled all through a group.
-typedef struct roofs {
-  double bytes[MOST_ROOFS], flops[MOST_ROOFS], ping[MOST_ROOFS];
-  int count;
-  double taken_at;
-} roofs;
-
-static void sample_roofs(roofs *r, int threads) {
-  if (r->count == MOST_ROOFS) return;
-  r->bytes[r->count] = hd_roof_bytes(threads);
-  r->flops[r->count] = hd_roof_flops(threads);
-  r->ping[r->count++] = hd_ping_pong_ns();
-  r->taken_at = hd_wall();
-}
-
 // The roofline as a time: work cannot end before the slower of its arithmetic and its memory traffic. The
 // memory roof is none for what stays in the caches.
 static double roofline(const hd_lesson *lesson, const hd_case *c, double flops_per_s, double bytes_per_s) {
@@ -144,6 +129,35 @@ static double roofline(const hd_lesson *lesson, const hd_case *c, double flops_p
 static double bound(const hd_lesson *lesson, const hd_case *c, enum hd_where where, double flops_per_s,
                     double bytes_per_s) {
   return lesson->bound_s ? lesson->bound_s(c, where) : roofline(lesson, c, flops_per_s, bytes_per_s);
+}
+
+void hd_model_sampled(const hd_lesson *lesson, hd_case *c, const hd_variant *v, hd_outcome *o) {
+  double flops, bytes;
+  setenv("CUSIM_EXECUTE", "sampled", 1);
+  if (v->at) call(v->at->place, c);
+  double seconds = timed_runs(c, v, 1);
+  if (v->at) call(v->at->release, c);
+  unsetenv("CUSIM_EXECUTE");
+  hd_device_peaks(&flops, &bytes);
+  o->time = hd_summarize(&seconds, 1);
+  o->error = NAN;
+  o->bound_s = bound(lesson, c, v->where, flops, bytes);
+  keep_figures(o, c);
+}
+
+// Roofs and the ping-pong, sampled all through a group.
+typedef struct roofs {
+  double bytes[MOST_ROOFS], flops[MOST_ROOFS], ping[MOST_ROOFS];
+  int count;
+  double taken_at;
+} roofs;
+
+static void sample_roofs(roofs *r, int threads) {
+  if (r->count == MOST_ROOFS) return;
+  r->bytes[r->count] = hd_roof_bytes(threads);
+  r->flops[r->count] = hd_roof_flops(threads);
+  r->ping[r->count++] = hd_ping_pong_ns();
+  r->taken_at = hd_wall();
 }
 
 static bool done(const double *samples, int count, double spent, hd_budget budget) {

@@ -31,6 +31,10 @@ typedef struct hd_outcome {
 // Runs the variant once on poisoned outputs and compares with c->outputs[].expected.
 void hd_check(const hd_lesson *lesson, hd_case *c, const hd_variant *v, hd_outcome *o);
 
+// Models the variant on the simulated GPU from a few executed blocks: a time without results. o->verified
+// says whether the variant was right at the size that was executed whole.
+void hd_model_sampled(const hd_lesson *lesson, hd_case *c, const hd_variant *v, hd_outcome *o);
+
 // Times all verified outcomes of one place interleaved (A B A B …) until each has its samples or its budget
 // is spent.
 void hd_time_group(const hd_lesson *lesson, hd_case *c, hd_outcome *outcomes, int count, hd_budget budget);

@@ -128,12 +128,19 @@ double hd_ping_pong_ns(void) {
     const double start = hd_wall();
     for (int i = 0; i < ROUNDS; i++) {
       const unsigned served = atomic_fetch_add_explicit(&ball, 1, memory_order_acq_rel) + 1;
-      while (atomic_load_explicit(&ball, memory_order_acquire) == served && hd_wall() < end + 0.05) {
-      }
+      long spins =
+          0;  // the deadline is looked at seldom: reading the clock costs as much as the ball's flight
+      while (atomic_load_explicit(&ball, memory_order_acquire) == served)
+        if (++spins % 4096 == 0 && hd_wall() > end + 0.05) break;
     }
     best = fmin(best, (hd_wall() - start) / (2 * ROUNDS));
   }
   atomic_store(&stop, true);
   pthread_join(partner, NULL);
   return best * 1e9;
+}
+
+const char *hd_mood(double ping_pong_ns) {
+  if (!(ping_pong_ns > 0)) return "";
+  return ping_pong_ns < 100 ? "SAME" : ping_pong_ns < 1000 ? "CROSS" : "BUSY";
 }

@@ -114,6 +114,7 @@ const hd_lesson hd_this_lesson = {
     .gpu_full = {512, 1024, 2048, 4096, 8192},
     .sim_quick = {512, 1024},
     .sim_full = {512, 1024, 2048},
+    .sim_sampled = {4096},
     .verify = {0, 1, 33, 127, 1000, -1},
     .memory = memory,
     .setup = setup,

@@ -387,6 +387,22 @@ static size_t shared_variable(source *s, size_t first, size_t word, bool in_body
   return stop;
 }
 
+// `#pragma unroll [N]` in the host compiler's spelling; without N: all of a short loop.
+static void unroll(source *s, size_t i) {
+  const char *text = s->text + at(s, i)->start;
+  int used = 0;
+  const size_t length = at(s, i)->length;
+  char *line = strndup(text, length);
+  if (line && sscanf(line, "# pragma unroll%n", &used) == 0 && used > 0) {
+    const char *count = line + used + strspn(line + used, " \t(");
+    if (*count == 0 || *count == '\r')
+      replace(s, at(s, i)->start, length, "#pragma GCC unroll 64");
+    else
+      replace(s, at(s, i)->start, length, "#pragma GCC unroll %.*s", (int)strcspn(count, ")\r"), count);
+  }
+  free(line);
+}
+
 // ---------------------------------------------------------------- the walk
 
 static enum scope scope_of_brace(const source *s, size_t first, size_t brace) {
@@ -407,7 +423,10 @@ static void walk(source *s) {
   size_t first = 0;  // of the current statement
   bool fresh = true;
   for (size_t i = 0; at(s, i)->kind != TOKEN_END; i++) {
-    if (at(s, i)->kind == TOKEN_DIRECTIVE) continue;
+    if (at(s, i)->kind == TOKEN_DIRECTIVE) {
+      unroll(s, i);
+      continue;
+    }
     const bool body = depth > 0 && scopes[depth - 1] == SCOPE_BODY;
     if (fresh) {
       first = i;

@@ -114,8 +114,10 @@ typedef struct hd_lesson {
   long quick[HD_MAX_SIZES], full[HD_MAX_SIZES];          // CPU variants
   long gpu_quick[HD_MAX_SIZES], gpu_full[HD_MAX_SIZES];  // GPU variants; all 0: as on the CPU
   long sim_quick[HD_MAX_SIZES], sim_full[HD_MAX_SIZES];  // simulated GPUs; all 0: as gpu_*
-  long verify[HD_MAX_SIZES];                             // awkward sizes: 0, 1, 33, 1000, a prime, -1
-  bool sweep_threads;  // HD_THREADS variants at 1, 2, 4 … threads, not only at all
+  long sim_sampled[HD_MAX_SIZES];  // only modelled: a few blocks are executed, after a whole run of the first
+                                   // sim_quick size was checked
+  long verify[HD_MAX_SIZES];       // awkward sizes: 0, 1, 33, 1000, a prime, -1
+  bool sweep_threads;              // HD_THREADS variants at 1, 2, 4 … threads, not only at all
   int sweep_ranks[HD_MAX_SIZES], sweep_devices[HD_MAX_SIZES];  // for HD_RANKS and HD_GPUS; end at 0
   double (*memory)(long size);  // bytes of host memory one case needs, checked before setup
   hd_run *setup;                // allocate and fill inputs, declare outputs; no output for size 0 is fine

@@ -12,8 +12,11 @@ double hd_roof_bytes(int threads);
 double hd_roof_flops(int threads);
 
 // One-way latency in nanoseconds of a cache line bounced between two threads for about 2 ms; 0 on one CPU.
-// Below ~100 ns the two cores share a last-level cache ("SAME"), above they don't ("CROSS").
 double hd_ping_pong_ns(void);
+
+// The name of what a ping-pong tells of the minute it was taken in: "SAME" (below 100 ns: the two cores share
+// a last-level cache), "CROSS" (they don't), "BUSY" (above 1 µs: the cores were not ours alone), "" for 0.
+const char *hd_mood(double ping_pong_ns);
 
 // The SIMD extension the roofs and kernels were compiled for: "AVX-512", "AVX2", "NEON", "SSE2", "none".
 const char *hd_simd(void);

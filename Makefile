@@ -1,0 +1,64 @@
+# Forwards to CMake and its programs. `make help` lists what there is.
+#   PROFILE=quick|full   DEVICE=auto|cuda|sim|cpu   RESULTS=folder   L=lesson number   BUILD=folder   JOBS=n
+.PHONY: all deps configure build bench plots test lesson docs doctor clean help
+.NOTPARALLEL:
+PROFILE ?= quick
+DEVICE  ?= auto
+BUILD   ?= build
+RESULTS ?= $(BUILD)/results
+JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+GPU_auto = auto
+GPU_cuda = cuda
+GPU_sim  = sim
+GPU_cpu  = off
+
+all: build
+
+help:
+	@echo 'make bench plots     measure every lesson and draw the report (build/report/index.html)'
+	@echo 'make test            everything that can be checked, through CTest'
+	@echo 'make lesson L=07     build and run one lesson; ARGS="--size 1000" for its options'
+	@echo 'make doctor          what this machine has, and what each missing piece would add'
+	@echo 'make                 build only'
+	@echo 'make deps            install what is missing (apt)'
+	@echo 'make docs            the documentation as HTML (needs sphinx-build or pandoc)'
+	@echo 'make clean           remove $(BUILD)'
+	@echo 'settings: PROFILE=quick|full DEVICE=auto|cuda|sim|cpu RESULTS=folder JOBS=n'
+
+deps:
+	@tools/deps.sh
+
+configure: deps
+	@test -n '$(GPU_$(DEVICE))' || { echo 'heddle: DEVICE=$(DEVICE): must be auto, cuda, sim or cpu' >&2; exit 2; }
+	@mkdir -p $(BUILD)
+	@cmake -S . -B $(BUILD) -DHEDDLE_GPU=$(GPU_$(DEVICE)) $(CMAKE_ARGS) >$(BUILD)/configure.log 2>&1 || \
+	  { cat $(BUILD)/configure.log; exit 1; }
+
+build: configure
+	@cmake --build $(BUILD) -j$(JOBS) -- --no-print-directory
+
+bench: build
+	@$(BUILD)/bench/heddle-bench --lessons $(BUILD)/lessons --results $(RESULTS) --suite bench/suite.txt --profile $(PROFILE)
+
+plots: build
+	@$(BUILD)/plots/heddle-report --results $(RESULTS)/latest --out $(BUILD)/report --committed bench/results
+
+test: build
+	@cd $(BUILD) && ctest --output-on-failure
+
+lesson: build
+	@case '$(L)' in [0-9]|[0-9][0-9]) ;; *) echo 'heddle: L=$(L): a lesson number is needed: make lesson L=07' >&2; exit 2;; esac; \
+	program=$$(ls $(BUILD)/lessons/lesson-$$(printf %02d $$(expr $(L) + 0))-* 2>/dev/null | head -n 1); \
+	if [ -z "$$program" ]; then \
+	  echo "heddle: there is no lesson $(L) yet; there are: $$(ls $(BUILD)/lessons | sed -n 's/^lesson-\([0-9]*\).*/\1/p' | tr '\n' ' ')" >&2; exit 2; fi; \
+	"$$program" $(ARGS)
+
+doctor: configure
+	@cmake --build $(BUILD) -j$(JOBS) --target heddle-doctor lessons -- --no-print-directory >$(BUILD)/doctor.log 2>&1 || { cat $(BUILD)/doctor.log; exit 1; }
+	@$(BUILD)/bench/heddle-doctor --lessons $(BUILD)/lessons
+
+docs:
+	@tools/docs.sh $(BUILD)/docs
+
+clean:
+	rm -rf $(BUILD)

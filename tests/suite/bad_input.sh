@@ -1,0 +1,33 @@
+#!/bin/sh
+# Every wrong input gets one clear line and the right exit code. usage: bad_input.sh FOLDER_OF_LESSONS
+. "$(dirname "$0")/check.sh"
+races=$1/lesson-03-races train=$1/lesson-22-data-parallel
+expect 2 '^heddle: --variant nope: unknown in lesson 03; it has serial, racy' "$races" --variant nope
+expect 2 '^heddle: --size -1: a whole number from 0' "$races" --size -1
+expect 2 '^heddle: --size 12x: a whole number' "$races" --size 12x
+expect 2 '^heddle: --size .*: a whole number' "$races" --size 99999999999999999999
+expect 2 '^heddle: n = 1000000000000 needs .* GiB of memory' "$races" --size 1000000000000
+expect 2 '^heddle: --threads 0: a whole number from 1' "$races" --threads 0
+expect 2 '^heddle: --threads 10000: a whole number from 1 to 1024' "$races" --threads 10000
+expect 2 '^heddle: --profile slow: must be one of quick, full' "$races" --profile slow
+expect 2 '^heddle: --format xml: must be one of' "$races" --format xml
+expect 2 '^heddle: --colour: unknown' "$races" --colour red
+expect 2 '^heddle: --size: unknown, or its value is missing' "$races" --size
+expect 2 '^heddle: stray: not an option' "$races" stray
+expect 1 '^heddle: cannot make the results folder /dev/null/x: ' "$races" --size 1 --results /dev/null/x
+expect 0 '^  --verify' "$races" --help
+if [ -x "$train" ]; then
+  set -- --variant one-worker --size 32 --threads 1 --device cpu
+  mkdir "$work/none" "$work/cut" "$work/flip"
+  expect 1 '^heddle: .*none' "$train" "$@" --data "$work/none"
+  installed=/usr/share/datasets/fashion-mnist
+  if [ -d $installed ]; then
+    cp $installed/*.gz "$work/cut"
+    head -c 100000 $installed/train-images-idx3-ubyte.gz >"$work/cut/train-images-idx3-ubyte.gz"
+    expect 1 '^heddle: .*train-images' "$train" "$@" --data "$work/cut"
+    cp $installed/*.gz "$work/flip"
+    printf 'XXXX' | dd of="$work/flip/train-images-idx3-ubyte.gz" bs=1 seek=5000 conv=notrunc 2>/dev/null
+    expect 1 '^heddle: .*train-images' "$train" "$@" --data "$work/flip"
+  fi
+fi
+finish

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// A lesson whose variants are broken in the classic ways: the harness must catch each. What else it does
+// wrong comes from HD_BREAK in the environment: crash, hang, or slow (a lesson that can be interrupted in its
+// middle).
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "heddle/bench.h"
+#include "heddle/error.h"
+
+static float *data(hd_case *c) {
+  return c->state;
+}
+
+static void setup(hd_case *c) {
+  const char *how = getenv("HD_BREAK");
+  if (how && strcmp(how, "crash") == 0) raise(SIGSEGV);
+  if (how && strcmp(how, "hang") == 0) sleep(1000);
+  if (how && strcmp(how, "slow") == 0) usleep(400000);
+  c->state = hd_alloc((size_t)c->size, sizeof(float));
+  hd_add_output(c, "squares", c->state, (size_t)c->size, HD_F32);
+}
+
+static void teardown(hd_case *c) {
+  free(c->state);
+}
+
+static void reference(hd_case *c) {
+  for (long i = 0; i < c->size; i++) c->outputs[0].expected[i] = (double)i * (double)i;
+}
+
+static void right(hd_case *c) {
+  for (long i = 0; i < c->size; i++) data(c)[i] = (float)i * (float)i;
+}
+
+static void null_variant(hd_case *c) {
+  (void)c;
+}
+
+static void nan_variant(hd_case *c) {
+  right(c);
+  if (c->size) data(c)[c->size / 2] = NAN;
+}
+
+static void off_by_one(hd_case *c) {
+  for (long i = 0; i < c->size - 1; i++) data(c)[i] = (float)i * (float)i;
+}
+
+static double tolerance(const hd_case *c) {
+  return c ? 1e-6 : 0;
+}
+static double bytes(const hd_case *c) {
+  return 4.0 * (double)c->size;
+}
+static double memory(long size) {
+  return 4.0 * (double)size;
+}
+
+static const hd_variant variants[] = {
+    {"right", HD_SERIAL, right, "the only right one"},
+    {"null", HD_SERIAL, null_variant, "does nothing"},
+    {"nan", HD_SERIAL, nan_variant, "one NaN"},
+    {"off-by-one", HD_SERIAL, off_by_one, "forgets the last element"},
+    {"on-purpose", HD_SERIAL, off_by_one, "wrong, and said to be", .wrong_on_purpose = true},
+};
+
+const hd_lesson hd_this_lesson = {
+    .number = 99,
+    .name = "broken",
+    .title = "Broken on purpose",
+    .size_name = "n",
+    .unit = "GB/s",
+    .bytes = bytes,
+    .rate = HD_RATE_BYTES,
+    .quick = {1000, 2000, 3000, 4000},
+    .full = {1000},
+    .verify = {1, 33, 1000, -1},
+    .memory = memory,
+    .setup = setup,
+    .teardown = teardown,
+    .reference = reference,
+    .tolerance = tolerance,
+    .variants = variants,
+    .variant_count = HD_COUNT(variants),
+};
