@@ -95,6 +95,18 @@ static void known_counters_serve_later_launches(void **state) {
   assert_true(sim_observe_launch(&l, NULL).seconds < traced);
 }
 
+// Launches with other arguments are traced anew, but not without end.
+static void arguments_are_part_of_the_key(void **state) {
+  (void)state;
+  sim_launch l = launch_of(&second_function, 77);
+  uint64_t blocks[4];
+  int traced = 0;
+  for (l.arguments = 1; l.arguments <= 1000; l.arguments++) traced += sim_trace_plan(&l, blocks, 4) != 0;
+  assert_int_equal(traced, 32);
+  l.arguments = 5;
+  assert_int_equal(sim_trace_plan(&l, blocks, 4), 0);
+}
+
 static void two_launches(void) {
   sim_launch l = launch_of(&first_function, 300);
   sim_counters c = counters_of(3);
@@ -173,6 +185,7 @@ int main(void) {
       cmocka_unit_test(files),
       cmocka_unit_test(bad_settings),  // the children above need an environment not yet read
       cmocka_unit_test(known_counters_serve_later_launches),
+      cmocka_unit_test(arguments_are_part_of_the_key),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,8 @@ bool sim_inside_kernel(void);
 // Errors are kept for cudaGetLastError; the returned number is that cudaError_t. function: what
 // cudaFuncSetAttribute and the occupancy calls know the kernel by (may be NULL for a lambda).
 int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim_dim3 block,
-                      size_t dynamic_shared, void *stream, sim_body *body, void *packet);
+                      size_t dynamic_shared, void *stream, sim_body *body, void *packet,
+                      unsigned long long arguments);
 
 // ---------------------------------------------------------------- device code, called by the headers
 // (execute.c) A thread is the fiber running on this OS thread.

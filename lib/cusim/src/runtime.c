@@ -21,7 +21,8 @@ static double share_of(const sim_estimate *e, const sim_card *c) {
 }
 
 int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim_dim3 block,
-                      size_t dynamic_shared, void *stream, sim_body *body, void *packet) {
+                      size_t dynamic_shared, void *stream, sim_body *body, void *packet,
+                      unsigned long long arguments) {
   const sim_card *card = sim_machine_get()->card;
   if (sim_sticky_error()) return (int)sim_error(sim_sticky_error());
   const sim_launch launch = {.kernel = name,
@@ -29,7 +30,8 @@ int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim
                              .grid = grid,
                              .block = block,
                              .dynamic_shared = dynamic_shared,
-                             .device = sim_stream_device(stream)};
+                             .device = sim_stream_device(stream),
+                             .arguments = arguments};
   const cudaError_t wrong = check(&launch, card);
   if (wrong) return (int)sim_error(wrong);
   sim_counters counters;

@@ -4,13 +4,15 @@
 #define CUSIM_LAUNCH_H
 #include <cstddef>
 #include <tuple>
+#include <type_traits>
 
 extern "C" {
 struct cusim_dim3 {
   unsigned x, y, z;
 };
 int sim_launch_kernel(const char *name, const void *function, cusim_dim3 grid, cusim_dim3 block,
-                      std::size_t dynamic_shared, void *stream, void (*body)(void *), void *packet);
+                      std::size_t dynamic_shared, void *stream, void (*body)(void *), void *packet,
+                      unsigned long long arguments);
 void *cusim_dynamic_shared(void);
 void cusim_note_shared(const void *base, std::size_t bytes);
 }
@@ -50,13 +52,29 @@ struct body {
   }
 };
 
+// Whole numbers decide how much a kernel does: launches that differ in them are observed apart. Not so
+// pointers and reals, which differ from launch to launch.
+template <class T>
+unsigned long long whole_number(const T &value) {
+  if constexpr (std::is_integral_v<T> || std::is_enum_v<T>) return static_cast<unsigned long long>(value);
+  return 0;
+}
+
+template <class... Arguments>
+unsigned long long hash_numbers(const Arguments &...arguments) {
+  unsigned long long hash = 1469598103934665603u;
+  ((hash = (hash ^ whole_number(arguments)) * 1099511628211u), ...);
+  return hash;
+}
+
 // Arguments are taken by value: a kernel sees copies, as on a device.
 template <unsigned long long TU, int SITE, class Call, class... Arguments>
 void launch(const char *name, Call call, configuration c, Arguments... arguments) {
   using site = body<TU, SITE, Call, Arguments...>;
   typename site::packet packet{call, std::tuple<Arguments...>(arguments...)};
   sim_launch_kernel(name, reinterpret_cast<const void *>(&site::run), {c.grid.x, c.grid.y, c.grid.z},
-                    {c.block.x, c.block.y, c.block.z}, c.shared, c.stream, &site::run, &packet);
+                    {c.block.x, c.block.y, c.block.z}, c.shared, c.stream, &site::run, &packet,
+                    hash_numbers(arguments...));
 }
 
 template <class T>
