@@ -8,7 +8,7 @@
 #if HD_HAVE_CAPSTONE && defined(__x86_64__)
 #include <capstone/capstone.h>
 
-enum { MOST_INSTRUCTIONS = 4096, MOST_BYTES = 15, CALL = 5, CALL_INDIRECT = 6 };
+enum { MOST_INSTRUCTIONS = 65536, MOST_BYTES = 15, CALL = 5, CALL_INDIRECT = 6 };
 
 // Where a direct call goes, or the slot an indirect call reads; 0 for anything else.
 static uintptr_t call_target(const unsigned char *code) {
