@@ -20,6 +20,7 @@ struct CUevent_st {
 };
 
 static struct CUstream_st *streams[MOST_DEVICES], legacy[MOST_DEVICES];
+static double retired[MOST_DEVICES];  // when the last operation of a destroyed stream ends
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 // Locked. The default stream of a device comes into being with its first use.
@@ -73,7 +74,9 @@ double sim_stream_tail(cudaStream_t stream) {
 
 double sim_device_tail(int device) {
   pthread_mutex_lock(&lock);
-  double tail = legacy[device].line ? sim_timeline_tail(legacy[device].line) : 0;
+  double tail = retired[device];
+  if (legacy[device].line && sim_timeline_tail(legacy[device].line) > tail)
+    tail = sim_timeline_tail(legacy[device].line);
   for (const struct CUstream_st *s = streams[device]; s; s = s->next)
     if (sim_timeline_tail(s->line) > tail) tail = sim_timeline_tail(s->line);
   pthread_mutex_unlock(&lock);
@@ -110,6 +113,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   while (*link && *link != stream) link = &(*link)->next;
   const bool found = *link != NULL;
   if (found) *link = stream->next;
+  if (found && sim_timeline_tail(stream->line) > retired[stream->device])
+    retired[stream->device] = sim_timeline_tail(stream->line);
   pthread_mutex_unlock(&lock);
   if (!found) return sim_error(cudaErrorInvalidResourceHandle);
   sim_timeline_destroy(stream->line);
