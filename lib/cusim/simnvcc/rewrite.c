@@ -29,6 +29,7 @@ typedef struct source {
   size_t edit_count, edit_room;
   const char *tu;
   int sites, errors;
+  bool traced;
 } source;
 
 static const token *at(const source *s, size_t i) {
@@ -424,7 +425,7 @@ static void walk(source *s) {
   bool fresh = true;
   for (size_t i = 0; at(s, i)->kind != TOKEN_END; i++) {
     if (at(s, i)->kind == TOKEN_DIRECTIVE) {
-      unroll(s, i);
+      if (!s->traced) unroll(s, i);
       continue;
     }
     const bool body = depth > 0 && scopes[depth - 1] == SCOPE_BODY;
@@ -516,11 +517,11 @@ static char *read_file(const char *path, size_t *length) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4) {
-    fprintf(stderr, "usage: cusim-rewrite IN OUT TU\n");
+  if (argc != 4 && !(argc == 5 && strcmp(argv[4], "traced") == 0)) {
+    fprintf(stderr, "usage: cusim-rewrite IN OUT TU [traced]\n");
     return 2;
   }
-  source s = {.tu = argv[3]};
+  source s = {.tu = argv[3], .traced = argc == 5};
   s.text = read_file(argv[1], &s.length);
   s.tokens = token_split(s.text, s.length);
   walk(&s);
