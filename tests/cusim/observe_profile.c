@@ -23,7 +23,8 @@ static sim_launch launch_of(const void *function, unsigned blocks) {
 }
 
 static sim_counters counters_of(uint64_t blocks) {
-  sim_counters c = {.blocks = blocks, .warps = 4 * blocks, .threads = 128 * blocks, .epochs = blocks};
+  sim_counters c = {
+      .traced = blocks, .blocks = blocks, .warps = 4 * blocks, .threads = 128 * blocks, .epochs = blocks};
   c.flop_sp_fma = 1000 * blocks;
   c.ld_requests = c.model_requests = c.model_lsu16 = c.model_lsu32 = 4 * blocks;
   c.ld_sectors = 16 * blocks;

@@ -319,6 +319,26 @@ static void blocks_add_up(void **state) {
   assert_int_equal(twice.unique_ld_sectors, 2 * 128);
 }
 
+// The middle block stands for all but the first and the last, which may be partly filled.
+static void the_sample_is_weighted(void **state) {
+  (void)state;
+  test_memory[0] = (sim_allocation){.base = global, .bytes = 1 << 26};
+  sim_launch launch = {.kernel = "test", .function = &launch, .grid = {100, 10, 1}, .block = {32, 1, 1}};
+  uint64_t blocks[4];
+  assert_int_equal(sim_trace_plan(&launch, blocks, 4), 3);
+  sim_counters c = {0};
+  for (int b = 0; b < 3; b++) {
+    sim_trace_open(&launch, blocks[b], NULL, 0);
+    for (int i = 0; i < (b < 2 ? 32 : 5); i++) feed(i, PC, global + 4 * (unsigned)i, 4, SIM_LOAD);
+    sim_trace_close(&c);
+  }
+  assert_int_equal(c.traced, 3);
+  assert_int_equal(c.blocks, 1000);
+  assert_int_equal(c.ld_requests, 1000);
+  assert_int_equal(c.ld_sectors, 999 * 4 + 1);
+  assert_int_equal(c.active_lanes, 999 * 32 + 5);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sectors_of_a_full_warp),
@@ -336,6 +356,7 @@ int main(void) {
       cmocka_unit_test(footprint),
       cmocka_unit_test(hooks),
       cmocka_unit_test(blocks_add_up),
+      cmocka_unit_test(the_sample_is_weighted),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

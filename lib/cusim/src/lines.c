@@ -3,12 +3,15 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "observe.h"
 
 #if HD_HAVE_LIBDW
+#include <dwarf.h>
+#include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -23,6 +26,37 @@ static Dwfl *open_process(void) {
   return NULL;
 }
 
+static bool is_kernel_source(const char *file) {
+  const char *dot = file ? strrchr(file, '.') : NULL;
+  return dot && (strcmp(dot, ".cu") == 0 || strcmp(dot, ".cuh") == 0);
+}
+
+static int number_of(Dwarf_Die *die, unsigned attribute) {
+  Dwarf_Attribute value;
+  Dwarf_Word word;
+  return dwarf_formudata(dwarf_attr(die, attribute, &value), &word) == 0 ? (int)word : 0;
+}
+
+// Code of a header that was inlined into a kernel (a vector type's operators, say) is reported where the
+// kernel calls it.
+static const char *calling_line(Dwfl *dwfl, Dwarf_Addr pc, const char *file, int *number) {
+  Dwarf_Addr bias;
+  Dwarf_Die *unit = dwfl_addrdie(dwfl, pc, &bias), *scopes = NULL;
+  Dwarf_Files *files;
+  size_t file_count;
+  if (!unit || dwarf_getsrcfiles(unit, &files, &file_count) != 0) return file;
+  int count = dwarf_getscopes(unit, pc - bias, &scopes);
+  for (int i = 0; i < count && !is_kernel_source(file); i++) {
+    if (dwarf_tag(&scopes[i]) != DW_TAG_inlined_subroutine) continue;
+    const char *from = dwarf_filesrc(files, (size_t)number_of(&scopes[i], DW_AT_call_file), NULL, NULL);
+    if (!is_kernel_source(from)) continue;
+    file = from;
+    *number = number_of(&scopes[i], DW_AT_call_line);
+  }
+  free(scopes);
+  return file;
+}
+
 static bool find_line(uintptr_t pc, char *text, size_t bytes) {
   static Dwfl *dwfl;
   static bool tried;
@@ -32,6 +66,7 @@ static bool find_line(uintptr_t pc, char *text, size_t bytes) {
   int number = 0;
   const char *file = line ? dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
   if (!file) return false;
+  if (!is_kernel_source(file)) file = calling_line(dwfl, (Dwarf_Addr)pc, file, &number);
   const char *slash = strrchr(file, '/');
   snprintf(text, bytes, "%s:%d", slash ? slash + 1 : file, number);
   return true;

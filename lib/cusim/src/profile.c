@@ -109,6 +109,12 @@ int sim_trace_plan(const sim_launch *launch, uint64_t *blocks, int most) {
   return count;
 }
 
+uint64_t sim_trace_weight(const sim_launch *launch, uint64_t block) {
+  pthread_once(&mode_once, read_mode);
+  uint64_t grid = volume(launch->grid);
+  return mode == TRACE_AUTO && grid > 3 && block == grid / 2 ? grid - 2 : 1;
+}
+
 sim_estimate sim_observe_launch(const sim_launch *launch, const sim_counters *traced) {
   sim_counters counters = {0};
   pthread_mutex_lock(&lock);
@@ -210,7 +216,7 @@ void sim_profile_launch(const sim_launch *launch, const sim_counters *counters,
   row->low_s += estimate->low_s;
   row->high_s += estimate->high_s;
   row->estimate = *estimate;
-  row->traced_blocks = counters->blocks;
+  row->traced_blocks = counters->traced;
   if (counters->blocks) {
     double scale = (double)volume(launch->grid) / (double)counters->blocks;
     const uint64_t *from = (const uint64_t *)counters;

@@ -65,7 +65,8 @@ const sim_machine *sim_machine_get(void);
 
 // Sums over the traced blocks of one launch. Names follow Nsight Compute's metrics where one exists.
 typedef struct sim_counters {
-  uint64_t blocks, warps, threads;                 // traced
+  uint64_t traced;                                    // blocks that ran traced
+  uint64_t blocks, warps, threads;                    // that they stand for: all sums below are weighted like this
   uint64_t flop_sp_add, flop_sp_mul, flop_sp_fma;  // thread-level operations; an FMA is one here (2 FLOPs)
   uint64_t flop_dp_add, flop_dp_mul, flop_dp_fma;
   uint64_t flop_hp, flop_tensor, special;  // half ops, matrix-unit FLOPs, sqrt/div/exp…
@@ -199,6 +200,8 @@ sim_estimate sim_observe_launch(const sim_launch *, const sim_counters *traced);
 // returns how many. auto: the first, middle and last block, once per (kernel, grid, block, shared, device)
 // key. Returns -1 for every block of the grid (all).
 int sim_trace_plan(const sim_launch *, uint64_t *blocks, int most);
+// How many blocks of the grid a traced one stands for: with auto, the middle one for all but the first and the last.
+uint64_t sim_trace_weight(const sim_launch *, uint64_t block);
 
 #ifdef __cplusplus
 }

@@ -58,6 +58,7 @@ typedef struct touched {  // an allocation used by the block
 
 struct sim_trace {
   sim_launch launch;
+  uint64_t block;
   sim_counters sum;
   int threads, warps, thread;
   const void *function;  // whose sites and basic blocks the tables hold
@@ -715,7 +716,6 @@ static sim_trace *create(void) {
 }
 
 void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shared, size_t dynamic_bytes) {
-  (void)block;
   if (!own) own = create();
   sim_trace *t = own;
   if (sim_trace_current) {  // a block that an error ended early
@@ -724,6 +724,7 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
   if (t->function != launch->function || !launch->function) forget_function(t);
   t->function = launch->function;
   t->launch = *launch;
+  t->block = block;
   t->sum = (sim_counters){0};
   t->thread = -1;
   t->threads = (int)(launch->block.x * launch->block.y * launch->block.z);
@@ -828,7 +829,7 @@ static void count_hottest(sim_trace *t) {
 }
 
 // Every field is a sum of integers, so the order in which workers add their blocks does not show.
-static void add_counters(sim_counters *sum, const sim_counters *c) {
+static void add_counters(sim_counters *sum, const sim_counters *c, uint64_t weight) {
   _Static_assert(sizeof(sim_counters) % sizeof(uint64_t) == 0, "only 64-bit counts");
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   uint64_t shared = c->static_shared_bytes;
@@ -836,7 +837,8 @@ static void add_counters(sim_counters *sum, const sim_counters *c) {
   if (sum->static_shared_bytes > shared) shared = sum->static_shared_bytes;
   uint64_t *to = (uint64_t *)sum;
   const uint64_t *from = (const uint64_t *)c;
-  for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += from[i];
+  for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += from[i] * weight;
+  sum->traced -= weight - 1;
   sum->static_shared_bytes = shared;
   pthread_mutex_unlock(&lock);
 }
@@ -847,7 +849,7 @@ void sim_trace_close(sim_counters *sum) {
   resolve_noted(t);
   sim_trace_current = NULL;
   for (int warp = 0; warp < t->warps; warp++) flush_warp(t, warp);
-  t->sum.blocks = 1;
+  t->sum.traced = t->sum.blocks = 1;
   t->sum.warps = (uint64_t)t->warps;
   t->sum.threads = (uint64_t)t->threads;
   t->sum.frame_bytes = t->frame;
@@ -855,6 +857,6 @@ void sim_trace_close(sim_counters *sum) {
   count_epochs(t);
   count_footprint(t);
   count_hottest(t);
-  add_counters(sum, &t->sum);
+  add_counters(sum, &t->sum, sim_trace_weight(&t->launch, t->block));
   if (sim_profile_wants_sites()) sim_profile_sites(t->launch.kernel, t->site, t->site_count);
 }
