@@ -124,14 +124,14 @@ static void json_row(const hd_table *t, const hd_result *r) {
 static void table_row(hd_table *t, const hd_result *r, const hd_variant *v) {
   char text[96];
   if (t->header_due) {
-    cell("variant", -20), cell("runs on", -16);
+    cell("variant", -22), cell("runs on", -16);
     if (!t->verify)
       cell("time", 12), cell("", -8), cell(r->unit, 12), cell("speed-up", 10), cell("of bound", 10);
     cell("max rel. error", 16);
     putchar('\n');
     t->header_due = false;
   }
-  cell(r->variant, -20);
+  cell(r->variant, -22);
   write_place(text, sizeof text, r, v);
   cell(text, -16);
   if (!t->verify) {
