@@ -218,8 +218,9 @@ void hd_time_group(const hd_lesson *lesson, hd_case *c, hd_outcome *outcomes, in
   if (gpu) {
     hd_device_peaks(&flops, &bytes);
   } else if (r.count) {
-    flops = hd_summarize(r.flops, (size_t)r.count).median;
-    bytes = hd_summarize(r.bytes, (size_t)r.count).median;
+    // A roof is the best the machine did in these minutes: a sample that was disturbed is no lower roof.
+    flops = hd_summarize(r.flops, (size_t)r.count).max;
+    bytes = hd_summarize(r.bytes, (size_t)r.count).max;
     ping = hd_summarize(r.ping, (size_t)r.count).median;
   }
   if (at) call(at->release, c);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <cmocka.h>
 #include <math.h>
 // cmocka's header needs these before it.
 // clang-format off
