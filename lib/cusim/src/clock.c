@@ -167,8 +167,9 @@ void sim_host_spend(double seconds) {
 void sim_host_wait(double until) {
   if (until > host_clock) host_clock = until;
 }
+// An event waited for belongs to the stream's past even if no operation has followed yet.
 double sim_timeline_tail(const sim_timeline *t) {
-  return t->tail;
+  return t->tail > t->earliest ? t->tail : t->earliest;
 }
 void sim_timeline_wait(sim_timeline *t, double until) {
   if (until > t->earliest) t->earliest = until;
