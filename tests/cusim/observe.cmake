@@ -1,5 +1,5 @@
 # Tests of cusim's observing and timing half, each linked with the files under test alone: memory is the test's own.
-if(NOT HD_HAVE_CMOCKA)
+if(NOT HD_HAVE_CMOCKA)  # the rest needs it
   return()
 endif()
 set(observe_source_dir ${PROJECT_SOURCE_DIR}/lib/cusim/src)
@@ -46,4 +46,14 @@ if(HD_HAVE_CAPSTONE AND NOT HEDDLE_SANITIZE AND CMAKE_SYSTEM_PROCESSOR MATCHES "
   endforeach()
   observe_test(observe_decode $<TARGET_OBJECTS:cusim-observe_kernels>)
   observe_test(observe_ladder $<TARGET_OBJECTS:cusim-observe_ladder_kernels>)
+endif()
+
+# Real kernels through simnvcc, profiled.
+if(COMMAND cusim_add_objects AND HD_HAVE_CAPSTONE AND NOT HEDDLE_SANITIZE)
+  add_executable(cusim-observe_known)
+  cusim_add_objects(cusim-observe_known ${CMAKE_CURRENT_LIST_DIR}/observe_known.cu)
+  set_target_properties(cusim-observe_known PROPERTIES LINKER_LANGUAGE CXX)
+  add_test(NAME cusim-observe_known
+           COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/observe_known.sh $<TARGET_FILE:cusim-observe_known>)
+  set_tests_properties(cusim-observe_known PROPERTIES TIMEOUT 120)
 endif()

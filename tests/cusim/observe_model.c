@@ -140,6 +140,20 @@ static void arithmetic_reaches_the_peak(void **state) {
   assert_true(fabs(e.occupancy - 1) < 1e-12);
 }
 
+// One warp uses one of an SM's four schedulers.
+static void a_lone_warp_is_slow(void **state) {
+  (void)state;
+  const sim_card *card = sim_card_find("h200");
+  sim_counters c = {.blocks = 1, .warps = 1, .threads = 32, .epochs = 1};
+  c.fp_warp_inst = c.fp_sp_warp_inst = 1000000;
+  sim_launch l = {.kernel = "fma", .grid = {1, 1, 1}, .block = {32, 1, 1}, .registers = 32};
+  double alone = sim_model_kernel(card, &l, &c).seconds, cycles = 1e6;
+  assert_true(alone > cycles / card->boost_hz && alone < 1.05 * cycles / card->boost_hz);
+  l.grid.x = 132 * 4;
+  // Four fit side by side; with all units busy the clock is the base clock.
+  assert_true(sim_model_kernel(card, &l, &c).seconds < 1.05 * cycles / card->base_hz);
+}
+
 static void small_launches_cost_their_overhead(void **state) {
   (void)state;
   const sim_card *card = sim_card_find("h200");
@@ -209,6 +223,7 @@ int main(void) {
 #endif
       cmocka_unit_test(streaming_reaches_the_memory_roof),
       cmocka_unit_test(arithmetic_reaches_the_peak),
+      cmocka_unit_test(a_lone_warp_is_slow),
       cmocka_unit_test(small_launches_cost_their_overhead),
       cmocka_unit_test(more_work_is_never_faster),
       cmocka_unit_test(library_products),

@@ -77,7 +77,10 @@ typedef struct block_cost {        // cycles
   double latency;
 } block_cost;
 
-static block_cost cost_of_block(const sim_card *card, const sim_counters *c, double unrolled) {
+// An SM's quarters, a scheduler with its arithmetic units each, work only for warps of their own: with fewer
+// than four warps on the SM, `busy_quarters` is less than 1.
+static block_cost cost_of_block(const sim_card *card, const sim_counters *c, double busy_quarters,
+                                double unrolled) {
   double n = (double)c->blocks;
   block_cost cost = {0};
   double sp = (double)c->fp_sp_warp_inst / n, dp = (double)c->fp_dp_warp_inst / n;
@@ -91,6 +94,8 @@ static block_cost cost_of_block(const sim_card *card, const sim_counters *c, dou
   cost.fp = at_least(cost.fp, special * WARP / SFU_LANES);
   cost.fp = at_least(cost.fp, (double)c->flop_tensor / n / tensor_per_cycle);
   cost.issue = at_least(cost.fp, (sp + dp + half / 2 + special + memory) / card->schedulers);
+  cost.fp /= busy_quarters;
+  cost.issue /= busy_quarters;
   bool narrow = card->lsu_lanes < WARP;
   cost.l1 = (double)(narrow ? c->model_lsu16 : c->model_lsu32) / n;
   cost.l1 += (double)c->warp_ops / n * WARP / card->lsu_lanes;
@@ -125,6 +130,7 @@ typedef struct grid_shape {
   double blocks, rounds;  // rounds: blocks that the fullest SM runs, one after the other
   int resident, warps;
   bool barriers;
+  double share;  // of the card's schedulers that have work
 } grid_shape;
 
 static double grid_cycles(const block_cost *cost, const grid_shape *g) {
@@ -135,7 +141,7 @@ static double grid_cycles(const block_cost *cost, const grid_shape *g) {
 // Cards lower their clock under load: from boost to base with the share of time the arithmetic units work.
 // The cycle time, not the clock, is interpolated: so more work per cycle is never slower.
 static double clock_at(const sim_card *card, const block_cost *cost, const grid_shape *g, double cycles) {
-  double used = cost->fp * g->rounds / cycles;
+  double used = g->share * cost->fp * g->rounds / cycles;
   if (used > 1) used = 1;
   return 1 / ((1 - used) / card->boost_hz + used / card->base_hz);
 }
@@ -164,8 +170,12 @@ sim_estimate sim_model_kernel(const sim_card *card, const sim_launch *launch, co
   e.occupancy = (double)(g.resident * g.warps) / card->max_warps_sm;
   if (!c->blocks) return e;  // not traced: nothing is known but its launch
 
-  block_cost cost = cost_of_block(card, c, unroll);
-  block_cost fast = cost_of_block(card, c, unroll_low), slow = cost_of_block(card, c, unroll_high);
+  double warps_on_sm = fmin(g.resident, g.rounds) * g.warps;
+  double quarters = fmin(1, warps_on_sm / card->schedulers);
+  g.share = quarters * e.sms_used / card->sm_count;
+  block_cost cost = cost_of_block(card, c, quarters, unroll);
+  block_cost fast = cost_of_block(card, c, quarters, unroll_low);
+  block_cost slow = cost_of_block(card, c, quarters, unroll_high);
   double cycles = grid_cycles(&cost, &g);
   double sm_s = cycles / clock_at(card, &cost, &g, cycles);
   double dram = (double)(c->dram_ld_bytes + c->dram_st_bytes) / (double)c->blocks * blocks;

@@ -1,0 +1,60 @@
+#!/bin/sh
+# Counters of real kernels against known answers, and the same bits for any number of workers. usage: observe_known.sh PROGRAM
+program=$1
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+failed=0
+unset CUSIM_CARD CUSIM_TRACE CUSIM_PROFILE_LINES
+
+for workers in 1 2; do
+  OMP_NUM_THREADS=$workers CUSIM_PROFILE=$work/$workers.csv CUSIM_TIMELINE=$work/$workers.json "$program" >"$work/$workers.out" ||
+    { echo "FAILED: the program itself, with $workers workers"; cat "$work/$workers.out"; failed=1; }
+done
+for kind in csv json out; do
+  cmp "$work/1.$kind" "$work/2.$kind" || { echo "FAILED: $kind differs with the number of workers"; failed=1; }
+done
+
+# holds KERNEL COLUMN VALUE
+holds() {
+  value=$(awk -F, -v kernel="\"$1\"" -v name="$2" '
+    NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) column = i }
+    $1 == kernel && column { print $column }' "$work/1.csv")
+  [ "$value" = "$3" ] || { echo "FAILED: $1: $2 is '$value', not $3"; failed=1; }
+}
+requests=l1tex__t_requests_pipe_lsu_mem_global_op_ld.sum
+sectors=l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum
+while read -r kernel count; do
+  holds "$kernel" $sectors "$count"
+  if [ "$kernel" = load_none ]; then holds "$kernel" $requests 0; else holds "$kernel" $requests 1; fi
+done <<EOF
+load_half 2
+load_float 4
+load_shifted 5
+load_double 8
+load_float2 8
+load_float4 16
+load_field 12
+load_strided 32
+load_uniform 1
+load_none 0
+EOF
+holds transpose_double $requests 524288
+holds transpose_double $sectors 16777216
+holds transpose_double l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum 4194304
+for kernel in column_plain:1024 column_padded:32; do
+  holds ${kernel%:*} shared_ld_wavefronts ${kernel#*:}
+  holds ${kernel%:*} shared_ld_wavefronts_ideal 32
+  holds ${kernel%:*} shared_st_wavefronts 32
+  holds ${kernel%:*} warp_barriers 32
+done
+holds gemm flop_sp_fma $((64 * 64 * 64))
+holds gemm flop_sp_add 0
+holds gemm flop_sp_mul 0
+holds count_all global_atomic_requests 2
+holds count_all global_atomic_degree 64
+holds count_each global_atomic_requests 2
+holds count_each global_atomic_degree 2
+holds shuffle_once warp_operations 2
+cat "$work/1.out"
+[ $failed = 0 ] && echo "all known answers hold"
+exit $failed
