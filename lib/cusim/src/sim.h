@@ -2,10 +2,11 @@
 // cusim's inner seams: what its four parts (execute, observe, time, several devices) know of each other.
 // Nothing outside lib/cusim includes this file; programs see CUDA's own header names only.
 //
-//   execute.c, fiber.c      run a grid: blocks over OpenMP workers, a block's threads as fibers
-//   memory.c, device.c, stream.c, runtime.c, symbol.c   the CUDA runtime API over host memory
-//   hooks.c, trace.c, request.c, decode.c, lines.c   observe: what a traced block did, from the compiler's own hooks
-//   card.c, model.c, clock.c, profile.c   time: cards, the kernel-time model, virtual timelines, reports
+// - execute.c, fiber.c, twin.c: run a grid, blocks over OpenMP workers, a block's threads as fibers
+// - memory.c, device.c, stream.c, copy.c, runtime.c, cublas.c: the CUDA runtime API over host memory
+// - hooks.c, trace.c, request.c, decode.c, lines.c: observe what a traced block did, from the compiler's
+// hooks
+// - card.c, model.c, clock.c, profile.c: cards, the kernel-time model, virtual timelines, reports
 #ifndef CUSIM_SIM_H
 #define CUSIM_SIM_H
 #include <stdbool.h>
@@ -65,8 +66,8 @@ const sim_machine *sim_machine_get(void);
 
 // Sums over the traced blocks of one launch. Names follow Nsight Compute's metrics where one exists.
 typedef struct sim_counters {
-  uint64_t traced;                                    // blocks that ran traced
-  uint64_t blocks, warps, threads;                    // that they stand for: all sums below are weighted like this
+  uint64_t traced;                  // blocks that ran traced
+  uint64_t blocks, warps, threads;  // that they stand for: all sums below are weighted like this
   uint64_t flop_sp_add, flop_sp_mul, flop_sp_fma;  // thread-level operations; an FMA is one here (2 FLOPs)
   uint64_t flop_dp_add, flop_dp_mul, flop_dp_fma;
   uint64_t flop_hp, flop_tensor, special;  // half ops, matrix-unit FLOPs, sqrt/div/exp…
@@ -200,7 +201,8 @@ sim_estimate sim_observe_launch(const sim_launch *, const sim_counters *traced);
 // returns how many. auto: the first, middle and last block, once per (kernel, grid, block, shared, device)
 // key. Returns -1 for every block of the grid (all).
 int sim_trace_plan(const sim_launch *, uint64_t *blocks, int most);
-// How many blocks of the grid a traced one stands for: with auto, the middle one for all but the first and the last.
+// How many blocks of the grid a traced one stands for: with auto, the middle one for all but the first and
+// the last.
 uint64_t sim_trace_weight(const sim_launch *, uint64_t block);
 
 #ifdef __cplusplus
