@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -160,7 +161,8 @@ static pid_t start(const char *run, const pass *p, const char *file, char **argu
   const pid_t child = fork();
   if (child < 0) hd_fail(HD_EXIT_FAILURE, "cannot start %s: %s", p->program, strerror(errno));
   if (child == 0) {
-    setpgid(0, 0);  // so that a lesson's own children end with it
+    setpgid(0, 0);                     // so that a lesson's own children end with it
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // and the lesson with us: nobody else may append to the run
     const int out = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644), in = open("/dev/null", O_RDONLY);
     if (out < 0 || in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0) _exit(126);
     if (!strstr(file, ".csv") && dup2(out, 2) < 0) _exit(126);

@@ -11,6 +11,6 @@ for file in $(git ls-files 'lessons/*.c' 'lessons/*.cu' 'lessons/*.h' 'lessons/*
   holds "$file is longer than 260 lines" test "$(wc -l <"$file")" -le 260
 done
 for file in $(git ls-files '*.c' '*.h' '*.cu' '*.cuh' '*.sh' '*.cmake' | grep -v tests/suite/format.sh); do
-  holds "$file leaves something open" sh -c "! grep -nE 'TODO|FIXME|XXX[^X]|HACK' '$file'"
+  holds "$file leaves something open" sh -c "! grep -nE 'TODO|FIXME|HACK' '$file'"
 done
 finish

@@ -13,15 +13,16 @@ holds "the hang is recorded" grep -q 'longer than its limit' "$work/hang/latest/
 
 # kill -9 in the middle, with half a row left behind: the next run keeps the whole rows and completes the rest.
 HD_BREAK=slow; export HD_BREAK
-run --results "$work/killed" >/dev/null 2>&1 &
+"$bench" --lessons "$lessons" --suite "$work/suite.txt" --results "$work/killed" >/dev/null 2>&1 &
 runner=$!
 tries=0
-until [ "$(wc -l <"$work/killed/latest/results.csv" 2>/dev/null || echo 0)" -gt 3 ] || [ $tries = 100 ]; do
+until [ "$(cat "$work/killed/latest/results.csv" 2>/dev/null | wc -l)" -gt 3 ] || [ $tries = 100 ]; do
   sleep 0.1
   tries=$((tries + 1))
 done
-pkill -9 -P $runner; kill -9 $runner
+kill -9 $runner
 wait $runner 2>/dev/null
+sleep 0.3 # the lesson ends with its runner
 printf '99-broken,right,40' >>"$work/killed/latest/results.csv"
 first=$(sed -n 2p "$work/killed/latest/results.csv")
 expect 1 'resuming' run --results "$work/killed"
@@ -34,9 +35,10 @@ holds "all rows are there" test "$(tail -n +2 "$rows" | wc -l)" = 20
 holds "one run, not two" test "$(ls -d "$work"/killed/2* | wc -l)" = 1
 
 # Ctrl-C: says where the rows are.
-HD_BREAK=hang run --results "$work/stopped" >"$work/stopped.out" 2>&1 &
+HD_BREAK=hang "$bench" --lessons "$lessons" --suite "$work/suite.txt" --results "$work/stopped" >"$work/stopped.out" 2>&1 &
 runner=$!
-sleep 0.5
+tries=0
+until [ -e "$work/stopped/latest/99-broken.log" ] || [ $tries = 100 ]; do sleep 0.1; tries=$((tries + 1)); done
 kill -TERM $runner
 wait $runner
 holds "an interrupted run exits with 128 + the signal" test $? = 143
@@ -46,8 +48,8 @@ holds "and says that it resumes" grep -q 'goes on from there' "$work/stopped.out
 mkdir "$work/full"
 cat >"$work/limited" <<X
 trap '' XFSZ
-ulimit -f 1
-exec "$lessons/lesson-99-broken" --results "$work/full/run"
+set -o pipefail
+(ulimit -f 1 && "$lessons/lesson-99-broken" --results "$work/full/run" 2>&1) | cat
 X
 expect 1 'cannot write a row to .*: .*; rows already measured are kept' bash "$work/limited"
 holds "no half row" test "$(awk -F, 'NF != 20' "$work/full/run/results.csv" | wc -l)" = 0

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tokens of preprocessed C++: just enough of the grammar to find CUDA's extensions and leave the rest untouched.
+// Tokens of preprocessed C++: just enough of the grammar to find CUDA's extensions and leave the rest
+// untouched.
 #ifndef CUSIM_TOKEN_H
 #define CUSIM_TOKEN_H
 #include <stdbool.h>
@@ -17,8 +18,9 @@ typedef struct token_list {
   size_t count;
 } token_list;
 
-// Splits text[0..length) into tokens; blanks and comments lie between them. `<`, `>` and the other operators come
-// one character at a time, except `::` and `->`. The caller frees list.at. Ends the process when memory is out.
+// Splits text[0..length) into tokens; blanks and comments lie between them. `<`, `>` and the other operators
+// come one character at a time, except `::` and `->`. The caller frees list.at. Ends the process when memory
+// is out.
 token_list token_split(const char *text, size_t length);
 
 // Does the token spell this word?
