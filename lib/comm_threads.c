@@ -11,6 +11,7 @@
 // sum, which then travels on around the ring. A rank reads its left neighbour's buffer, in pieces, as soon as
 // the neighbour has finished the piece. Nobody overwrites a piece that is still to be read: the sum that
 // overwrites it contains it.
+#include <assert.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,7 @@ static void add_both(float *restrict a, float *restrict b, size_t n) {
 // sum = in[0] (op) in[1] (op) …, in rank order, of n ≤ BLOCK elements.
 static void combine_ranks(float *sum, const float *const *in, int world, size_t offset, size_t n,
                           enum hd_reduce_op op) {
+  assert(world > 0);
   copy(sum, in[0] + offset, n);
   for (int r = 1; r < world; r++) combine(sum, sum, in[r] + offset, n, op);
 }
@@ -345,7 +347,8 @@ static void make_room(helper *h) {
   if (h->started - h->completed < h->capacity) return;
   const uint64_t capacity = h->capacity ? 2 * h->capacity : FIRST_CAPACITY;
   hd_call *queue = hd_alloc(capacity, sizeof *queue);
-  for (uint64_t n = h->completed; n < h->started; n++) queue[n % capacity] = h->queue[n % h->capacity];
+  for (uint64_t n = h->completed; h->queue && n < h->started; n++)
+    queue[n % capacity] = h->queue[n % h->capacity];
   free(h->queue);
   h->queue = queue;
   h->capacity = capacity;

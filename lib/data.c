@@ -211,7 +211,7 @@ static void make_templates(float templates[HD_CLASSES][SIDE][SIDE]) {
         float sum = 0;
         for (int u = 0; u < WAVES; u++)
           for (int v = 0; v < WAVES; v++) {
-            const uint64_t index = (uint64_t)((c * WAVES + u) * WAVES + v);
+            const uint64_t index = ((uint64_t)c * WAVES + (uint64_t)u) * WAVES + (uint64_t)v;
             sum += hd_random_normal(0, STREAM_TEMPLATE, index) * cosf(0.112f * (float)u * ((float)x + 0.5f)) *
                    cosf(0.112f * (float)v * ((float)y + 0.5f));
           }

@@ -2,6 +2,7 @@
 // Which plots a lesson gets is read off its rows: several sizes give curves over sizes, several variants at
 // one size a ladder, several thread or device counts a speed-up. CPU and GPU, and each GPU, have plots of
 // their own.
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -69,6 +70,7 @@ long hd_common_size(const hd_report_lesson *lesson, const char *device) {
 
 void hd_caption_source(char *out, size_t size, const hd_report_run *run, const hd_result *row) {
   char name[64];
+  assert(row != NULL);
   hd_device_name(name, row->device);
   if (hd_row_is_model(row))
     snprintf(out, size, "Modelled, not measured: virtual clock of the simulated %s.", name);

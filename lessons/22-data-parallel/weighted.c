@@ -4,9 +4,12 @@
 // equal workers it costs time, since the slowest decides: 3/4 of the batch on one of two ranks instead of
 // 1/2; it pays where one worker is three times as fast. Reason: a mean of means weighs every worker alike,
 // not every image.
+#include <assert.h>
+
 #include "strategies.h"
 
 void share_three_to_one(size_t batch, int rank, int world, size_t *offset, size_t *length) {
+  assert(world > 0);
   size_t parts = 0, before = 0;
   for (int r = 0; r < world; r++) {
     if (r == rank) before = parts;

@@ -482,7 +482,7 @@ static int in_order(const void *a, const void *b) {
 }
 
 static void write_edited(source *s, FILE *out) {
-  qsort(s->edits, s->edit_count, sizeof *s->edits, in_order);
+  if (s->edit_count) qsort(s->edits, s->edit_count, sizeof *s->edits, in_order);
   size_t done = 0;
   for (size_t i = 0; i < s->edit_count; i++) {
     const edit *e = &s->edits[i];

@@ -186,11 +186,16 @@ double sim_timeline_push_at(sim_timeline *t, enum sim_engine kind, int device, d
                             double share, const char *label) {
   device_clock *d = device_at(device);
   pthread_mutex_lock(&d->lock);
-  // A thread that turns to a device another thread has prepared comes after that preparation.
+  // A thread that turns to a device another thread has prepared comes after that preparation and its work.
   uint64_t bit = (uint64_t)1 << (d - devices);
   if (!(host_devices & bit)) {
     host_devices |= bit;
     if (issued < d->last_issue) issued = d->last_issue;
+    for (int k = 0; k < ENGINES; k++) {
+      const engine *before = &d->engines[k];
+      if (before->count && issued < before->spans[before->count - 1].end)
+        issued = before->spans[before->count - 1].end;
+    }
     sim_host_wait(issued);
   }
   if (issued > d->last_issue) d->last_issue = issued;

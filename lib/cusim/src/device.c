@@ -40,7 +40,7 @@ cudaError_t cudaGetDevice(int *device) {
 // Bus width and memory clock as one consistent pair: clock × 2 transfers × width = the card's bandwidth.
 enum { BUS_BITS = 4096 };
 static int memory_clock_khz(const sim_card *c) {
-  return (int)(c->dram_bytes_per_s / (BUS_BITS / 8) / 2 / 1e3);
+  return (int)(c->dram_bytes_per_s * 8 / BUS_BITS / 2 / 1e3);
 }
 
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device) {

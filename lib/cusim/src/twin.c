@@ -63,7 +63,8 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
   pairs = calloc(count, sizeof *pairs);
   variables = calloc(count, sizeof *variables);
   size_t found = 0;
-  for (size_t i = 0; bodies && pairs && variables && i < count; i++) {
+  if (!bodies || !pairs || !variables) return;
+  for (size_t i = 0; i < count; i++) {
     const ElfW(Sym) *s = &symbols[i];
     const char *name = names + s->st_name;
     if (s->st_shndx == SHN_UNDEF) continue;
