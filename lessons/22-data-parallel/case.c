@@ -75,11 +75,11 @@ static long epochs_wanted(const hd_case *c, const strategy *s, enum place place,
   return (s == &one_worker && c->threads == 1) || (s == &all_reduce && world == 2) ? 1 : 0;
 }
 
-// Modelled time has no noise: two steps are as good as twenty, and model averaging needs one period.
+// Modelled time has no noise: one step is as good as twenty, and model averaging needs one period.
 static long timed_steps(const hd_case *c, const strategy *s, enum place place) {
   const bool modelled = place == ON_GPU && hd_device_simulated();
   if (c->size == 0 || (c->verifying && !modelled)) return 0;
-  if (modelled) return s == &model_averaging ? AVERAGE_EVERY : 2;
+  if (modelled) return s == &model_averaging ? AVERAGE_EVERY : 1;
   return c->size > 1024 ? AVERAGE_EVERY : 5 * AVERAGE_EVERY;
 }
 
