@@ -16,9 +16,9 @@
 
 enum {
   BLOCK = 256,
-  MOST_BLOCKS = 528,     // four for each multiprocessor of the largest card
+  MOST_BLOCKS = 1056,    // eight for each multiprocessor of the largest card: all the threads it holds
   MOST_PIECES = 2,       // of a chunk on its way round the ring
-  LONG_CHUNK = 1 << 20,  // floats from which the second piece's α costs less than the hidden addition
+  LONG_CHUNK = 1 << 19,  // floats from which the second piece's α costs less than the hidden addition
   HANDLES = 64,          // started operations with an event of their own
   SHARD_GRAIN = 16,      // floats of a cache line and more: shards start aligned
 };
@@ -40,17 +40,21 @@ typedef struct gpu {
   uint64_t started, waited;
 } gpu;
 
-typedef struct inputs {
-  const float *of[HD_MOST_RANKS];
-} inputs;
+// What one kernel adds: rank r's vector is others + r·slot, except for the caller's own one.
+typedef struct terms {
+  const float *others, *own;
+  size_t slot;
+  int rank, world;
+} terms;
 
-// out[i] = in[0][i] op in[1][i] op …, in rank order: bitwise what one processor would compute. A NaN is kept.
-__global__ static void add_ranks(inputs in, int world, float *out, size_t count, enum hd_reduce_op op) {
+// out[i] = rank 0's [i] op rank 1's [i] op …: bitwise what one processor would compute. A NaN is kept.
+__global__ static void __launch_bounds__(BLOCK, 4)
+    add_ranks(terms t, float *out, size_t count, enum hd_reduce_op op) {
   const size_t stride = (size_t)gridDim.x * blockDim.x;
   for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride) {
-    float sum = in.of[0][i];
-    for (int r = 1; r < world; r++) {
-      const float x = in.of[r][i];
+    float sum = t.rank == 0 ? t.own[i] : t.others[i];
+    for (int r = 1; r < t.world; r++) {
+      const float x = r == t.rank ? t.own[i] : t.others[(size_t)r * t.slot + i];
       if (op == HD_SUM)
         sum += x;
       else if (op == HD_MAX)
@@ -62,12 +66,18 @@ __global__ static void add_ranks(inputs in, int world, float *out, size_t count,
   }
 }
 
-static void launch_add(const inputs *in, int world, float *out, size_t count, enum hd_reduce_op op,
-                       cudaStream_t stream) {
-  if (count == 0 || (world == 1 && in->of[0] == out)) return;
+static void add(terms t, float *out, size_t count, enum hd_reduce_op op, cudaStream_t stream) {
+  if (count == 0 || (t.world == 1 && t.own == out)) return;
   const size_t blocks = (count + BLOCK - 1) / BLOCK, most = MOST_BLOCKS;
-  add_ranks<<<(unsigned)(blocks < most ? blocks : most), BLOCK, 0, stream>>>(*in, world, out, count, op);
+  add_ranks<<<(unsigned)(blocks < most ? blocks : most), BLOCK, 0, stream>>>(t, out, count, op);
   HD_LAUNCHED();
+}
+
+// out = first op second.
+static void add_pair(const float *first, const float *second, float *out, size_t count, enum hd_reduce_op op,
+                     cudaStream_t stream) {
+  terms t = {first, second, 0, 1, 2};
+  add(t, out, count, op, stream);
 }
 
 // ---------------------------------------------------------------- opening and closing
@@ -272,13 +282,12 @@ static int scatter_sums(hd_comm *c, int lane, hd_call *call, float *out) {
   record(l->staged, l->stream);
   hd_meet_advance(c, lane, -1);
   const uint64_t goal = hd_meet_pieces(c, lane);
-  inputs in;
   for (int r = 0; r < c->world; r++) {
     if (hd_meet_progress(c, lane, r, goal)) return -1;
     if (r != c->rank) await(l->stream, peer_gpu(c, r)->lanes[lane].staged);
-    in.of[r] = r == c->rank ? call->in + own.offset : l->staging + (size_t)r * slot;
   }
-  launch_add(&in, c->world, out, own.length, call->reduce_op, l->stream);
+  terms t = {l->staging, call->in + own.offset, slot, c->rank, c->world};
+  add(t, out, own.length, call->reduce_op, l->stream);
   return 0;
 }
 
@@ -340,7 +349,7 @@ static part piece_of(const ring *r, int chunk, int piece) {
 
 // One step: pushes a chunk to the right, and takes the chunk before it from the left: into staging memory to
 // be added (a new slot for every step), or, when it is final, into place.
-static int ring_step(ring *r, int chunk, bool add) {
+static int ring_step(ring *r, int chunk, bool adds) {
   gpu *g = gpu_of(r->c), *right = peer_gpu(r->c, r->right), *left = peer_gpu(r->c, r->left);
   gpu_lane *l = &g->lanes[r->lane];
   const size_t slot = (size_t)r->steps * r->chunk;
@@ -348,8 +357,8 @@ static int ring_step(ring *r, int chunk, bool add) {
     const part out = piece_of(r, chunk, p);
     const int now = r->steps * r->pieces + p, before = now - r->pieces;
     if (r->steps > 0) await(l->stream, l->added[before]);
-    float *to = add ? right->lanes[r->lane].staging + slot + (out.offset - piece_of(r, chunk, 0).offset)
-                    : r->next + out.offset;
+    float *to = adds ? right->lanes[r->lane].staging + slot + (out.offset - piece_of(r, chunk, 0).offset)
+                     : r->next + out.offset;
     push(g, l->stream, right, to, r->own + out.offset, out.length);
     record(l->pushed[now], l->stream);
     hd_meet_advance(r->c, r->lane, r->right);
@@ -360,10 +369,9 @@ static int ring_step(ring *r, int chunk, bool add) {
     const int now = r->steps * r->pieces + p;
     if (hd_meet_progress(r->c, r->lane, r->left, r->base + (uint64_t)now + 1)) return -1;
     await(l->adding, left->lanes[r->lane].pushed[now]);
-    inputs both;
-    both.of[0] = l->staging + slot + (in.offset - piece_of(r, chunk - 1, 0).offset);
-    both.of[1] = r->own + in.offset;
-    if (add) launch_add(&both, 2, r->own + in.offset, in.length, r->op, l->adding);
+    if (adds)
+      add_pair(l->staging + slot + (in.offset - piece_of(r, chunk - 1, 0).offset), r->own + in.offset,
+               r->own + in.offset, in.length, r->op, l->adding);
     record(l->added[now], l->adding);
     sent += piece_of(r, chunk, p).length;
   }
@@ -455,10 +463,11 @@ static int reduce(hd_comm *c, hd_call *call) {
     message.out = l->staging;
     if (r != c->rank && recv_from(c, &message, r)) return -1;
     const float *next = r == c->rank ? call->in : l->staging;
-    inputs in;
-    in.of[0] = r == 0 ? next : sum;
-    in.of[1] = next;
-    launch_add(&in, r == 0 ? 1 : 2, r == c->world - 1 ? call->out : sum, call->count, HD_SUM, l->stream);
+    float *out = r == c->world - 1 ? call->out : sum;
+    if (r == 0)
+      push(gpu_of(c), l->stream, gpu_of(c), out, next, call->count);
+    else
+      add_pair(sum, next, out, call->count, HD_SUM, l->stream);
   }
   return leave(c, HD_LANE_CALLS);
 }

@@ -347,7 +347,7 @@ static void make_room(helper *h) {
   if (h->started - h->completed < h->capacity) return;
   const uint64_t capacity = h->capacity ? 2 * h->capacity : FIRST_CAPACITY;
   hd_call *queue = hd_alloc(capacity, sizeof *queue);
-  for (uint64_t n = h->completed; h->queue && n < h->started; n++)
+  for (uint64_t n = h->completed; h->capacity && n < h->started; n++)
     queue[n % capacity] = h->queue[n % h->capacity];
   free(h->queue);
   h->queue = queue;

@@ -63,7 +63,10 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
   pairs = calloc(count, sizeof *pairs);
   variables = calloc(count, sizeof *variables);
   size_t found = 0;
-  if (!bodies || !pairs || !variables) return;
+  if (!bodies || !pairs || !variables) {
+    free(bodies);
+    return;
+  }
   for (size_t i = 0; i < count; i++) {
     const ElfW(Sym) *s = &symbols[i];
     const char *name = names + s->st_name;
