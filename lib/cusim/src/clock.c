@@ -26,7 +26,7 @@ typedef struct engine {
 typedef struct device_clock {
   pthread_mutex_t lock;
   engine engines[ENGINES];
-  double last_issue;  // the latest host time at which any thread gave this device work
+  double last_issue;  // the latest host time at which any thread gave this device work or had waited for it
   int streams;        // made so far
 } device_clock;
 
@@ -167,6 +167,13 @@ void sim_host_spend(double seconds) {
 void sim_host_wait(double until) {
   if (until > host_clock) host_clock = until;
 }
+void sim_host_wait_device(int device, double until) {
+  device_clock *d = device_at(device);
+  sim_host_wait(until);
+  pthread_mutex_lock(&d->lock);
+  if (host_clock > d->last_issue) d->last_issue = host_clock;
+  pthread_mutex_unlock(&d->lock);
+}
 // An event waited for belongs to the stream's past even if no operation has followed yet.
 double sim_timeline_tail(const sim_timeline *t) {
   return t->tail > t->earliest ? t->tail : t->earliest;
@@ -186,16 +193,11 @@ double sim_timeline_push_at(sim_timeline *t, enum sim_engine kind, int device, d
                             double share, const char *label) {
   device_clock *d = device_at(device);
   pthread_mutex_lock(&d->lock);
-  // A thread that turns to a device another thread has prepared comes after that preparation and its work.
+  // A thread that turns to a device another thread has prepared comes after that preparation.
   uint64_t bit = (uint64_t)1 << (d - devices);
   if (!(host_devices & bit)) {
     host_devices |= bit;
     if (issued < d->last_issue) issued = d->last_issue;
-    for (int k = 0; k < ENGINES; k++) {
-      const engine *before = &d->engines[k];
-      if (before->count && issued < before->spans[before->count - 1].end)
-        issued = before->spans[before->count - 1].end;
-    }
     sim_host_wait(issued);
   }
   if (issued > d->last_issue) d->last_issue = issued;

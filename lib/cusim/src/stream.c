@@ -123,7 +123,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  sim_host_wait(sim_stream_tail(stream));
+  sim_host_wait_device(sim_stream_device(stream), sim_stream_tail(stream));
   return sim_error(sim_sticky_error());
 }
 
