@@ -568,7 +568,7 @@ static void never_calls(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
   if (hd_comm_rank(c) == 1)
-    usleep(900000);
+    usleep(500000);
   else
     hd_all_reduce(c, x, 5000, HD_SUM);
   end_fault(m, x);
@@ -577,7 +577,7 @@ static void never_calls(hd_comm *c, void *arg) {
 static void late_rank(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
-  if (hd_comm_rank(c) == 1) usleep(700000);
+  if (hd_comm_rank(c) == 1) usleep(450000);
   hd_all_reduce(c, x, 5000, HD_SUM);
   end_fault(m, x);
 }
