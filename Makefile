@@ -44,7 +44,7 @@ plots: build
 	@$(BUILD)/plots/heddle-report --results $(RESULTS)/latest --out $(BUILD)/report --committed bench/results
 
 test: build
-	@cd $(BUILD) && ctest --output-on-failure
+	@cd $(BUILD) && ctest -j$(JOBS) --output-on-failure
 
 lesson: build
 	@case '$(L)' in [0-9]|[0-9][0-9]) ;; *) echo 'heddle: L=$(L): a lesson number is needed: make lesson L=07' >&2; exit 2;; esac; \

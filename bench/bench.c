@@ -57,6 +57,8 @@ static int read_passes(const settings *s, pass *passes) {
     hd_fail(HD_EXIT_FAILURE, "no lesson is built in %s; run make first", s->lessons);
   int count = 0;
   for (size_t i = 0; i < found.gl_pathc; i++) {
+    struct stat file;
+    if (stat(found.gl_pathv[i], &file) || !S_ISREG(file.st_mode)) continue;
     add_pass(passes, &count, found.gl_pathv[i], "");
     FILE *f = fopen(s->suite, "r");
     if (!f) hd_fail(HD_EXIT_USAGE, "cannot read the suite %s: %s", s->suite, strerror(errno));

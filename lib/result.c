@@ -139,16 +139,14 @@ void hd_results_append(hd_results *r, const hd_result *row) {
 void hd_results_figure(hd_results *r, const hd_result *row, const char *name, double value,
                        const char *unit) {
   char path[700], line[LINE], *body;
+  if (!isfinite(value)) return;  // a figure without a value is no figure
   snprintf(path, sizeof path, "%s/%s.csv", r->folder, row->lesson);
   const int file = open_lines(path, "variant,size,threads,devices,device,figure,value,unit\n", NULL);
   write_key(line, row);
   body = line + strlen(row->lesson) + 1;
   text(body, name);
   char cell[64];
-  if (isfinite(value))
-    snprintf(cell, sizeof cell, "%.9g,%s\n", value, unit);
-  else
-    snprintf(cell, sizeof cell, ",%s\n", unit);
+  snprintf(cell, sizeof cell, "%.9g,%s\n", value, unit);
   strncat(body, cell, 128);
   append_line(file, path, body);
   close(file);
