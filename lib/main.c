@@ -73,6 +73,7 @@ typedef struct baseline {
 } baseline;
 
 static double speedup(baseline bases[3], const hd_outcome *o) {
+  if (!(o->time.median > 0)) return NAN;
   for (int i = 0; i < 3; i++) {
     if (!bases[i].clock[0]) {
       snprintf(bases[i].clock, sizeof bases[i].clock, "%s", o->clock);
