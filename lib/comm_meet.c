@@ -8,7 +8,6 @@
 // that arrives first sets its flag, then looks at `failed` (all sequentially consistent, hence the
 // exchange-like stores). So either the late rank sees the failure and moves nothing, or the one that gave up
 // sees that all had arrived, and waits for them.
-#include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
