@@ -171,13 +171,13 @@ typedef struct sim_timeline sim_timeline;  // one stream
 
 sim_timeline *sim_timeline_create(int device, const char *name);
 void sim_timeline_destroy(sim_timeline *);
-double sim_host_now(void);                       // this host thread's clock
-void sim_host_spend(double seconds);             // the host does something for that long (a launch call, say)
-void sim_host_wait(double until);                // the host waits: clock becomes at least `until`
-// The same for work of a device: threads that turn to the device later come after it (a thread started when this one
-// has ended, say).
+double sim_host_now(void);            // this host thread's clock
+void sim_host_spend(double seconds);  // the host does something for that long (a launch call, say)
+void sim_host_wait(double until);     // the host waits: clock becomes at least `until`
+// The same for work of a device: threads that turn to the device later come after it (a thread started when
+// this one has ended, say).
 void sim_host_wait_device(int device, double until);
-double sim_timeline_tail(const sim_timeline *);  // when the last operation ends
+double sim_timeline_tail(const sim_timeline *);        // when the last operation ends
 void sim_timeline_wait(sim_timeline *, double until);  // the next operation starts no earlier (event wait)
 // Appends one operation that becomes ready when the host has issued it and the stream's tail is done, and
 // returns its end. share: fraction of the device's SMs the kernel can use (1 for copies).
