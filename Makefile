@@ -21,7 +21,7 @@ help:
 	@echo 'make doctor          what this machine has, and what each missing piece would add'
 	@echo 'make                 build only'
 	@echo 'make deps            install what is missing (apt)'
-	@echo 'make docs            the documentation as HTML (needs sphinx-build or pandoc)'
+	@echo 'make docs            the documentation as HTML (needs pandoc)'
 	@echo 'make clean           remove $(BUILD)'
 	@echo 'settings: PROFILE=quick|full DEVICE=auto|cuda|sim|cpu RESULTS=folder JOBS=n'
 
