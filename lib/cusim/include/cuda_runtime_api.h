@@ -87,6 +87,7 @@ cudaError_t cudaMemcpyToSymbol(const void *symbol, const void *from, size_t byte
 cudaError_t cudaMemcpyFromSymbol(void *to, const void *symbol, size_t bytes, size_t offset CUSIM_DEFAULT(0),
                                  cudaMemcpyKind kind CUSIM_DEFAULT(cudaMemcpyDeviceToHost));
 cudaError_t cudaGetSymbolAddress(void **pointer, const void *symbol);
+cudaError_t cudaGetSymbolSize(size_t *bytes, const void *symbol);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags CUSIM_DEFAULT(0));
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream CUSIM_DEFAULT(0));
 cudaError_t cudaFuncSetAttribute(const void *function, cudaFuncAttribute attribute, int value);
@@ -137,6 +138,10 @@ inline cudaError_t cudaMemcpyFromSymbol(void *to, const T &symbol, size_t bytes,
 template <class T, class S>
 inline cudaError_t cudaGetSymbolAddress(T **p, const S &symbol) {
   return cudaGetSymbolAddress((void **)(void *)p, (const void *)&symbol);
+}
+template <class S>
+inline cudaError_t cudaGetSymbolSize(size_t *bytes, const S &symbol) {
+  return cudaGetSymbolSize(bytes, (const void *)&symbol);
 }
 template <class R, class... A>
 inline cudaError_t cudaFuncSetAttribute(R (*f)(A...), cudaFuncAttribute a, int value) {

@@ -129,12 +129,14 @@ static size_t matching(const source *s, size_t i) {
   return i;
 }
 
-// The bracket that opens the one closed at i; 0 if none.
+// The bracket that opens the one closed at i; 0 if none. Between < and >, other brackets are passed as a
+// whole: a comparison among template arguments stands in parentheses.
 static size_t matching_back(const source *s, size_t i, const char *open, const char *close) {
   int depth = 0;
   for (;; i--) {
     if (is(s, i, close)) depth++;
     if (is(s, i, open) && --depth == 0) return i;
+    if (*open == '<' && is(s, i, ")")) i = matching_back(s, i, "(", ")");
     if (i == 0) return 0;
   }
 }
@@ -180,10 +182,14 @@ static char *quoted(const char *text, size_t length) {
   return out;
 }
 
-// A literal zero may mean a null pointer, which a deduced int no longer can.
+// A literal zero may mean a null pointer, which a deduced int no longer can. The preprocessor puts line
+// markers around macros of system headers, as NULL is one.
 static void keep_null_arguments(source *s, size_t open, size_t close) {
   for (size_t i = open + 1; i < close; i++) {
-    const bool alone = (i == open + 1 || is(s, i - 1, ",")) && (i + 1 == close || is(s, i + 1, ","));
+    size_t before = i - 1, behind = i + 1;
+    while (at(s, before)->kind == TOKEN_DIRECTIVE) before--;
+    while (at(s, behind)->kind == TOKEN_DIRECTIVE) behind++;
+    const bool alone = (before == open || is(s, before, ",")) && (behind == close || is(s, behind, ","));
     if (alone && is(s, i, "0")) replace(s, at(s, i)->start, 1, "::cusim::zero{}");
     if (alone && is(s, i, "__null")) replace(s, at(s, i)->start, at(s, i)->length, "nullptr");
     if (opens(s, i)) i = matching(s, i);

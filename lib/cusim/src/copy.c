@@ -164,3 +164,11 @@ cudaError_t cudaGetSymbolAddress(void **pointer, const void *symbol) {
   if (!error) *pointer = (void *)(uintptr_t)symbol;
   return error;
 }
+
+cudaError_t cudaGetSymbolSize(size_t *bytes, const void *symbol) {
+  if (!bytes) return sim_error(cudaErrorInvalidValue);
+  const cudaError_t error = find_symbol(symbol, 0);
+  sim_allocation a;
+  if (!error && sim_memory_find(symbol, &a)) *bytes = a.bytes;
+  return error;
+}
