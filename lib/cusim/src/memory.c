@@ -2,7 +2,6 @@
 // Device memory is host memory that knows its device. New memory is poisoned with NaN bytes: what a kernel
 // reads before anybody wrote it shows.
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,91 +11,65 @@
 
 enum { MOST_DEVICES = 64 };
 
-// All live allocations, sorted by address. A change makes a new table; readers inside kernels use the one
-// they find without a lock. Old tables are kept: there is one per allocation call, and a kernel may still
-// read it.
-typedef struct table {
-  size_t count;
-  struct table *older;
-  sim_allocation at[];
-} table;
-
-static _Atomic(table *) live;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+// All live allocations, sorted by address. Kernels read it (the observer asks for every address), several
+// host threads change it.
+static sim_allocation *live;
+static size_t live_count, live_room;
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static size_t used[MOST_DEVICES];
 
-static table *grown(const table *old, size_t room) {
-  table *t = malloc(sizeof *t + room * sizeof t->at[0]);
-  if (!t) return NULL;
-  t->count = old ? old->count : 0;
-  t->older = NULL;
-  if (old) memcpy(t->at, old->at, old->count * sizeof t->at[0]);
-  return t;
-}
-
-// Locked. Tables that no kernel can be reading any more are dropped when no kernel runs in this thread;
-// others keep theirs for one more change.
-static void publish(table *t) {
-  table *old = atomic_load(&live);
-  t->older = old;
-  atomic_store(&live, t);
-  if (old && old->older) {
-    free(old->older->older);
-    old->older->older = NULL;
+// Locked for writing. False if there is no memory for the table itself.
+static bool insert(sim_allocation a) {
+  if (live_count == live_room) {
+    const size_t room = live_room ? 2 * live_room : 64;
+    sim_allocation *grown = realloc(live, room * sizeof *grown);
+    if (!grown) return false;
+    live = grown;
+    live_room = room;
   }
-}
-
-static void insert(table *t, sim_allocation a) {
-  size_t i = t->count++;
-  for (; i > 0 && t->at[i - 1].base > a.base; i--) t->at[i] = t->at[i - 1];
-  t->at[i] = a;
+  size_t i = live_count++;
+  for (; i > 0 && live[i - 1].base > a.base; i--) live[i] = live[i - 1];
+  live[i] = a;
+  return true;
 }
 
 static void add_symbol(const char *name, void *address, size_t bytes, void *arg) {
-  (void)name;
-  table **t = arg;
-  table *next = grown(*t, (*t)->count + 1);
-  if (!next) return;
-  insert(next, (sim_allocation){(uintptr_t)address, bytes, -1, SIM_SYMBOL});
-  free(*t);
-  *t = next;
+  (void)name, (void)arg;
+  insert((sim_allocation){(uintptr_t)address, bytes, -1, SIM_SYMBOL});
 }
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void begin(void) {
-  table *t = grown(NULL, 1);
-  if (!t) return;
-  sim_symbols(add_symbol, &t);
-  publish(t);
+  sim_symbols(add_symbol, NULL);
 }
 
-// Index of the last allocation that starts at or below the address, or count.
-static size_t below(const table *t, uintptr_t address) {
-  size_t low = 0, high = t->count;
+// Locked. Index of the last allocation that starts at or below the address, or live_count.
+static size_t below(uintptr_t address) {
+  size_t low = 0, high = live_count;
   while (low < high) {
     const size_t middle = (low + high) / 2;
-    if (t->at[middle].base <= address)
+    if (live[middle].base <= address)
       low = middle + 1;
     else
       high = middle;
   }
-  return low ? low - 1 : t->count;
+  return low ? low - 1 : live_count;
 }
 
 bool sim_memory_find(const void *address, sim_allocation *found) {
   pthread_once(&once, begin);
-  const table *t = atomic_load(&live);
-  if (!t) return false;
-  const size_t i = below(t, (uintptr_t)address);
-  if (i == t->count || (uintptr_t)address - t->at[i].base >= t->at[i].bytes) return false;
-  *found = t->at[i];
-  return true;
+  pthread_rwlock_rdlock(&lock);
+  const size_t i = below((uintptr_t)address);
+  const bool inside = i < live_count && (uintptr_t)address - live[i].base < live[i].bytes;
+  if (inside) *found = live[i];
+  pthread_rwlock_unlock(&lock);
+  return inside;
 }
 
 size_t sim_memory_used(int device) {
-  pthread_mutex_lock(&lock);
+  pthread_rwlock_rdlock(&lock);
   const size_t bytes = used[device];
-  pthread_mutex_unlock(&lock);
+  pthread_rwlock_unlock(&lock);
   return bytes;
 }
 
@@ -108,54 +81,44 @@ static cudaError_t reserve(void **pointer, size_t bytes, int device, int kind) {
   if (bytes == 0) return cudaSuccess;
   const size_t huge = (size_t)2 << 20, alignment = bytes >= huge ? huge : 512;
   const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  pthread_mutex_lock(&lock);
-  table *t = NULL;
-  void *p = NULL;
+  pthread_rwlock_wrlock(&lock);
   const bool room =
       device < 0 || (rounded >= bytes && used[device] + rounded <= sim_machine_get()->card->memory_bytes);
-  if (room && (p = aligned_alloc(alignment, rounded)))
-    t = grown(atomic_load(&live), atomic_load(&live)->count + 1);
-  if (t) {
-    if (rounded >= huge) madvise(p, rounded, MADV_HUGEPAGE);
-    insert(t, (sim_allocation){(uintptr_t)p, bytes, device, kind});
-    if (device >= 0) used[device] += rounded;
-    publish(t);
-  }
-  pthread_mutex_unlock(&lock);
-  if (!t) {
+  void *p = room ? aligned_alloc(alignment, rounded) : NULL;
+  const bool known = p && insert((sim_allocation){(uintptr_t)p, bytes, device, kind});
+  if (known && device >= 0) used[device] += rounded;
+  pthread_rwlock_unlock(&lock);
+  if (!known) {
     free(p);
     return sim_error(cudaErrorMemoryAllocation);
   }
+  if (rounded >= huge) madvise(p, rounded, MADV_HUGEPAGE);
   if (kind == SIM_DEVICE) memset(p, 0xFF, bytes);
   *pointer = p;
   return cudaSuccess;
 }
 
-// Locked. Takes the allocation that starts at p out of the table; false if there is none of this kind.
+// Locked for writing. Takes the allocation that starts at p out of the table; false if there is none of this
+// kind.
 static bool forget(const void *p, bool host, sim_allocation *gone) {
-  const table *old = atomic_load(&live);
-  const size_t i = old ? below(old, (uintptr_t)p) : 0;
-  if (!old || i == old->count || old->at[i].base != (uintptr_t)p || (old->at[i].kind == SIM_PINNED) != host)
-    return false;
-  table *t = grown(old, old->count);
-  if (!t) return false;
-  *gone = t->at[i];
-  memmove(&t->at[i], &t->at[i + 1], (t->count - i - 1) * sizeof t->at[0]);
-  t->count--;
-  publish(t);
+  const size_t i = below((uintptr_t)p);
+  if (i == live_count || live[i].base != (uintptr_t)p || (live[i].kind == SIM_PINNED) != host) return false;
+  *gone = live[i];
+  memmove(&live[i], &live[i + 1], (live_count - i - 1) * sizeof live[0]);
+  live_count--;
   return true;
 }
 
 static cudaError_t release(void *p, bool host) {
   if (!p) return cudaSuccess;
   sim_allocation gone;
-  pthread_mutex_lock(&lock);
+  pthread_rwlock_wrlock(&lock);
   const bool found = forget(p, host, &gone);
   if (found && gone.device >= 0) {
     const size_t huge = (size_t)2 << 20, alignment = gone.bytes >= huge ? huge : 512;
     used[gone.device] -= (gone.bytes + alignment - 1) / alignment * alignment;
   }
-  pthread_mutex_unlock(&lock);
+  pthread_rwlock_unlock(&lock);
   if (!found) return sim_error(cudaErrorInvalidValue);
   free(p);
   return cudaSuccess;
@@ -206,21 +169,17 @@ cudaError_t cudaHostRegister(void *host, size_t bytes, unsigned flags) {
   sim_allocation known;
   if (!host || !bytes) return sim_error(cudaErrorInvalidValue);
   if (sim_memory_find(host, &known)) return sim_error(cudaErrorHostMemoryAlreadyRegistered);
-  pthread_mutex_lock(&lock);
-  table *t = grown(atomic_load(&live), atomic_load(&live)->count + 1);
-  if (t) {
-    insert(t, (sim_allocation){(uintptr_t)host, bytes, -1, SIM_PINNED});
-    publish(t);
-  }
-  pthread_mutex_unlock(&lock);
-  return t ? cudaSuccess : sim_error(cudaErrorMemoryAllocation);
+  pthread_rwlock_wrlock(&lock);
+  const bool done = insert((sim_allocation){(uintptr_t)host, bytes, -1, SIM_PINNED});
+  pthread_rwlock_unlock(&lock);
+  return done ? cudaSuccess : sim_error(cudaErrorMemoryAllocation);
 }
 
 cudaError_t cudaHostUnregister(void *host) {
   sim_allocation gone;
-  pthread_mutex_lock(&lock);
+  pthread_rwlock_wrlock(&lock);
   const bool found = forget(host, true, &gone);
-  pthread_mutex_unlock(&lock);
+  pthread_rwlock_unlock(&lock);
   return found ? cudaSuccess : sim_error(cudaErrorHostMemoryNotRegistered);
 }
 

@@ -137,8 +137,7 @@ typedef struct sim_allocation {
   int kind;    // enum sim_memory_kind
 } sim_allocation;
 enum sim_memory_kind { SIM_DEVICE, SIM_PINNED, SIM_MANAGED, SIM_SYMBOL };
-// The live allocation holding the address, or false. Lock-free for readers inside kernels (a sorted
-// snapshot).
+// The live allocation holding the address, or false. May be called inside kernels.
 bool sim_memory_find(const void *address, sim_allocation *found);
 
 // ---------------------------------------------------------------- the kernel-time model (model.c)
