@@ -106,7 +106,7 @@ int main(void) {
   EXPECT(first() == 9, "%f", first());
 
   const triple t = {1, 2.5, x + 1};
-  set(0, 7, 0, 0);
+  set(0, 0, 7, 0);
   take_struct<<<1, 1>>>(x, t);
   EXPECT(first() == 10.5, "%f", first());
   take_struct<<<1, 1>>>(x, triple{4, 0.5, NULL});
@@ -130,7 +130,7 @@ int main(void) {
   EXPECT(first() == 13, "%f", first());
 
   LAUNCH(add_one, 1, 4, x);
-  LAUNCH((scale<float, 2>), dim3(1, 1), dim3(2, 2), x, 1);
+  LAUNCH((scale<float, 2>), dim3(1, 1), dim3(2, 1), x, 1);
   EXPECT(first() == 28, "%f", first());
   if (n) add_one<<<1, 4>>>(x);
   for (int i = 0; i < 3; i++) add_one<<<1, 4, 0, 0>>>(x);

@@ -80,7 +80,7 @@ void launch(const char *name, Call call, configuration c, Arguments... arguments
 template <class T>
 inline void note_shared(const T &variable) {
 #ifdef CUSIM_TRACED_PASS
-  cusim_note_shared(&variable, sizeof variable);
+  cusim_note_shared(const_cast<const void *>(static_cast<const volatile void *>(&variable)), sizeof variable);
 #else
   (void)variable;
 #endif
