@@ -70,19 +70,24 @@ static void insert_span(engine *e, size_t at, span s) {
   e->count++;
 }
 
-// The earliest start not before `ready` at which `share` fits for `seconds`.
-static double find_start(const engine *e, double ready, double seconds, double share) {
-  const double full = 1 + 1e-9;
-  double start = ready > e->horizon ? ready : e->horizon;
-  size_t low = 0, high = e->count;  // spans that end before the start cannot matter
+// The first span that ends after this moment, or count: spans before it cannot matter.
+static size_t first_after(const engine *e, double moment) {
+  size_t low = 0, high = e->count;
   while (low < high) {
     size_t middle = (low + high) / 2;
-    if (e->spans[middle].end <= start)
+    if (e->spans[middle].end <= moment)
       low = middle + 1;
     else
       high = middle;
   }
-  for (size_t i = low; i < e->count && e->spans[i].start < start + seconds; i++) {
+  return low;
+}
+
+// The earliest start not before `ready` at which `share` fits for `seconds`.
+static double find_start(const engine *e, double ready, double seconds, double share) {
+  const double full = 1 + 1e-9;
+  double start = ready > e->horizon ? ready : e->horizon;
+  for (size_t i = first_after(e, start); i < e->count && e->spans[i].start < start + seconds; i++) {
     if (e->spans[i].share + share > full) start = e->spans[i].end;
   }
   return start;
@@ -96,8 +101,8 @@ static void forget_oldest(engine *e) {
 }
 
 static void occupy(engine *e, double start, double end, double share) {
-  size_t i = 0;
-  while (i < e->count && e->spans[i].end <= start) i++;
+  size_t i = first_after(e, start);
+  const size_t first = i > 0 ? i - 1 : 0;
   double at = start;
   while (at < end) {
     span *s = i < e->count ? &e->spans[i] : NULL;
@@ -130,15 +135,19 @@ static void occupy(engine *e, double start, double end, double share) {
     at = s->end;
     i++;
   }
-  // Neighbours with the same share are one span, so that a busy engine stays short.
-  size_t kept = 0;
-  for (size_t k = 1; k < e->count; k++) {
+  // Neighbours with the same share are one span, so that a busy engine stays short. Only those from the one
+  // before our start to the one behind our end can have become equal.
+  if (e->count == 0) return;
+  const size_t last = i < e->count ? i : e->count - 1;
+  size_t kept = first;
+  for (size_t k = first + 1; k <= last; k++) {
     if (e->spans[k].start == e->spans[kept].end && e->spans[k].share == e->spans[kept].share)
       e->spans[kept].end = e->spans[k].end;
     else
       e->spans[++kept] = e->spans[k];
   }
-  if (e->count) e->count = kept + 1;
+  memmove(e->spans + kept + 1, e->spans + last + 1, (e->count - last - 1) * sizeof *e->spans);
+  e->count -= last - kept;
   if (e->count > MOST_SPANS) forget_oldest(e);
 }
 
