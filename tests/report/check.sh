@@ -69,6 +69,7 @@ plots() {
 }
 
 unverified() {
+  need_gnuplot
   expect 0 --results "$sample" --out out --committed none
   holds "$sample/results.csv" ',987,GFLOP/s,'
   lacks out/plots/data/12-gemm-gpu-sizes-sim-t4.dat ' 987 '
