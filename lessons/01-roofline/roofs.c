@@ -2,52 +2,48 @@
 #include "roofs.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "heddle/clock.h"
 #include "heddle/device.h"
 #include "heddle/roof.h"
-#include "heddle/stats.h"
 
-enum { MOST_SAMPLES = 200 };
-
-// Samples of the current size and count; a new one starts a new set.
+// The roofs of one size and count; another size or count starts anew. A roof is the best that was seen:
+// whatever else runs on the machine can hide it, but not raise it.
 static struct {
   const void *state;
   int threads, devices;
-  size_t count;
-  double flops[MOST_SAMPLES], bytes[MOST_SAMPLES], taken_at;
+  double flops, bytes, taken_at;
 } roofs;
 
-static double median(const double *samples, size_t count) {
-  double sorted[MOST_SAMPLES];
-  memcpy(sorted, samples, count * sizeof sorted[0]);
-  return hd_summarize(sorted, count).median;
+static void sample(const hd_case *c) {
+  double flops, bytes;
+  if (c->devices > 0) {
+    hd_device_peaks(&flops, &bytes);
+  } else {
+    flops = hd_roof_flops(c->threads);
+    bytes = hd_roof_bytes(c->threads);
+  }
+  roofs.flops = fmax(roofs.flops, flops);
+  roofs.bytes = fmax(roofs.bytes, bytes);
+  roofs.taken_at = hd_wall();
 }
 
 void roofs_measure(hd_case *c) {
+  enum { AT_FIRST = 5 };
   if (roofs.state != c->state || roofs.threads != c->threads || roofs.devices != c->devices) {
     roofs.state = c->state;
     roofs.threads = c->threads;
     roofs.devices = c->devices;
-    roofs.count = 0;
+    roofs.flops = roofs.bytes = 0;
+    for (int i = 0; i < AT_FIRST; i++) sample(c);
+  } else if (hd_wall() - roofs.taken_at > 0.2) {
+    sample(c);
   }
-  if (roofs.count == 0 || (hd_wall() - roofs.taken_at > 0.2 && roofs.count < MOST_SAMPLES)) {
-    double *flops = &roofs.flops[roofs.count], *bytes = &roofs.bytes[roofs.count];
-    if (c->devices > 0) {
-      hd_device_peaks(flops, bytes);  // a GPU's data sheet: its attributes
-    } else {
-      *flops = hd_roof_flops(c->threads);
-      *bytes = hd_roof_bytes(c->threads);
-    }
-    roofs.count++;
-    roofs.taken_at = hd_wall();
-  }
-  hd_figure(c, "roof_flops", median(roofs.flops, roofs.count), "FLOP/s");
-  hd_figure(c, "roof_bytes", median(roofs.bytes, roofs.count), "B/s");
+  hd_figure(c, "roof_flops", roofs.flops, "FLOP/s");
+  hd_figure(c, "roof_bytes", roofs.bytes, "B/s");
 }
 
 double roofs_bound_s(const hd_case *c, double flops, double bytes) {
-  if (roofs.count == 0 || roofs.threads != c->threads || roofs.devices != c->devices) return NAN;
-  return fmax(flops / median(roofs.flops, roofs.count), bytes / median(roofs.bytes, roofs.count));
+  if (roofs.state != c->state || roofs.threads != c->threads || roofs.devices != c->devices) return NAN;
+  return fmax(flops / roofs.flops, bytes / roofs.bytes);
 }
