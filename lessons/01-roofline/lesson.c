@@ -6,6 +6,7 @@
 #include "fold.h"
 #include "gpu.h"
 #include "heddle/bench.h"
+#include "heddle/device.h"
 #include "heddle/error.h"
 #include "heddle/random.h"
 #include "roofs.h"
@@ -72,6 +73,11 @@ static bool short_enough(const hd_case *c) {
   return c->size <= 32;
 }
 
+// A simulated GPU executes every step on the CPU: the same, only slower.
+static bool fits_gpu(const hd_case *c) {
+  return !hd_device_simulated() || c->size <= 256;
+}
+
 #define RUN(version)                                 \
   static void run_##version(hd_case *c) {            \
     fold_state *s = c->state;                        \
@@ -95,7 +101,7 @@ static const hd_variant variants[] = {
     {"streaming", HD_THREADS, run_streaming, "stores around the cache: a quarter fewer bytes",
      .before = roofs_measure},
     {"gpu", HD_GPU, HD_WITH_CUDA(run_gpu), "one thread per element: other warps are the chains",
-     HD_WITH_CUDA(&at_gpu), "CUDA", .before = roofs_measure},
+     HD_WITH_CUDA(&at_gpu), "CUDA", .before = roofs_measure, .fits = fits_gpu},
 };
 
 const hd_lesson hd_this_lesson = {
@@ -107,9 +113,9 @@ const hd_lesson hd_this_lesson = {
     .flops = flops,
     .bytes = bytes,
     .rate = HD_RATE_FLOPS,
-    .quick = {1, 4, 16, 64, 256},
+    .quick = {1, 8, 32, 128},
     .full = {1, 2, 4, 8, 16, 32, 64, 256},
-    .sim_quick = {1, 16, 256},
+    .sim_quick = {1, 8, 128},
     .sim_full = {1, 4, 16, 64, 256},
     .verify = {0, 1, 33, 127, 1000, -1},
     .sweep_threads = true,

@@ -20,7 +20,8 @@ static void sample(const hd_case *c) {
   if (c->devices > 0) {
     hd_device_peaks(&flops, &bytes);
   } else {
-    flops = hd_roof_flops(c->threads);
+    // Threads that share a core with something else wait for each other, but one of them alone does not.
+    flops = fmax(hd_roof_flops(c->threads), hd_roof_flops(1));
     bytes = hd_roof_bytes(c->threads);
   }
   roofs.flops = fmax(roofs.flops, flops);
