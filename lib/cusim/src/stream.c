@@ -158,8 +158,12 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 // An event happens when the work before it is done, but not before the host has recorded it.
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (!event) return sim_error(cudaErrorInvalidResourceHandle);
-  const double tail = sim_stream_tail(stream), now = sim_host_now();
-  event->at = tail > now ? tail : now;
+  // An operation of no length: as any other, a new host thread's first one comes after what others have prepared.
+  pthread_mutex_lock(&lock);
+  struct CUstream_st *s = resolve(stream);
+  sim_timeline_wait(s->line, barrier(s));
+  event->at = sim_timeline_push(s->line, SIM_HOST_FUNCTION, s->device, 0, 1, "event");
+  pthread_mutex_unlock(&lock);
   event->recorded = true;
   return sim_error(sim_sticky_error());
 }
