@@ -7,7 +7,7 @@
 // Most threads a version with one slot per thread has room for: the harness allows no more.
 enum { MOST_THREADS = 1024 };
 
-// The reference: one thread, one accumulator. Each addition waits for the one before it (about 4 cycles),
+// The reference: one thread, one accumulator. Each addition waits for the one before it (2 to 4 cycles),
 // because the compiler may not reorder floating-point sums.
 double sum_serial(const float *x, long n) {
   double sum = 0;
