@@ -21,9 +21,10 @@ extern "C" {
 
 typedef void sim_body(void *packet);  // runs one thread of a kernel with the packed arguments
 
-// ---------------------------------------------------------------- engine (execute.c, fiber.c, twin.c)
+// ---------------------------------------------------------------- engine (execute.c, block.c, fiber.c,
+// twin.c)
 
-enum sim_run_status { SIM_RUN_OK, SIM_RUN_DEADLOCK, SIM_RUN_NO_MEMORY };
+enum sim_run_status { SIM_RUN_OK, SIM_RUN_DEADLOCK, SIM_RUN_NO_MEMORY, SIM_RUN_ASSERT };
 // Runs the whole grid and returns when it is done: blocks over OpenMP workers, the planned blocks through the
 // traced twin with *counters as their sum (zeroed first). One grid at a time in the process.
 enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *packet,
@@ -47,7 +48,7 @@ int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim
                       unsigned long long arguments);
 
 // ---------------------------------------------------------------- device code, called by the headers
-// (execute.c) A thread is the fiber running on this OS thread.
+// (block.c) A thread is the fiber running on this OS thread.
 
 typedef struct {
   unsigned x, y, z;
@@ -57,13 +58,15 @@ extern __thread sim_index cusim_thread_idx, cusim_block_idx, cusim_block_dim, cu
 void cusim_sync_threads(void);
 int cusim_sync_threads_count(int predicate);  // threads whose predicate is not 0; and = (count == all)
 int cusim_live_threads(void);                 // of the block: what __syncthreads_and compares with
-// Exchanges 16 bytes per lane within mask: every live lane of mask calls it with its value; on return,
-// all[0..31] holds the values of the lanes that took part (others are unspecified) and the result is the mask
-// of those lanes. all points to storage of the warp that stays valid until this lane's next exchange.
-unsigned cusim_exchange(unsigned mask, const void *value, size_t bytes, const unsigned char (**all)[16]);
-void cusim_sync_warp(unsigned mask);
+// Exchanges up to 16 bytes per lane within mask: every live lane of mask calls it with its value; on return,
+// (*all)[0..31] holds the values of the lanes that took part (others are unspecified) and the first four
+// bytes of
+// (*all)[32] the mask of those lanes. It points to storage of the warp that stays valid until this lane's
+// next exchange.
+typedef unsigned char cusim_slot[16];
+void cusim_exchange(unsigned mask, const void *value, size_t bytes, const cusim_slot **all);
 unsigned cusim_lane(void);
-unsigned cusim_active_mask(void);  // live lanes of the warp
+unsigned cusim_active_mask(void);  // lanes of the warp that come to this call together
 void *cusim_dynamic_shared(void);
 // A static __shared__ variable of the running block; does anything only in traced blocks.
 void cusim_note_shared(const void *base, size_t bytes);

@@ -18,13 +18,65 @@ typedef struct sim_fiber {
 } sim_fiber;
 #endif
 
-// Prepares `fiber` to run entry(argument) on the stack [base, base + SIM_STACK_BYTES). `colour` shifts the
-// stack's top by whole cache lines, so that the hot frames of a thousand fibers do not compete for the same
-// cache sets. entry must never return: it switches away for good.
-void sim_fiber_prepare(sim_fiber *fiber, char *base, unsigned colour, void (*entry)(void *), void *argument);
+// What a waiting function decided: suspend the running context into *from and continue *to. to NULL: go on.
+typedef struct sim_switch {
+  sim_fiber *from, *to;
+} sim_switch;
+
+// Defines `void name parameters`, at whose end the fiber may have changed: decide is a global function that
+// takes the same parameters and returns the sim_switch to make. The System V convention leaves six registers
+// to the callee; MXCSR and the x87 control word are the same in every thread of a kernel and are not
+// switched. The end is a jump, not a return: fibers that wait at different calls of a kernel would have every
+// return mispredicted, as the processor expects the caller that came last.
+#if defined(__x86_64__) && !defined(CUSIM_PORTABLE_FIBERS)
+#define SIM_WAITING_FUNCTION(name, decide, parameters, arguments) \
+  __asm__(                                                        \
+      ".text\n"                                                   \
+      ".p2align 5\n"                                              \
+      ".globl " #name                                             \
+      "\n"                                                        \
+      ".type " #name ", @function\n" #name                        \
+      ":\n"                                                       \
+      "  pushq %rbp\n"                                            \
+      "  pushq %rbx\n"                                            \
+      "  pushq %r12\n"                                            \
+      "  pushq %r13\n"                                            \
+      "  pushq %r14\n"                                            \
+      "  pushq %r15\n"                                            \
+      "  subq $8, %rsp\n"                                         \
+      "  call " #decide                                           \
+      "\n"                                                        \
+      "  testq %rdx, %rdx\n"                                      \
+      "  je 1f\n"                                                 \
+      "  movq %rsp, (%rax)\n"                                     \
+      "  movq (%rdx), %rsp\n"                                     \
+      "1:\n"                                                      \
+      "  addq $8, %rsp\n"                                         \
+      "  popq %r15\n"                                             \
+      "  popq %r14\n"                                             \
+      "  popq %r13\n"                                             \
+      "  popq %r12\n"                                             \
+      "  popq %rbx\n"                                             \
+      "  popq %rbp\n"                                             \
+      "  popq %rcx\n"                                             \
+      "  jmp *%rcx\n"                                             \
+      ".size " #name ", .-" #name "\n")
+#else
+#define SIM_WAITING_FUNCTION(name, decide, parameters, arguments)              \
+  void name parameters {                                                       \
+    const sim_switch s = decide arguments;                                     \
+    if (s.to && s.to != s.from) swapcontext(&s.from->context, &s.to->context); \
+  }                                                                            \
+  _Static_assert(sizeof(ucontext_t) > 0, "a waiting function needs its contexts")
+#endif
 
 // Suspends the running context into *from and continues *to.
 void sim_fiber_switch(sim_fiber *from, sim_fiber *to);
+
+// Prepares `fiber` to run entry() on the stack [base, base + SIM_STACK_BYTES). `colour` shifts the stack's
+// top by whole cache lines, so that the hot frames of a thousand fibers do not compete for the same cache
+// sets. entry must never return: it switches away for good.
+void sim_fiber_prepare(sim_fiber *fiber, char *base, unsigned colour, void (*entry)(void));
 
 // Stacks for `count` fibers with a guard page below each; NULL if there is no memory. Touched lazily.
 char *sim_stacks_map(size_t count);

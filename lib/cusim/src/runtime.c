@@ -43,6 +43,9 @@ int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim
     case SIM_RUN_DEADLOCK:
       sim_sticky(cudaErrorLaunchFailure);
       return (int)sim_error(cudaErrorLaunchFailure);
+    case SIM_RUN_ASSERT:
+      sim_sticky(cudaErrorAssert);
+      return (int)sim_error(cudaErrorAssert);
   }
   const sim_estimate estimate = sim_observe_launch(&launch, &counters);
   sim_stream_push(stream, SIM_COMPUTE, estimate.seconds, share_of(&estimate, card), name);

@@ -10,8 +10,8 @@ extern __thread uint3 cusim_thread_idx, cusim_block_idx, cusim_block_dim, cusim_
 void cusim_sync_threads(void);
 int cusim_sync_threads_count(int predicate);
 int cusim_live_threads(void);
-unsigned cusim_exchange(unsigned mask, const void *value, std::size_t bytes, const unsigned char (**all)[16]);
-void cusim_sync_warp(unsigned mask);
+typedef unsigned char cusim_slot[16];
+void cusim_exchange(unsigned mask, const void *value, std::size_t bytes, const cusim_slot **all);
 unsigned cusim_lane(void);
 unsigned cusim_active_mask(void);
 void cusim_note_atomic(const void *address, std::size_t bytes);
@@ -36,7 +36,8 @@ inline int __syncthreads_or(int predicate) {
   return cusim_sync_threads_count(predicate) != 0;
 }
 inline void __syncwarp(unsigned mask = 0xffffffffu) {
-  cusim_sync_warp(mask);
+  const cusim_slot *all;
+  cusim_exchange(mask, "", 1, &all);
 }
 inline void __threadfence() {
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -54,8 +55,17 @@ inline unsigned __activemask() {
 // ---------------------------------------------------------------- shuffles, votes, warp reductions
 namespace cusim {
 
+// The values of the lanes of mask that take part; the result says which these are.
 template <class T>
-inline T taken_from(const unsigned char (*all)[16], unsigned lane) {
+inline unsigned exchange(unsigned mask, const T &value, const cusim_slot *&all) {
+  unsigned part;
+  cusim_exchange(mask, &value, sizeof value, &all);
+  std::memcpy(&part, all[32], sizeof part);
+  return part;
+}
+
+template <class T>
+inline T taken_from(const cusim_slot *all, unsigned lane) {
   T value;
   std::memcpy(&value, all[lane], sizeof value);
   return value;
@@ -65,15 +75,15 @@ inline T taken_from(const unsigned char (*all)[16], unsigned lane) {
 template <class T>
 inline T shuffle(unsigned mask, T value, unsigned source, bool inside) {
   static_assert(sizeof(T) <= 16, "shuffles move at most 16 bytes");
-  const unsigned char(*all)[16];
-  const unsigned part = cusim_exchange(mask, &value, sizeof value, &all);
+  const cusim_slot *all;
+  const unsigned part = cusim::exchange(mask, value, all);
   return inside && (part >> source & 1) ? taken_from<T>(all, source) : value;
 }
 
 template <class T, class Combine>
 inline T warp_reduce(unsigned mask, T value, Combine combine) {
-  const unsigned char(*all)[16];
-  unsigned part = cusim_exchange(mask, &value, sizeof value, &all);
+  const cusim_slot *all;
+  unsigned part = cusim::exchange(mask, value, all);
   T result = taken_from<T>(all, __builtin_ctz(part));
   for (part &= part - 1; part; part &= part - 1)
     result = combine(result, taken_from<T>(all, __builtin_ctz(part)));
@@ -115,8 +125,8 @@ inline int __all_sync(unsigned mask, int predicate) {
 }
 template <class T>
 inline unsigned __match_any_sync(unsigned mask, T value) {
-  const unsigned char(*all)[16];
-  const unsigned part = cusim_exchange(mask, &value, sizeof value, &all);
+  const cusim_slot *all;
+  const unsigned part = cusim::exchange(mask, value, all);
   unsigned equal = 0;
   for (unsigned lane = 0; lane < 32; lane++)
     if ((part >> lane & 1) && std::memcmp(all[lane], &value, sizeof value) == 0) equal |= 1u << lane;

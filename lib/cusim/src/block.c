@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: MIT
+// The threads of a block, as fibers of one OS thread.
+// A thread starts as a plain call on the stack where the thread before it ended. Only when it waits (at a
+// block barrier, in an exchange within its warp) does it keep that stack, and the next thread gets another: a
+// kernel without waits costs a function call a thread. Who waits gives way to the next lane of its warp that
+// can run, then to the next warp, so shuffles stay within a warp.
+#include "block.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fiber.h"
+
+enum { MOST_THREADS = 1024, MOST_WARPS = 32, MOST_GROUPS = 40 };
+
+// An exchange among the lanes of one mask. Two buffers: a lane can be at most one exchange ahead of the
+// others.
+typedef struct group {
+  unsigned mask, arrived, generation;
+  _Alignas(16) cusim_slot slots[2][33];  // the last one: which lanes took part
+} group;
+
+typedef struct thread {
+  sim_fiber fiber;
+  sim_index index;  // threadIdx
+  int stack;
+} thread;
+
+typedef struct warp {
+  unsigned alive, ready;  // lanes that have not ended; lanes that can run and do not
+  unsigned started;       // lanes that have run
+  unsigned at_barrier;    // lanes that wait for the block
+  unsigned asking;        // lanes that ask who is active
+  unsigned number;
+  thread *thread;  // its 32 lanes
+  int groups;
+  group *group;              // MOST_GROUPS of them, allocated with the first exchange of this warp slot
+  const void *asked_at[32];  // per lane: from where
+  unsigned active[32];       // the answers
+} warp;
+
+struct worker {
+  thread *now;           // who runs
+  warp *here;            // its warp
+  unsigned lane;         // its lane in that
+  unsigned warps_ready;  // bit per warp: some lane can run
+  unsigned arrived, alive;
+  bool traced;
+  unsigned predicates, counts[2], barrier_generation;
+  unsigned threads, warps;
+  enum sim_run_status status;
+  sim_body *body;
+  void *packet;
+  const sim_launch *launch;
+  warp warp[MOST_WARPS];
+  sim_fiber scheduler, ended;  // whom the block was started from; where nobody returns to
+  thread thread[MOST_THREADS];
+  int free_stack[MOST_THREADS], free_stacks;
+  sim_dim3 shape;  // whose indices the threads have
+  char *stacks;
+  char *dynamic_shared;
+  size_t dynamic_capacity;
+};
+
+__thread sim_index cusim_thread_idx, cusim_block_idx, cusim_block_dim, cusim_grid_dim;
+static __thread worker *self;  // NULL outside a kernel
+
+bool sim_inside_kernel(void) {
+  return self != NULL;
+}
+
+void *sim_worker_shared(const worker *w) {
+  return w->dynamic_shared;
+}
+
+// ---------------------------------------------------------------- choosing who runs next
+
+static inline unsigned bit(unsigned lane) {
+  return 1u << lane;
+}
+
+static inline void make_ready(worker *w, warp *p, unsigned lanes) {
+  p->ready |= lanes;
+  if (p->ready) w->warps_ready |= bit(p->number);
+}
+
+static inline void not_ready(worker *w, warp *p, unsigned lane) {
+  p->ready &= ~bit(lane);
+  if (!p->ready) w->warps_ready &= ~bit(p->number);
+}
+
+static inline unsigned first_from(unsigned bits, unsigned start) {
+  const unsigned above = start < 32 ? bits & (~0u << start) : 0;
+  return (unsigned)__builtin_ctz(above ? above : bits);
+}
+
+static inline int linear(const worker *w) {
+  return (int)(w->here->number * 32 + w->lane);
+}
+
+// The next lane that can run, counted from the running one, becomes the running one; some warp must be ready.
+static inline void choose(worker *w) {
+  warp *p = w->here;
+  unsigned lanes = p->ready & (~1u << w->lane);
+  if (!lanes) {
+    lanes = p->ready;
+    if (!lanes) {
+      p = w->here = &w->warp[first_from(w->warps_ready, p->number + 1)];
+      lanes = p->ready;
+    }
+  }
+  const unsigned lane = (unsigned)__builtin_ctz(lanes);
+  not_ready(w, p, lane);
+  w->lane = lane;
+  w->now = &p->thread[lane];
+  cusim_thread_idx = w->now->index;
+  if (w->traced) sim_trace_switch(linear(w));
+}
+
+static inline bool is_new(const worker *w) {
+  return !(w->here->started & bit(w->lane));
+}
+
+static void run_threads(void);
+
+// Puts the running thread, which is new, onto a stack of its own.
+static void start(worker *w) {
+  const int stack = w->free_stack[--w->free_stacks];
+  w->here->started |= bit(w->lane);
+  w->now->stack = stack;
+  sim_fiber_prepare(&w->now->fiber, sim_stack_at(w->stacks, (size_t)stack), (unsigned)stack, run_threads);
+}
+
+// The running thread waits: others run until somebody has made it ready and its turn comes.
+static inline sim_switch give_way(worker *w) {
+  sim_fiber *from = &w->now->fiber;
+  if (!w->warps_ready) return (sim_switch){from, &w->scheduler};
+  choose(w);
+  if (is_new(w)) start(w);
+  return (sim_switch){from, &w->now->fiber};
+}
+static const sim_switch go_on = {NULL, NULL};
+
+// ---------------------------------------------------------------- what threads wait for
+
+static void release_barrier(worker *w) {
+  w->counts[w->barrier_generation & 1] = w->predicates;
+  w->barrier_generation++;
+  w->arrived = w->predicates = 0;
+  for (unsigned i = 0; i < w->warps; i++) {
+    warp *p = &w->warp[i];
+    make_ready(w, p, p->at_barrier);
+    p->at_barrier = 0;
+  }
+}
+
+static inline void complete(worker *w, warp *p, group *g) {
+  memcpy(g->slots[g->generation & 1][32], &g->arrived, sizeof g->arrived);
+  make_ready(w, p, g->arrived);
+  g->arrived = 0;
+  g->generation++;
+}
+
+// Nobody else of the warp can run: those who ask from the same place as the first are active together.
+static void answer(worker *w, warp *p) {
+  if (!p->asking || p->ready) return;
+  const void *where = p->asked_at[__builtin_ctz(p->asking)];
+  unsigned together = 0;
+  for (unsigned lane = 0; lane < 32; lane++)
+    if ((p->asking & bit(lane)) && p->asked_at[lane] == where) together |= bit(lane);
+  for (unsigned lane = 0; lane < 32; lane++)
+    if (together & bit(lane)) p->active[lane] = together;
+  p->asking &= ~together;
+  make_ready(w, p, together);
+}
+
+// The running thread ended: barriers and exchanges that waited for it only are complete now, as on hardware.
+static inline void thread_ended(worker *w) {
+  warp *p = w->here;
+  p->alive &= ~bit(w->lane);
+  w->alive--;
+  for (int i = 0; i < p->groups; i++) {
+    group *g = &p->group[i];
+    if (g->arrived && g->arrived == (g->mask & p->alive)) complete(w, p, g);
+  }
+  if (w->arrived && w->arrived == w->alive) release_barrier(w);
+  if (p->asking) answer(w, p);
+}
+
+// A stack's life: threads one after the other, until the next one to run waits on a stack of its own.
+static void run_threads(void) {
+  worker *w = self;
+  for (;;) {
+    w->body(w->packet);
+    const int stack = w->now->stack;
+    thread_ended(w);
+    sim_fiber *next = &w->scheduler;
+    if (w->warps_ready) {
+      choose(w);
+      if (is_new(w)) {
+        w->here->started |= bit(w->lane);
+        w->now->stack = stack;
+        continue;
+      }
+      next = &w->now->fiber;
+    }
+    w->free_stack[w->free_stacks++] = stack;  // nobody takes it before the switch away from it
+    sim_fiber_switch(&w->ended, next);
+  }
+}
+
+sim_switch sim_arrive(void);
+sim_switch sim_arrive(void) {
+  worker *w = self;
+  if (w->traced) sim_trace_barrier(linear(w));
+  if (++w->arrived == w->alive) {
+    release_barrier(w);
+    return go_on;
+  }
+  warp *p = w->here;
+  p->at_barrier |= bit(w->lane);
+  if (p->asking) answer(w, p);
+  return give_way(w);
+}
+SIM_WAITING_FUNCTION(cusim_sync_threads, sim_arrive, (void), ());
+
+int cusim_sync_threads_count(int predicate) {
+  worker *w = self;
+  const unsigned generation = w->barrier_generation;
+  w->predicates += predicate != 0;
+  cusim_sync_threads();
+  return (int)w->counts[generation & 1];
+}
+
+int cusim_live_threads(void) {
+  return (int)self->alive;
+}
+
+static group *find_group(warp *p, unsigned mask) {
+  for (int i = 0; i < p->groups; i++)
+    if (p->group[i].mask == mask) return &p->group[i];
+  if (!p->group) p->group = calloc(MOST_GROUPS, sizeof *p->group);
+  // Masks of the past give their place away: only one that nobody waits in can be needed no more.
+  int i = p->groups;
+  if (p->groups == MOST_GROUPS)
+    for (i = 0; i < MOST_GROUPS - 1 && p->group[i].arrived; i++) {
+    }
+  else
+    p->groups++;
+  p->group[i].mask = mask;
+  p->group[i].arrived = 0;
+  return &p->group[i];
+}
+
+sim_switch sim_exchange(unsigned mask, const void *value, size_t bytes, const cusim_slot **all);
+sim_switch sim_exchange(unsigned mask, const void *value, size_t bytes, const cusim_slot **all) {
+  worker *w = self;
+  const unsigned lane = w->lane;
+  warp *p = w->here;
+  group *g = p->groups && p->group[0].mask == mask ? &p->group[0] : find_group(p, mask);
+  cusim_slot *slots = g->slots[g->generation & 1];
+  const unsigned wanted = mask & p->alive;
+  if (bytes == 4)
+    memcpy(slots[lane], value, 4);
+  else
+    memcpy(slots[lane], value, bytes);
+  *all = (const cusim_slot *)slots;
+  g->arrived |= bit(lane);
+  if (w->traced) sim_trace_warp_op(linear(w), __builtin_popcount(wanted));
+  if (g->arrived == wanted) {
+    complete(w, p, g);
+    not_ready(w, p, lane);  // the last one goes on at once
+    return go_on;
+  }
+  if (p->asking) answer(w, p);
+  return give_way(w);
+}
+SIM_WAITING_FUNCTION(cusim_exchange, sim_exchange,
+                     (unsigned mask, const void *value, size_t bytes, const cusim_slot **all),
+                     (mask, value, bytes, all));
+
+unsigned cusim_lane(void) {
+  return self->lane;
+}
+
+// Lanes that are active together are those that come to the same place before any lane of the warp has to
+// wait for them: everybody who can still run does so first.
+sim_switch sim_ask(const void *where);
+sim_switch sim_ask(const void *where) {
+  worker *w = self;
+  warp *p = w->here;
+  p->asked_at[w->lane] = where;
+  p->asking |= bit(w->lane);
+  answer(w, p);
+  if (!(p->ready & bit(w->lane))) return give_way(w);
+  not_ready(w, p, w->lane);
+  return go_on;
+}
+void sim_wait_for_answer(const void *where);
+SIM_WAITING_FUNCTION(sim_wait_for_answer, sim_ask, (const void *where), (where));
+
+unsigned cusim_active_mask(void) {
+  sim_wait_for_answer(__builtin_return_address(0));
+  const worker *w = self;
+  return w->here->active[w->lane];
+}
+
+void *cusim_dynamic_shared(void) {
+  return self->dynamic_shared;
+}
+
+void cusim_note_shared(const void *base, size_t bytes) {
+  if (self->traced) sim_trace_shared(base, bytes);
+}
+
+void cusim_note_atomic(const void *address, size_t bytes) {
+  if (self->traced) sim_trace_atomic(linear(self), address, bytes);
+}
+
+void cusim_assert_fail(const char *expression, const char *file, unsigned line, const char *function) {
+  const sim_index b = cusim_block_idx, t = cusim_thread_idx;
+  fprintf(stderr, "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n", file, line,
+          function, b.x, b.y, b.z, t.x, t.y, t.z, expression);
+  worker *w = self;
+  if (!w) abort();
+  w->status = SIM_RUN_ASSERT;
+  sim_fiber_switch(&w->ended, &w->scheduler);
+}
+
+// ---------------------------------------------------------------- a block
+
+static void report_stuck(const worker *w) {
+  int barrier = 0, warp_op = 0, example = -1;
+  for (unsigned i = 0; i < w->warps; i++) {
+    const warp *p = &w->warp[i];
+    const unsigned in_exchange = p->alive & p->started & ~p->at_barrier;
+    barrier += __builtin_popcount(p->at_barrier);
+    warp_op += __builtin_popcount(in_exchange);
+    const unsigned here = in_exchange ? in_exchange : p->at_barrier;
+    if (here && (example < 0 || in_exchange)) example = (int)(i * 32) + __builtin_ctz(here);
+  }
+  const sim_index b = cusim_block_idx;
+  fprintf(stderr,
+          "cusim: %s: block (%u,%u,%u) can never go on: %d threads wait at __syncthreads, %d in a warp "
+          "operation for lanes that never come (thread %d, for one)\n",
+          w->launch->kernel, b.x, b.y, b.z, barrier, warp_op, example);
+}
+
+static void all_stacks_free(worker *w) {
+  w->free_stacks = 0;
+  for (int i = MOST_THREADS; i-- > 0;) w->free_stack[w->free_stacks++] = i;
+}
+
+enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, bool traced) {
+  const sim_dim3 grid = w->launch->grid;
+  w->body = body;
+  w->traced = traced;
+  w->alive = w->threads;
+  w->arrived = w->predicates = w->barrier_generation = 0;
+  w->status = SIM_RUN_OK;
+  w->warps_ready = w->warps == 32 ? ~0u : (1u << w->warps) - 1;
+  for (unsigned i = 0; i < w->warps; i++) {
+    warp *p = &w->warp[i];
+    const unsigned lanes = w->threads - 32 * i;
+    p->alive = p->ready = lanes >= 32 ? ~0u : (1u << lanes) - 1;
+    p->started = p->at_barrier = p->asking = 0;
+    p->groups = 0;
+  }
+  cusim_block_idx.x = (unsigned)(index % grid.x);
+  cusim_block_idx.y = (unsigned)(index / grid.x % grid.y);
+  cusim_block_idx.z = (unsigned)(index / grid.x / grid.y);
+  w->here = &w->warp[0];
+  w->lane = 31;  // behind it comes lane 0
+  choose(w);
+  start(w);
+  sim_fiber_switch(&w->scheduler, &w->now->fiber);
+  if (w->alive == 0) return SIM_RUN_OK;
+  all_stacks_free(w);
+  if (w->status == SIM_RUN_OK) {
+    report_stuck(w);
+    w->status = SIM_RUN_DEADLOCK;
+  }
+  return w->status;
+}
+
+// ---------------------------------------------------------------- workers
+
+static void free_worker(void *p) {
+  worker *w = p;
+  if (!w) return;
+  if (w->stacks) sim_stacks_unmap(w->stacks, MOST_THREADS);
+  for (int i = 0; i < MOST_WARPS; i++) free(w->warp[i].group);
+  free(w->dynamic_shared);
+  free(w);
+}
+
+static pthread_key_t worker_key;
+static void make_key(void) {
+  pthread_key_create(&worker_key, free_worker);
+}
+
+static void take_shape(worker *w, sim_dim3 b) {
+  if (w->shape.x == b.x && w->shape.y == b.y && w->shape.z == b.z) return;
+  w->shape = b;
+  unsigned t = 0;
+  for (unsigned z = 0; z < b.z; z++)
+    for (unsigned y = 0; y < b.y; y++)
+      for (unsigned x = 0; x < b.x; x++) w->thread[t++].index = (sim_index){x, y, z};
+}
+
+worker *sim_worker_enter(const sim_launch *launch, void *packet) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, make_key);
+  worker *w = pthread_getspecific(worker_key);
+  if (!w) {
+    w = calloc(1, sizeof *w);
+    if (!w) return NULL;
+    all_stacks_free(w);
+    for (unsigned i = 0; i < MOST_WARPS; i++) {
+      w->warp[i].number = i;
+      w->warp[i].thread = &w->thread[32 * i];
+    }
+    pthread_setspecific(worker_key, w);
+  }
+  if (!w->stacks && !(w->stacks = sim_stacks_map(MOST_THREADS))) return NULL;
+  if (launch->dynamic_shared > w->dynamic_capacity || !w->dynamic_shared) {
+    free(w->dynamic_shared);
+    w->dynamic_capacity = (launch->dynamic_shared + 1023) / 1024 * 1024 + 1024;
+    w->dynamic_shared = aligned_alloc(1024, w->dynamic_capacity);
+    if (!w->dynamic_shared) return NULL;
+  }
+  w->launch = launch;
+  w->packet = packet;
+  w->threads = launch->block.x * launch->block.y * launch->block.z;
+  w->warps = (w->threads + 31) / 32;
+  take_shape(w, launch->block);
+  cusim_block_dim = (sim_index){launch->block.x, launch->block.y, launch->block.z};
+  cusim_grid_dim = (sim_index){launch->grid.x, launch->grid.y, launch->grid.z};
+  self = w;
+  return w;
+}
+
+void sim_worker_leave(void) {
+  self = NULL;
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// One block on one OS thread: what execute.c, which spreads the blocks, knows of block.c.
+#ifndef CUSIM_BLOCK_H
+#define CUSIM_BLOCK_H
+#include "exec.h"
+
+typedef struct worker worker;
+
+// This OS thread's worker, ready to run blocks of the launch; NULL if there is no memory. The worker (stacks,
+// exchange buffers, dynamic shared memory) is kept until the OS thread ends.
+worker *sim_worker_enter(const sim_launch *launch, void *packet);
+// Nothing runs in this OS thread any more.
+void sim_worker_leave(void);
+// The dynamic shared memory of the worker's blocks, aligned to 1 KiB.
+void *sim_worker_shared(const worker *w);
+
+// Runs the block with this linear index. Anything but SIM_RUN_OK has been reported on stderr; the block's
+// threads are then gone without having ended.
+enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, bool traced);
+#endif
