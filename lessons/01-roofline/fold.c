@@ -26,14 +26,19 @@ static inline float fold_one(float v, float add, long k) {
   return v;
 }
 
-// The loop as one writes it: one element at a time, one lane of the vector unit at work. The empty assembly
-// takes v out of the compiler's hands, or it would vectorize.
+// Empty assembly that takes a value out of the compiler's hands: a loop with it isn't vectorized.
+static inline float keep_scalar(float v) {
+#ifdef __SSE2__
+  __asm__("" : "+x"(v));
+#else
+  __asm__("" : "+m"(v));
+#endif
+  return v;
+}
+
+// The loop as one writes it: one element at a time, one lane of the vector unit at work.
 void fold_scalar(float *a, const float *b, const float *c, long n, long k) {
-  for (long i = 0; i < n; i++) {
-    float v = fold_one(b[i], c[i], k);
-    __asm__("" : "+m"(v));
-    a[i] = v;
-  }
+  for (long i = 0; i < n; i++) a[i] = keep_scalar(fold_one(b[i], c[i], k));
 }
 
 // The same for WIDTH elements at once. Still each FMA waits for the one before it: at a large k the core can
