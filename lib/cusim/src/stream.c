@@ -158,7 +158,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 // An event happens when the work before it is done, but not before the host has recorded it.
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (!event) return sim_error(cudaErrorInvalidResourceHandle);
-  // An operation of no length: as any other, a new host thread's first one comes after what others have prepared.
+  // An operation of no length: as any other, a new host thread's first one comes after what others have
+  // prepared.
   pthread_mutex_lock(&lock);
   struct CUstream_st *s = resolve(stream);
   sim_timeline_wait(s->line, barrier(s));
