@@ -469,6 +469,8 @@ static void walk(source *s) {
         const size_t close = matching(s, i + 1);
         replace(s, at(s, i)->start, end_of(s, close) - at(s, i)->start, "%s", "");
         i = close;
+      } else if (is(s, i, "__assert_fail")) {
+        replace(s, at(s, i)->start, at(s, i)->length, "cusim_assert_fail");
       } else if (is(s, i, "__align__") && is(s, i + 1, "(")) {
         replace(s, at(s, i)->start, at(s, i)->length, "alignas");
       } else if (body && (is(s, i, "asm") || is(s, i, "__asm__") || is(s, i, "__asm")) &&

@@ -6,6 +6,7 @@
 // can run, then to the next warp, so shuffles stay within a warp.
 #include "block.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +37,9 @@ typedef struct warp {
   unsigned number;
   thread *thread;  // its 32 lanes
   int groups;
-  group *group;              // MOST_GROUPS of them, allocated with the first exchange of this warp slot
-  const void *asked_at[32];  // per lane: from where
-  unsigned active[32];       // the answers
+  group *group;           // MOST_GROUPS of them, allocated with the first exchange of this warp slot
+  unsigned asked_at[32];  // per lane: from which line
+  unsigned active[32];    // the answers
 } warp;
 
 struct worker {
@@ -163,10 +164,10 @@ static inline void complete(worker *w, warp *p, group *g) {
   g->generation++;
 }
 
-// Nobody else of the warp can run: those who ask from the same place as the first are active together.
+// Nobody else of the warp can run: those who ask from the same line as the first are active together.
 static void answer(worker *w, warp *p) {
   if (!p->asking || p->ready) return;
-  const void *where = p->asked_at[__builtin_ctz(p->asking)];
+  const unsigned where = p->asked_at[__builtin_ctz(p->asking)];
   unsigned together = 0;
   for (unsigned lane = 0; lane < 32; lane++)
     if ((p->asking & bit(lane)) && p->asked_at[lane] == where) together |= bit(lane);
@@ -285,24 +286,24 @@ unsigned cusim_lane(void) {
   return self->lane;
 }
 
-// Lanes that are active together are those that come to the same place before any lane of the warp has to
+// Lanes that are active together are those that come to the same line before any lane of the warp has to
 // wait for them: everybody who can still run does so first.
-sim_switch sim_ask(const void *where);
-sim_switch sim_ask(const void *where) {
+sim_switch sim_ask(unsigned line);
+sim_switch sim_ask(unsigned line) {
   worker *w = self;
   warp *p = w->here;
-  p->asked_at[w->lane] = where;
+  p->asked_at[w->lane] = line;
   p->asking |= bit(w->lane);
   answer(w, p);
   if (!(p->ready & bit(w->lane))) return give_way(w);
   not_ready(w, p, w->lane);
   return go_on;
 }
-void sim_wait_for_answer(const void *where);
-SIM_WAITING_FUNCTION(sim_wait_for_answer, sim_ask, (const void *where), (where));
+void sim_wait_for_answer(unsigned line);
+SIM_WAITING_FUNCTION(sim_wait_for_answer, sim_ask, (unsigned line), (line));
 
-unsigned cusim_active_mask(void) {
-  sim_wait_for_answer(__builtin_return_address(0));
+unsigned cusim_active_mask(unsigned line) {
+  sim_wait_for_answer(line);
   const worker *w = self;
   return w->here->active[w->lane];
 }
@@ -319,12 +320,17 @@ void cusim_note_atomic(const void *address, size_t bytes) {
   if (self->traced) sim_trace_atomic(linear(self), address, bytes);
 }
 
+void cusim_note_half(unsigned long long operations) {
+  const worker *w = self;
+  if (w && w->traced) sim_trace_flops(linear(w), SIM_FLOP_HALF, operations);
+}
+
 void cusim_assert_fail(const char *expression, const char *file, unsigned line, const char *function) {
+  worker *w = self;
+  if (!w) __assert_fail(expression, file, line, function);
   const sim_index b = cusim_block_idx, t = cusim_thread_idx;
   fprintf(stderr, "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n", file, line,
           function, b.x, b.y, b.z, t.x, t.y, t.z, expression);
-  worker *w = self;
-  if (!w) abort();
   w->status = SIM_RUN_ASSERT;
   sim_fiber_switch(&w->ended, &w->scheduler);
 }

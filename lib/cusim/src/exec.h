@@ -66,12 +66,15 @@ int cusim_live_threads(void);                 // of the block: what __syncthread
 typedef unsigned char cusim_slot[16];
 void cusim_exchange(unsigned mask, const void *value, size_t bytes, const cusim_slot **all);
 unsigned cusim_lane(void);
-unsigned cusim_active_mask(void);  // lanes of the warp that come to this call together
+unsigned cusim_active_mask(unsigned line);  // lanes of the warp that come to this line of the source together
 void *cusim_dynamic_shared(void);
 // A static __shared__ variable of the running block; does anything only in traced blocks.
 void cusim_note_shared(const void *base, size_t bytes);
 // Marks the atomic that follows for the tracer (a no-op outside traced blocks).
 void cusim_note_atomic(const void *address, size_t bytes);
+// Counts arithmetic on half or bfloat16, whose code the tracer does not see.
+void cusim_note_half(unsigned long long operations);
+// What assert calls in a .cu file: in a kernel it ends the grid with cudaErrorAssert, elsewhere the program.
 void cusim_assert_fail(const char *expression, const char *file, unsigned line, const char *function);
 
 #ifdef __cplusplus

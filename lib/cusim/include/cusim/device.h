@@ -13,7 +13,7 @@ int cusim_live_threads(void);
 typedef unsigned char cusim_slot[16];
 void cusim_exchange(unsigned mask, const void *value, std::size_t bytes, const cusim_slot **all);
 unsigned cusim_lane(void);
-unsigned cusim_active_mask(void);
+unsigned cusim_active_mask(unsigned line);
 void cusim_note_atomic(const void *address, std::size_t bytes);
 }
 
@@ -48,8 +48,9 @@ inline void __threadfence_block() {
 inline void __threadfence_system() {
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
-inline unsigned __activemask() {
-  return cusim_active_mask();
+// The caller's line tells one place from another, however the compiler copies and merges the code around it.
+inline unsigned __activemask(unsigned line = __builtin_LINE()) {
+  return cusim_active_mask(line);
 }
 
 // ---------------------------------------------------------------- shuffles, votes, warp reductions
