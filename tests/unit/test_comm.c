@@ -540,12 +540,12 @@ static void other_started(hd_comm *c, void *arg) {
 static void mismatches_are_named_before_data_move(void **state) {
   (void)state;
   for (int order = HD_ORDER_RANK; order <= HD_ORDER_RING; order++) {
-    assert_fails(3, order, LONG_S, 2, 3, other_operation,
+    assert_fails(3, order, LONG_S, 10, 3, other_operation,
                  WORDS("mismatch", "rank 1", "broadcast #2", "all_reduce #2", "5000"));
-    assert_fails(3, order, LONG_S, 2, 3, other_count, WORDS("mismatch", "rank 2", "4999", "5000"));
-    assert_fails(2, order, LONG_S, 2, 2, other_reduction, WORDS("mismatch", "(sum)", "(max)"));
-    assert_fails(2, order, LONG_S, 2, 2, other_root, WORDS("mismatch", "root 0", "root 1"));
-    assert_fails(2, order, LONG_S, 2, 2, other_started, WORDS("mismatch", "3000", "5000"));
+    assert_fails(3, order, LONG_S, 10, 3, other_count, WORDS("mismatch", "rank 2", "4999", "5000"));
+    assert_fails(2, order, LONG_S, 10, 2, other_reduction, WORDS("mismatch", "(sum)", "(max)"));
+    assert_fails(2, order, LONG_S, 10, 2, other_root, WORDS("mismatch", "root 0", "root 1"));
+    assert_fails(2, order, LONG_S, 10, 2, other_started, WORDS("mismatch", "3000", "5000"));
   }
 }
 
@@ -602,12 +602,12 @@ static void send_to_send(hd_comm *c, void *arg) {
 static void stalled_ranks_are_named_at_the_deadline(void **state) {
   (void)state;
   for (int order = HD_ORDER_RANK; order <= HD_ORDER_RING; order++) {
-    assert_fails(3, order, SHORT_S, 3, 2, never_calls,
+    assert_fails(3, order, SHORT_S, 10, 2, never_calls,
                  WORDS("all_reduce #1", "0.3 s", "rank 1 (in no operation)"));
-    assert_fails(3, order, SHORT_S, 3, 3, late_rank, WORDS("all_reduce #1", "0.3 s", "rank 1"));
+    assert_fails(3, order, SHORT_S, 10, 3, late_rank, WORDS("all_reduce #1", "0.3 s", "rank 1"));
   }
-  assert_fails(2, HD_ORDER_RANK, SHORT_S, 3, 2, other_pair, WORDS("0.3 s", "rank 1", "rank 0"));
-  assert_fails(2, HD_ORDER_RANK, SHORT_S, 3, 2, send_to_send, WORDS("send #1", "0.3 s", "in send"));
+  assert_fails(2, HD_ORDER_RANK, SHORT_S, 10, 2, other_pair, WORDS("0.3 s", "rank 1", "rank 0"));
+  assert_fails(2, HD_ORDER_RANK, SHORT_S, 10, 2, send_to_send, WORDS("send #1", "0.3 s", "in send"));
 }
 
 static void ends_early(hd_comm *c, void *arg) {
@@ -632,10 +632,11 @@ static void exits_thread(hd_comm *c, void *arg) {
 
 static void ended_ranks_are_missing_at_once(void **state) {
   (void)state;
-  assert_fails(3, HD_ORDER_RANK, LONG_S, 3, 2, ends_early, WORDS("all_reduce #1", "rank 1 (has ended)"));
-  assert_fails(3, HD_ORDER_RING, LONG_S, 3, 2, ends_early, WORDS("all_reduce #1", "rank 1 (has ended)"));
-  assert_fails(2, HD_ORDER_RANK, LONG_S, 3, 1, ends_before_receiving, WORDS("send #1", "rank 1 (has ended)"));
-  assert_fails(2, HD_ORDER_RANK, LONG_S, 3, 1, exits_thread, WORDS("barrier #1", "rank 0 (has ended)"));
+  assert_fails(3, HD_ORDER_RANK, LONG_S, 10, 2, ends_early, WORDS("all_reduce #1", "rank 1 (has ended)"));
+  assert_fails(3, HD_ORDER_RING, LONG_S, 10, 2, ends_early, WORDS("all_reduce #1", "rank 1 (has ended)"));
+  assert_fails(2, HD_ORDER_RANK, LONG_S, 10, 1, ends_before_receiving,
+               WORDS("send #1", "rank 1 (has ended)"));
+  assert_fails(2, HD_ORDER_RANK, LONG_S, 10, 1, exits_thread, WORDS("barrier #1", "rank 0 (has ended)"));
 }
 
 static void aborts(hd_comm *c, void *arg) {
@@ -652,7 +653,7 @@ static void aborts(hd_comm *c, void *arg) {
 
 static void abort_ends_everybodys_wait(void **state) {
   (void)state;
-  assert_fails(4, HD_ORDER_RANK, LONG_S, 3, 4, aborts, WORDS("rank 1", "loss is not a number"));
+  assert_fails(4, HD_ORDER_RANK, LONG_S, 10, 4, aborts, WORDS("rank 1", "loss is not a number"));
 }
 
 static void keeps_calling(hd_comm *c, void *arg) {
@@ -714,11 +715,11 @@ static void unknown_handle(hd_comm *c, void *arg) {
 
 static void bad_arguments_are_named(void **state) {
   (void)state;
-  assert_fails(2, HD_ORDER_RANK, LONG_S, 2, 2, unequal_pair, WORDS("mismatch", "send", "recv", "10", "11"));
-  assert_fails(2, HD_ORDER_RANK, LONG_S, 2, 2, bad_root, WORDS("root or peer 2", "0 to 1"));
-  assert_fails(2, HD_ORDER_RANK, LONG_S, 2, 2, no_data, WORDS("all_reduce", "null"));
-  assert_fails(2, HD_ORDER_RANK, LONG_S, 2, 2, talks_to_itself, WORDS("itself"));
-  assert_fails(2, HD_ORDER_RANK, LONG_S, 2, 2, unknown_handle, WORDS("handle 0"));
+  assert_fails(2, HD_ORDER_RANK, LONG_S, 10, 2, unequal_pair, WORDS("mismatch", "send", "recv", "10", "11"));
+  assert_fails(2, HD_ORDER_RANK, LONG_S, 10, 2, bad_root, WORDS("root or peer 2", "0 to 1"));
+  assert_fails(2, HD_ORDER_RANK, LONG_S, 10, 2, no_data, WORDS("all_reduce", "null"));
+  assert_fails(2, HD_ORDER_RANK, LONG_S, 10, 2, talks_to_itself, WORDS("itself"));
+  assert_fails(2, HD_ORDER_RANK, LONG_S, 10, 2, unknown_handle, WORDS("handle 0"));
   assert_int_equal(hd_comm_run(0, HD_COMM_THREADS, HD_ORDER_RANK, 1, 1, bad_root, NULL), 1);
   assert_non_null(strstr(hd_comm_error_text(), "0 ranks"));
   assert_int_equal(hd_comm_run(1000, HD_COMM_THREADS, HD_ORDER_RANK, 1, 1, bad_root, NULL), 1000);

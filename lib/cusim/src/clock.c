@@ -65,7 +65,7 @@ static void insert_span(engine *e, size_t at, span s) {
     e->capacity = e->capacity ? e->capacity * 2 : 64;
     e->spans = need(realloc(e->spans, e->capacity * sizeof *e->spans));
   }
-  memmove(e->spans + at + 1, e->spans + at, (e->count - at) * sizeof *e->spans);
+  if (e->count > at) memmove(e->spans + at + 1, e->spans + at, (e->count - at) * sizeof *e->spans);
   e->spans[at] = s;
   e->count++;
 }
