@@ -5,7 +5,7 @@ command -v clang-tidy >/dev/null || { echo "skipped: clang-tidy is not installed
 git ls-files 'lib/*.c' 'kernels/*.c' 'lessons/*.c' 'bench/*.c' 'plots/*.c' >"$1/tidy.list"
 # clang has no omp.h of its own unless its OpenMP runtime is installed, too: gcc's says the same, but for an attribute
 # that clang has not.
-mkdir -p "$1/tidy-include"
+rm -rf "$1/tidy-include" && mkdir -p "$1/tidy-include"
 sed 's/__malloc__ *([^)]*)/__malloc__/g' "$(gcc -print-file-name=include)/omp.h" >"$1/tidy-include/omp.h"
 # gcc-only flags are unknown to clang; they change nothing that tidy looks at.
 if xargs -P "$(nproc)" -n 3 clang-tidy --quiet -p "$1" --extra-arg=-Wno-unknown-warning-option --extra-arg=-isystem"$1/tidy-include" \
