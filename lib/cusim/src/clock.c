@@ -4,6 +4,7 @@
 // to it, and its engine has room for its whole length, so a ready operation passes one that waits for an
 // event, as on hardware. All state belongs to a device, so threads that drive different devices cannot
 // disturb each other's times.
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +66,7 @@ static void insert_span(engine *e, size_t at, span s) {
     e->capacity = e->capacity ? e->capacity * 2 : 64;
     e->spans = need(realloc(e->spans, e->capacity * sizeof *e->spans));
   }
+  assert(e->spans != NULL);
   if (e->count > at) memmove(e->spans + at + 1, e->spans + at, (e->count - at) * sizeof *e->spans);
   e->spans[at] = s;
   e->count++;
