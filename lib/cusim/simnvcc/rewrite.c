@@ -410,6 +410,15 @@ static void unroll(source *s, size_t i) {
   free(line);
 }
 
+// A kernel's address loses its type in a cast to void *, and with it what its arguments are: no cast.
+static void keep_kernel_type(source *s, size_t i) {
+  size_t k = i + 1;
+  if (!is(s, i, "(")) return;
+  if (is(s, k, "const")) k++;
+  if (!is(s, k, "void") || !is(s, k + 1, "*") || !is(s, k + 2, ")")) return;
+  replace(s, at(s, i)->start, end_of(s, k + 2) - at(s, i)->start, "%s", "");
+}
+
 // ---------------------------------------------------------------- the walk
 
 static enum scope scope_of_brace(const source *s, size_t first, size_t brace) {
@@ -469,6 +478,9 @@ static void walk(source *s) {
         const size_t close = matching(s, i + 1);
         replace(s, at(s, i)->start, end_of(s, close) - at(s, i)->start, "%s", "");
         i = close;
+      } else if ((is(s, i, "cudaLaunchKernel") || is(s, i, "cudaLaunchCooperativeKernel")) &&
+                 is(s, i + 1, "(")) {
+        keep_kernel_type(s, i + 2);
       } else if (is(s, i, "__assert_fail")) {
         replace(s, at(s, i)->start, at(s, i)->length, "cusim_assert_fail");
       } else if (is(s, i, "__align__") && is(s, i + 1, "(")) {

@@ -48,7 +48,7 @@ struct worker {
   unsigned lane;         // its lane in that
   unsigned warps_ready;  // bit per warp: some lane can run
   unsigned arrived, alive;
-  bool traced;
+  bool traced, at_grid;
   unsigned predicates, counts[2], barrier_generation;
   unsigned threads, warps;
   enum sim_run_status status;
@@ -235,6 +235,23 @@ int cusim_sync_threads_count(int predicate) {
   return (int)w->counts[generation & 1];
 }
 
+// The first thread behind the barrier waits for the other blocks, and with it the whole block.
+void cusim_sync_grid(void) {
+  worker *w = self;
+  cusim_sync_threads();
+  if (!w->at_grid) {
+    w->at_grid = true;
+    if (!sim_grid_wait()) {
+      if (!w->launch->cooperative)
+        fprintf(stderr, "cusim: %s: grid.sync() needs cudaLaunchCooperativeKernel\n", w->launch->kernel);
+      w->status = SIM_RUN_GRID;
+      sim_fiber_switch(&w->ended, &w->scheduler);
+    }
+  }
+  cusim_sync_threads();
+  w->at_grid = false;
+}
+
 int cusim_live_threads(void) {
   return (int)self->alive;
 }
@@ -363,6 +380,7 @@ enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, boo
   const sim_dim3 grid = w->launch->grid;
   w->body = body;
   w->traced = traced;
+  w->at_grid = false;
   w->alive = w->threads;
   w->arrived = w->predicates = w->barrier_generation = 0;
   w->status = SIM_RUN_OK;

@@ -17,4 +17,8 @@ void *sim_worker_shared(const worker *w);
 // Runs the block with this linear index. Anything but SIM_RUN_OK has been reported on stderr; the block's
 // threads are then gone without having ended.
 enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, bool traced);
+
+// Waits until every living block of a cooperative grid has come here; false: they never will, as another one
+// failed or the launch was not cooperative. (execute.c)
+bool sim_grid_wait(void);
 #endif

@@ -14,7 +14,9 @@ typedef struct side {
 static side look_up(const void *p, size_t bytes) {
   sim_allocation a;
   if (!sim_memory_find(p, &a)) return (side){-1, true, p != NULL};
-  return (side){a.device, false, (uintptr_t)p - a.base + bytes <= a.bytes};
+  // A device variable is the current device's.
+  const int device = a.kind == SIM_SYMBOL ? sim_current_device() : a.device;
+  return (side){device, false, (uintptr_t)p - a.base + bytes <= a.bytes};
 }
 
 static bool matches(cudaMemcpyKind kind, side to, side from) {
@@ -109,17 +111,27 @@ cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int f
   return copy_peer(to, to_device, from, from_device, bytes, stream, false);
 }
 
-cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
+cudaError_t cudaMemset2DAsync(void *to, size_t pitch, int value, size_t width, size_t height,
+                              cudaStream_t stream) {
   if (sim_sticky_error()) return sim_error(sim_sticky_error());
-  if (bytes == 0) return cudaSuccess;
-  const side t = look_up(to, bytes);
+  if (width == 0 || height == 0) return cudaSuccess;
+  if (pitch < width) return sim_error(cudaErrorInvalidPitchValue);
+  const side t = look_up(to, pitch * (height - 1) + width);
   if (!t.valid || t.pageable) return sim_error(cudaErrorInvalidValue);
-  memset(to, value, bytes);
+  for (size_t y = 0; y < height; y++) memset((char *)to + y * pitch, value, width);
   const sim_card *c = sim_machine_get()->card;
+  const double bytes = (double)width * (double)height;
   sim_stream_push(stream, SIM_COMPUTE,
-                  c->kernel_overhead_s + (double)bytes / (c->dram_bytes_per_s * c->dram_efficiency), 1,
-                  "fill");
+                  c->kernel_overhead_s + bytes / (c->dram_bytes_per_s * c->dram_efficiency), 1, "fill");
   return cudaSuccess;
+}
+
+cudaError_t cudaMemset2D(void *to, size_t pitch, int value, size_t width, size_t height) {
+  return cudaMemset2DAsync(to, pitch, value, width, height, NULL);
+}
+
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
+  return cudaMemset2DAsync(to, bytes, value, bytes, 1, stream);
 }
 
 cudaError_t cudaMemset(void *to, int value, size_t bytes) {
@@ -171,4 +183,19 @@ cudaError_t cudaGetSymbolSize(size_t *bytes, const void *symbol) {
   sim_allocation a;
   if (!error && sim_memory_find(symbol, &a)) *bytes = a.bytes;
   return error;
+}
+
+// The symbol's bytes have moved when the call returns; only the time is the stream's.
+cudaError_t cudaMemcpyToSymbolAsync(const void *symbol, const void *from, size_t bytes, size_t offset,
+                                    cudaMemcpyKind kind, cudaStream_t stream) {
+  void *variable;
+  const cudaError_t error = cudaGetSymbolAddress(&variable, symbol);
+  return error ? error : cudaMemcpyAsync((char *)variable + offset, from, bytes, kind, stream);
+}
+
+cudaError_t cudaMemcpyFromSymbolAsync(void *to, const void *symbol, size_t bytes, size_t offset,
+                                      cudaMemcpyKind kind, cudaStream_t stream) {
+  void *variable;
+  const cudaError_t error = cudaGetSymbolAddress(&variable, symbol);
+  return error ? error : cudaMemcpyAsync(to, (const char *)variable + offset, bytes, kind, stream);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "exec.h"
+#include "fiber.h"
 #include "stream.h"
 
 enum { MOST_DEVICES = 64 };
@@ -97,14 +98,53 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrAsyncEngineCount:
       *value = 2;
       break;
+    case cudaDevAttrGpuOverlap:
+    case cudaDevAttrCanMapHostMemory:
     case cudaDevAttrConcurrentKernels:
     case cudaDevAttrUnifiedAddressing:
+    case cudaDevAttrStreamPrioritiesSupported:
+    case cudaDevAttrGlobalL1CacheSupported:
+    case cudaDevAttrLocalL1CacheSupported:
     case cudaDevAttrManagedMemory:
+    case cudaDevAttrCanUseHostPointerForRegisteredMem:
+    case cudaDevAttrCooperativeLaunch:
+    case cudaDevAttrHostRegisterSupported:
+    case cudaDevAttrMemoryPoolsSupported:
       *value = 1;
       break;
+    case cudaDevAttrKernelExecTimeout:
+    case cudaDevAttrIntegrated:
+    case cudaDevAttrComputeMode:
+    case cudaDevAttrEccEnabled:
+    case cudaDevAttrPciDeviceId:
+    case cudaDevAttrTccDriver:
+    case cudaDevAttrPciDomainId:
+    case cudaDevAttrIsMultiGpuBoard:
+    case cudaDevAttrMultiGpuBoardGroupID:
+    case cudaDevAttrHostNativeAtomicSupported:
+    case cudaDevAttrPageableMemoryAccess:
     case cudaDevAttrConcurrentManagedAccess:
-    case cudaDevAttrCooperativeLaunch:
+    case cudaDevAttrComputePreemptionSupported:
+    case cudaDevAttrClusterLaunch:
       *value = 0;
+      break;
+    case cudaDevAttrMaxPitch:
+      *value = 2147483647;
+      break;
+    case cudaDevAttrTextureAlignment:
+      *value = 512;
+      break;
+    case cudaDevAttrPciBusId:
+      *value = device;
+      break;
+    case cudaDevAttrSingleToDoublePrecisionPerfRatio:
+      *value = c->fp64_lanes ? c->fp32_lanes / c->fp64_lanes : 64;
+      break;
+    case cudaDevAttrMaxBlocksPerMultiprocessor:
+      *value = c->max_blocks_sm;
+      break;
+    case cudaDevAttrReservedSharedMemoryPerBlock:
+      *value = 1024;
       break;
     case cudaDevAttrComputeCapabilityMajor:
       *value = c->major;
@@ -140,6 +180,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
                         .major = c->major,
                         .minor = c->minor,
                         .multiProcessorCount = c->sm_count,
+                        .textureAlignment = 512,
+                        .texturePitchAlignment = 32,
                         .canMapHostMemory = 1,
                         .concurrentKernels = 1,
                         .pciBusID = device,
@@ -151,6 +193,14 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
                         .sharedMemPerMultiprocessor = c->shared_sm,
                         .regsPerMultiprocessor = (int)c->registers_sm,
                         .managedMemory = 1,
+                        .streamPrioritiesSupported = 1,
+                        .globalL1CacheSupported = 1,
+                        .localL1CacheSupported = 1,
+                        .canUseHostPointerForRegisteredMem = 1,
+                        .cooperativeLaunch = 1,
+                        .reservedSharedMemPerBlock = 1024,
+                        .hostRegisterSupported = 1,
+                        .memoryPoolsSupported = 1,
                         .maxBlocksPerMultiProcessor = c->max_blocks_sm,
                         .sharedMemPerBlockOptin = c->shared_block_optin};
   snprintf(p->name, sizeof p->name, "sim:%s", c->id);
@@ -201,6 +251,40 @@ cudaError_t cudaDeviceSetLimit(cudaLimit limit, size_t value) {
   return cudaSuccess;
 }
 
+cudaError_t cudaDeviceGetLimit(size_t *value, cudaLimit limit) {
+  if (!value) return sim_error(cudaErrorInvalidValue);
+  switch (limit) {
+    case cudaLimitStackSize:
+      *value = SIM_STACK_BYTES;
+      return cudaSuccess;
+    case cudaLimitPrintfFifoSize:
+    case cudaLimitMallocHeapSize:
+      *value = 8 << 20;  // CUDA's default heap; here the host's own limits hold
+      return cudaSuccess;
+  }
+  return sim_error(cudaErrorUnsupportedLimit);
+}
+
+cudaError_t cudaDeviceSetCacheConfig(cudaFuncCache config) {
+  (void)config;  // the model splits shared memory and cache as each kernel needs it
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetPCIBusId(char *id, int length, int device) {
+  if (!id || length < 1) return sim_error(cudaErrorInvalidValue);
+  if (!valid(device)) return sim_error(cudaErrorInvalidDevice);
+  snprintf(id, (size_t)length, "0000:%02X:00.0", device);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceFlags(unsigned *flags) {
+  return flags ? (*flags = cudaDeviceScheduleAuto, cudaSuccess) : sim_error(cudaErrorInvalidValue);
+}
+
+cudaError_t cudaChooseDevice(int *device, const cudaDeviceProp *wish) {
+  return device && wish ? (*device = 0, cudaSuccess) : sim_error(cudaErrorInvalidValue);
+}
+
 cudaError_t cudaSetDeviceFlags(unsigned flags) {
   (void)flags;  // how the host waits makes no difference in virtual time
   return cudaSuccess;
@@ -211,26 +295,4 @@ cudaError_t cudaDriverGetVersion(int *version) {
 }
 cudaError_t cudaRuntimeGetVersion(int *version) {
   return cudaDriverGetVersion(version);
-}
-
-cudaError_t cudaFuncSetAttribute(const void *function, cudaFuncAttribute attribute, int value) {
-  if (!function) return sim_error(cudaErrorInvalidDeviceFunction);
-  const bool fits = attribute != cudaFuncAttributeMaxDynamicSharedMemorySize ||
-                    (value >= 0 && (size_t)value <= sim_machine_get()->card->shared_block_optin);
-  return fits ? cudaSuccess : sim_error(cudaErrorInvalidValue);
-}
-
-cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *function) {
-  if (!attributes || !function) return sim_error(cudaErrorInvalidDeviceFunction);
-  *attributes =
-      (cudaFuncAttributes){.maxThreadsPerBlock = 1024, .numRegs = 32, .maxDynamicSharedSizeBytes = 48 << 10};
-  return cudaSuccess;
-}
-
-cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, const void *function, int threads,
-                                                          size_t shared) {
-  if (!blocks || !function || threads < 1) return sim_error(cudaErrorInvalidValue);
-  const char *limiter;
-  *blocks = sim_occupancy_blocks(sim_machine_get()->card, threads, 32, shared, &limiter);
-  return cudaSuccess;
 }

@@ -24,14 +24,17 @@ typedef void sim_body(void *packet);  // runs one thread of a kernel with the pa
 // ---------------------------------------------------------------- engine (execute.c, block.c, fiber.c,
 // twin.c)
 
-enum sim_run_status { SIM_RUN_OK, SIM_RUN_DEADLOCK, SIM_RUN_NO_MEMORY, SIM_RUN_ASSERT };
+// GRID: blocks waited for each other in vain.
+enum sim_run_status { SIM_RUN_OK, SIM_RUN_DEADLOCK, SIM_RUN_NO_MEMORY, SIM_RUN_ASSERT, SIM_RUN_GRID };
 // Runs the whole grid and returns when it is done: blocks over OpenMP workers, the planned blocks through the
 // traced twin with *counters as their sum (zeroed first). One grid at a time in the process.
 enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *packet,
                                 sim_counters *counters);
 
-// The traced twin of a plain body, or NULL: not compiled for it, or the program is stripped.
+// The traced twin of a plain body or kernel, or NULL: not compiled for it, or the program is stripped.
 sim_body *sim_twin(sim_body *body);
+// The readable name of a kernel by its address, or NULL.
+const char *sim_function_name(const void *function);
 // Calls visit for every device variable of the program.
 void sim_symbols(void (*visit)(const char *name, void *address, size_t bytes, void *arg), void *arg);
 
@@ -42,10 +45,11 @@ bool sim_inside_kernel(void);
 
 // Checks the configuration, executes, models and logs one launch on a stream (NULL: the default stream).
 // Errors are kept for cudaGetLastError; the returned number is that cudaError_t. function: what
-// cudaFuncSetAttribute and the occupancy calls know the kernel by (may be NULL for a lambda).
+// cudaFuncSetAttribute and the occupancy calls know the kernel by (may be NULL for a lambda). cooperative:
+// the blocks may wait for each other. name NULL: looked up by function.
 int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim_dim3 block,
                       size_t dynamic_shared, void *stream, sim_body *body, void *packet,
-                      unsigned long long arguments);
+                      unsigned long long arguments, int cooperative);
 
 // ---------------------------------------------------------------- device code, called by the headers
 // (block.c) A thread is the fiber running on this OS thread.
@@ -56,6 +60,9 @@ typedef struct {
 extern __thread sim_index cusim_thread_idx, cusim_block_idx, cusim_block_dim, cusim_grid_dim;
 
 void cusim_sync_threads(void);
+void cusim_sync_grid(void);  // every thread of every block of a cooperative launch
+// The traced twin of a kernel that is called through a pointer, or the kernel itself.
+void (*cusim_traced(void (*kernel)(void)))(void);
 int cusim_sync_threads_count(int predicate);  // threads whose predicate is not 0; and = (count == all)
 int cusim_live_threads(void);                 // of the block: what __syncthreads_and compares with
 // Exchanges up to 16 bytes per lane within mask: every live lane of mask calls it with its value; on return,

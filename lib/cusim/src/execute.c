@@ -55,6 +55,95 @@ static enum sim_run_status run_plain(const sim_launch *launch, sim_body *body, v
   return (enum sim_run_status)atomic_load(&failed);
 }
 
+// ---------------------------------------------------------------- cooperative grids
+
+// All blocks live at once, each on an OS thread of its own: a block that waits for the others holds its
+// thread.
+typedef struct together {
+  const sim_launch *launch;
+  sim_body *body, *twin;
+  void *packet;
+  const uint64_t *traced;
+  int traced_count;  // negative: all
+  sim_counters *counters;
+} together;
+
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t turn;
+  uint64_t living, waiting, generation;
+  int failed;
+} grid = {.lock = PTHREAD_MUTEX_INITIALIZER, .turn = PTHREAD_COND_INITIALIZER};
+
+static void next_generation(void) {
+  grid.waiting = 0;
+  grid.generation++;
+  pthread_cond_broadcast(&grid.turn);
+}
+
+bool sim_grid_wait(void) {
+  pthread_mutex_lock(&grid.lock);
+  const uint64_t generation = grid.generation;
+  if (grid.living && ++grid.waiting == grid.living) next_generation();
+  while (grid.living && !grid.failed && generation == grid.generation)
+    pthread_cond_wait(&grid.turn, &grid.lock);
+  const bool together_again = grid.living && !grid.failed;
+  pthread_mutex_unlock(&grid.lock);
+  return together_again;
+}
+
+// A block that ended is waited for no more; one that failed ends the others' waits.
+static void leave_grid(int status) {
+  pthread_mutex_lock(&grid.lock);
+  if (status && !grid.failed) grid.failed = status;
+  grid.living--;
+  if (grid.failed || (grid.waiting && grid.waiting == grid.living)) next_generation();
+  pthread_mutex_unlock(&grid.lock);
+}
+
+typedef struct one_block {
+  const together *all;
+  uint64_t index;
+  pthread_t thread;
+} one_block;
+
+static void *run_one(void *argument) {
+  const one_block *b = argument;
+  const together *all = b->all;
+  const bool traced =
+      all->twin && (all->traced_count < 0 || contains(all->traced, all->traced_count, b->index));
+  int status = SIM_RUN_NO_MEMORY;
+  worker *w = sim_worker_enter(all->launch, all->packet);
+  if (w && traced) sim_trace_open(all->launch, b->index, sim_worker_shared(w), all->launch->dynamic_shared);
+  if (w) status = (int)sim_run_block(w, b->index, traced ? all->twin : all->body, traced);
+  if (w && traced) {
+    pthread_mutex_lock(&grid.lock);
+    sim_trace_close(all->counters);
+    pthread_mutex_unlock(&grid.lock);
+  }
+  sim_worker_leave();
+  leave_grid(status);
+  return NULL;
+}
+
+static enum sim_run_status run_together(const together *all, uint64_t blocks) {
+  one_block *block = calloc(blocks, sizeof *block);
+  if (!block) return SIM_RUN_NO_MEMORY;
+  grid.living = blocks;
+  grid.waiting = 0;
+  grid.failed = SIM_RUN_OK;
+  uint64_t started = 0;
+  for (; started < blocks; started++) {
+    block[started] = (one_block){.all = all, .index = started};
+    if (pthread_create(&block[started].thread, NULL, run_one, &block[started])) break;
+  }
+  for (uint64_t i = started; i < blocks; i++) leave_grid(SIM_RUN_NO_MEMORY);
+  for (uint64_t i = 0; i < started; i++) pthread_join(block[i].thread, NULL);
+  free(block);
+  grid.living = 0;
+  return (enum sim_run_status)grid.failed;
+}
+
 // CUSIM_EXECUTE=sampled: only the traced blocks are executed. Times come out as ever, results do not: for
 // modelling sizes that would take minutes, of kernels whose control flow does not hang on their data. May
 // change between launches.
@@ -73,6 +162,12 @@ enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *
   sim_body *twin = sim_twin(body);
   int count = twin ? sim_trace_plan(launch, traced, MOST_TRACED) : 0;
   enum sim_run_status status = SIM_RUN_OK;
+  if (launch->cooperative) {
+    const together all = {launch, body, twin, packet, traced, count, counters};
+    status = run_together(&all, blocks);
+    pthread_mutex_unlock(&one_grid);
+    return status;
+  }
   if (count != 0) status = run_traced(launch, twin, packet, traced, count, blocks, counters);
   if (status == SIM_RUN_OK && count >= 0 && (uint64_t)count < blocks && !(twin && only_sampled()))
     status = run_plain(launch, body, packet, blocks, traced, count);

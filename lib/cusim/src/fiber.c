@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "fiber.h"
 
-#include <stdint.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 
 enum { COLOURS = 64 };  // as many as a first-level cache has sets
@@ -39,16 +40,23 @@ char *sim_stack_at(char *stacks, size_t index) {
   return stacks + index * (SIM_STACK_BYTES + SIM_GUARD_BYTES) + SIM_GUARD_BYTES;
 }
 
+// Each guard page splits a mapping, and a process may have 65,530 mappings: on a machine with many cores the
+// stacks of the last workers go without.
+enum { MOST_GUARDS = 16384 };
+static atomic_size_t guards;
+
 char *sim_stacks_map(size_t count) {
   const size_t bytes = count * (SIM_STACK_BYTES + SIM_GUARD_BYTES);
   char *stacks =
       mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stacks == MAP_FAILED) return NULL;
-  for (size_t i = 0; i < count; i++)
+  const bool guarded = atomic_fetch_add(&guards, count) + count <= MOST_GUARDS;
+  for (size_t i = 0; guarded && i < count; i++)
     mprotect(sim_stack_at(stacks, i) - SIM_GUARD_BYTES, SIM_GUARD_BYTES, PROT_NONE);
   return stacks;
 }
 
 void sim_stacks_unmap(char *stacks, size_t count) {
   munmap(stacks, count * (SIM_STACK_BYTES + SIM_GUARD_BYTES));
+  atomic_fetch_sub(&guards, count);
 }

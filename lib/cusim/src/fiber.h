@@ -78,7 +78,8 @@ void sim_fiber_switch(sim_fiber *from, sim_fiber *to);
 // sets. entry must never return: it switches away for good.
 void sim_fiber_prepare(sim_fiber *fiber, char *base, unsigned colour, void (*entry)(void));
 
-// Stacks for `count` fibers with a guard page below each; NULL if there is no memory. Touched lazily.
+// Stacks for `count` fibers, with a guard page below each as long as the process has few; NULL if there is no
+// memory. Touched lazily.
 char *sim_stacks_map(size_t count);
 char *sim_stack_at(char *stacks, size_t index);
 void sim_stacks_unmap(char *stacks, size_t count);

@@ -12,6 +12,13 @@ static cudaError_t check(const sim_launch *l, const sim_card *c) {
   if (b.x > 1024 || b.y > 1024 || b.z > 64) return cudaErrorInvalidConfiguration;
   if ((uint64_t)b.x * b.y * b.z > 1024) return cudaErrorInvalidConfiguration;
   if (l->dynamic_shared > c->shared_block_optin) return cudaErrorInvalidValue;
+  if (l->cooperative) {
+    const char *limiter;
+    const int threads = (int)(b.x * b.y * b.z),
+              resident = sim_occupancy_blocks(c, threads, 32, l->dynamic_shared, &limiter);
+    if ((uint64_t)g.x * g.y * g.z > (uint64_t)resident * (uint64_t)c->sm_count)
+      return cudaErrorCooperativeLaunchTooLarge;
+  }
   return cudaSuccess;
 }
 
@@ -22,15 +29,17 @@ static double share_of(const sim_estimate *e, const sim_card *c) {
 
 int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim_dim3 block,
                       size_t dynamic_shared, void *stream, sim_body *body, void *packet,
-                      unsigned long long arguments) {
+                      unsigned long long arguments, int cooperative) {
   const sim_card *card = sim_machine_get()->card;
   if (sim_sticky_error()) return (int)sim_error(sim_sticky_error());
-  const sim_launch launch = {.kernel = name,
+  const char *known = name ? name : sim_function_name(function);
+  const sim_launch launch = {.kernel = known ? known : "kernel",
                              .function = function,
                              .grid = grid,
                              .block = block,
                              .dynamic_shared = dynamic_shared,
                              .device = sim_stream_device(stream),
+                             .cooperative = cooperative != 0,
                              .arguments = arguments};
   const cudaError_t wrong = check(&launch, card);
   if (wrong) return (int)sim_error(wrong);
@@ -41,6 +50,7 @@ int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim
     case SIM_RUN_NO_MEMORY:
       return (int)sim_error(cudaErrorLaunchOutOfResources);
     case SIM_RUN_DEADLOCK:
+    case SIM_RUN_GRID:
       sim_sticky(cudaErrorLaunchFailure);
       return (int)sim_error(cudaErrorLaunchFailure);
     case SIM_RUN_ASSERT:
@@ -48,6 +58,6 @@ int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim
       return (int)sim_error(cudaErrorAssert);
   }
   const sim_estimate estimate = sim_observe_launch(&launch, &counters);
-  sim_stream_push(stream, SIM_COMPUTE, estimate.seconds, share_of(&estimate, card), name);
+  sim_stream_push(stream, SIM_COMPUTE, estimate.seconds, share_of(&estimate, card), launch.kernel);
   return cudaSuccess;
 }

@@ -107,6 +107,7 @@ typedef struct sim_launch {
   int device;
   int registers;       // per thread, 0: unknown (from __launch_bounds__, ptxas or CUSIM_REGISTERS)
   bool barriers;       // the kernel was seen to use block barriers
+  bool cooperative;    // all blocks live at once and may wait for each other
   uint64_t arguments;  // hash of the arguments that are not pointers, 0: unknown; a part of the trace's key
 } sim_launch;
 

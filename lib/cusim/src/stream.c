@@ -10,6 +10,7 @@ enum { MOST_DEVICES = 64 };
 struct CUstream_st {
   int device;
   bool blocking;
+  int priority;  // kept for those who ask: kernels are never preempted in the model
   sim_timeline *line;
   struct CUstream_st *next;  // of the same device
 };
@@ -84,12 +85,12 @@ double sim_device_tail(int device) {
 }
 
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority) {
-  (void)priority;  // kernels are never preempted in the model
   if (!stream || flags > cudaStreamNonBlocking) return sim_error(cudaErrorInvalidValue);
   struct CUstream_st *s = calloc(1, sizeof *s);
   if (!s) return sim_error(cudaErrorMemoryAllocation);
   s->device = sim_current_device();
   s->blocking = flags == cudaStreamDefault;
+  s->priority = priority > 0 ? 0 : priority < -5 ? -5 : priority;
   s->line = sim_timeline_create(s->device, "stream");
   pthread_mutex_lock(&lock);
   s->next = streams[s->device];
@@ -132,6 +133,27 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   return sim_stream_tail(stream) <= sim_host_now() ? cudaSuccess : cudaErrorNotReady;
 }
 
+cudaError_t cudaStreamGetFlags(cudaStream_t stream, unsigned *flags) {
+  if (!flags) return sim_error(cudaErrorInvalidValue);
+  const bool own = stream && stream != cudaStreamLegacy;
+  *flags = own && !stream->blocking ? cudaStreamNonBlocking : cudaStreamDefault;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamGetPriority(cudaStream_t stream, int *priority) {
+  if (!priority) return sim_error(cudaErrorInvalidValue);
+  *priority = stream && stream != cudaStreamLegacy ? stream->priority : 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t callback, void *data,
+                                  unsigned flags) {
+  if (!callback || flags) return sim_error(cudaErrorInvalidValue);
+  sim_stream_push(stream, SIM_HOST_FUNCTION, 0, 1, "callback");
+  callback(stream, sim_sticky_error(), data);
+  return cudaSuccess;
+}
+
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data) {
   if (!function) return sim_error(cudaErrorInvalidValue);
   sim_stream_push(stream, SIM_HOST_FUNCTION, 0, 1, "host function");
@@ -167,6 +189,10 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   pthread_mutex_unlock(&lock);
   event->recorded = true;
   return sim_error(sim_sticky_error());
+}
+
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
+  return flags > 1 ? sim_error(cudaErrorInvalidValue) : cudaEventRecord(event, stream);
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {

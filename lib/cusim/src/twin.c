@@ -15,6 +15,7 @@
 
 typedef struct pair {
   uintptr_t plain, traced;
+  const char *name;  // mangled, in the mapped file
 } pair;
 
 typedef struct variable {
@@ -59,34 +60,35 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
   const ElfW(Sym) *symbols = (const void *)(file + table->sh_offset);
   const size_t count = table->sh_size / sizeof *symbols;
   const char *names = file + strings->sh_offset;
-  named *bodies = calloc(count, sizeof *bodies);
+  named *functions = calloc(count, sizeof *functions);
   pairs = calloc(count, sizeof *pairs);
   variables = calloc(count, sizeof *variables);
   size_t found = 0;
-  if (!bodies || !pairs || !variables) {
-    free(bodies);
+  if (!functions || !pairs || !variables) {
+    free(functions);
     return;
   }
   for (size_t i = 0; i < count; i++) {
     const ElfW(Sym) *s = &symbols[i];
     const char *name = names + s->st_name;
     if (s->st_shndx == SHN_UNDEF) continue;
-    if (ELF64_ST_TYPE(s->st_info) == STT_FUNC && is_body(name))
-      bodies[found++] = (named){name, base + s->st_value, ELF64_ST_BIND(s->st_info) == STB_LOCAL};
+    if (ELF64_ST_TYPE(s->st_info) == STT_FUNC)
+      functions[found++] = (named){name, base + s->st_value, ELF64_ST_BIND(s->st_info) == STB_LOCAL};
     else if (strncmp(name, "cusimvar_", 9) == 0)
       variables[variable_count++] = (variable){name, (void *)(base + s->st_value), s->st_size};
   }
-  // Both symbols of a pair may be local (a launch inside a static function): the plain one was linked first.
-  if (found) qsort(bodies, found, sizeof *bodies, by_name);
-  for (size_t i = 0; i + 1 < found; i++)
-    if (strcmp(bodies[i].name, bodies[i + 1].name) == 0) {
-      const uintptr_t a = bodies[i].address, b = bodies[i + 1].address;
-      const bool ordered = bodies[i].local == bodies[i + 1].local ? a < b : true;
-      pairs[pair_count++] = ordered ? (pair){a, b} : (pair){b, a};
-      i++;
-    }
+  // Both symbols of a pair may be local (a launch inside a static function, a static kernel): the plain one
+  // was linked first. Of more than two that are no launch sites nobody knows which belong together.
+  if (found) qsort(functions, found, sizeof *functions, by_name);
+  for (size_t i = 0, next; i < found; i = next) {
+    for (next = i + 1; next < found && strcmp(functions[i].name, functions[next].name) == 0;) next++;
+    if (next == i + 1 || (next > i + 2 && !is_body(functions[i].name))) continue;
+    const uintptr_t a = functions[i].address, b = functions[i + 1].address;
+    const bool ordered = functions[i].local == functions[i + 1].local ? a < b : true;
+    pairs[pair_count++] = ordered ? (pair){a, b, functions[i].name} : (pair){b, a, functions[i].name};
+  }
   if (pair_count) qsort(pairs, pair_count, sizeof *pairs, by_address);
-  free(bodies);
+  free(functions);
 }
 
 static void read_program(void) {
@@ -107,11 +109,60 @@ static void read_program(void) {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-sim_body *sim_twin(sim_body *body) {
+static const pair *find(uintptr_t plain) {
   pthread_once(&once, read_program);
-  const pair key = {(uintptr_t)body, 0};
-  const pair *p = pair_count ? bsearch(&key, pairs, pair_count, sizeof *pairs, by_address) : NULL;
+  const pair key = {plain, 0, NULL};
+  return pair_count ? bsearch(&key, pairs, pair_count, sizeof *pairs, by_address) : NULL;
+}
+
+sim_body *sim_twin(sim_body *body) {
+  const pair *p = find((uintptr_t)body);
   return p ? (sim_body *)p->traced : NULL;
+}
+
+void (*cusim_traced(void (*kernel)(void)))(void) {
+  const pair *p = find((uintptr_t)kernel);
+  return p ? (void (*)(void))p->traced : kernel;
+}
+
+// "void ns::k<float>(float*, int)" without the type in front and the parameters behind.
+static void keep_name(char *text) {
+  char *open = strrchr(text, ')');
+  for (int depth = 0; open && open > text; open--) {
+    depth += *open == ')';
+    depth -= *open == '(';
+    if (depth == 0) break;
+  }
+  if (open) *open = 0;
+  if (strncmp(text, "void ", 5) == 0) memmove(text, text + 5, strlen(text + 5) + 1);
+}
+
+extern char *__cxa_demangle(const char *mangled, char *buffer, size_t *length, int *status);
+
+// Names live as long as the program: reports keep pointers to them.
+const char *sim_function_name(const void *function) {
+  enum { MOST_NAMES = 256 };
+  static struct {
+    const void *function;
+    char *name;
+  } names[MOST_NAMES];
+  static int count;
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  const pair *p = find((uintptr_t)function);
+  if (!p) return NULL;
+  pthread_mutex_lock(&lock);
+  int i = 0;
+  while (i < count && names[i].function != function) i++;
+  if (i == count && count < MOST_NAMES) {
+    int status = 0;
+    char *name = __cxa_demangle(p->name, NULL, NULL, &status);
+    if (name) keep_name(name);
+    names[count].function = function;
+    names[count++].name = name;
+  }
+  const char *name = i < count ? names[i].name : NULL;
+  pthread_mutex_unlock(&lock);
+  return name ? name : p->name;
 }
 
 void sim_symbols(void (*visit)(const char *name, void *address, size_t bytes, void *arg), void *arg) {

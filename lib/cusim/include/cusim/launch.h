@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 extern "C" {
 struct cusim_dim3 {
@@ -12,7 +13,8 @@ struct cusim_dim3 {
 };
 int sim_launch_kernel(const char *name, const void *function, cusim_dim3 grid, cusim_dim3 block,
                       std::size_t dynamic_shared, void *stream, void (*body)(void *), void *packet,
-                      unsigned long long arguments);
+                      unsigned long long arguments, int cooperative);
+void (*cusim_traced(void (*kernel)(void)))(void);
 void *cusim_dynamic_shared(void);
 void cusim_note_shared(const void *base, std::size_t bytes);
 }
@@ -74,7 +76,36 @@ void launch(const char *name, Call call, configuration c, Arguments... arguments
   typename site::packet packet{call, std::tuple<Arguments...>(arguments...)};
   sim_launch_kernel(name, reinterpret_cast<const void *>(&site::run), {c.grid.x, c.grid.y, c.grid.z},
                     {c.block.x, c.block.y, c.block.z}, c.shared, c.stream, &site::run, &packet,
-                    hash_numbers(arguments...));
+                    hash_numbers(arguments...), 0);
+}
+
+// A kernel by its address: the traced compilation finds the kernel's twin.
+template <class... Parameters>
+struct by_address {
+  void (*kernel)(Parameters...);
+  void operator()(Parameters... parameters) const {
+#ifdef CUSIM_TRACED_PASS
+    using any = void (*)();
+    reinterpret_cast<void (*)(Parameters...)>(cusim_traced(reinterpret_cast<any>(kernel)))(parameters...);
+#else
+    kernel(parameters...);
+#endif
+  }
+};
+
+template <class... Parameters, std::size_t... Index>
+cudaError_t launch_address(void (*kernel)(Parameters...), configuration c, void **arguments, int cooperative,
+                           std::index_sequence<Index...>) {
+  using site = body<0, 0, by_address<Parameters...>, std::decay_t<Parameters>...>;
+  (void)arguments;
+  typename site::packet packet{
+      {kernel},
+      std::tuple<std::decay_t<Parameters>...>(*static_cast<std::decay_t<Parameters> *>(arguments[Index])...)};
+  const unsigned long long numbers =
+      hash_numbers(*static_cast<std::decay_t<Parameters> *>(arguments[Index])...);
+  return static_cast<cudaError_t>(sim_launch_kernel(
+      nullptr, reinterpret_cast<const void *>(kernel), {c.grid.x, c.grid.y, c.grid.z},
+      {c.block.x, c.block.y, c.block.z}, c.shared, c.stream, &site::run, &packet, numbers, cooperative));
 }
 
 template <class T>
@@ -93,4 +124,19 @@ struct dynamic_shared {
 };
 
 }  // namespace cusim
+
+// Kernels arrive with their types: the source step takes the casts to void * away.
+template <class... Parameters>
+inline cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void **arguments,
+                                    std::size_t shared = 0, cudaStream_t stream = nullptr) {
+  return cusim::launch_address(kernel, {grid, block, shared, stream}, arguments, 0,
+                               std::index_sequence_for<Parameters...>());
+}
+template <class... Parameters>
+inline cudaError_t cudaLaunchCooperativeKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                                               void **arguments, std::size_t shared = 0,
+                                               cudaStream_t stream = nullptr) {
+  return cusim::launch_address(kernel, {grid, block, shared, stream}, arguments, 1,
+                               std::index_sequence_for<Parameters...>());
+}
 #endif
