@@ -38,14 +38,18 @@ void hd_shard(size_t count, int rank, int world, size_t *offset, size_t *length)
   *length = share + (r < rest);
 }
 
-// Are count × ranks floats at both pointers thinkable, and the root and the reduction possible?
+// Are count × ranks elements at both pointers thinkable, and root, type and reduction possible?
 static int check(hd_comm *c, const hd_call *call, size_t ranks) {
   char text[160];
-  const size_t most = SIZE_MAX / sizeof(float) / 4 / ranks;
+  const size_t most = SIZE_MAX / HD_MOST_TYPE_BYTES / 4 / ranks;
   const bool pointers = call->count == 0 || (call->in && call->out);
-  if (pointers && call->count <= most && call->root >= 0 && call->root < c->world &&
+  const bool type = call->type == HD_F32 || call->type == HD_BF16 || call->type == HD_I32;
+  if (pointers && call->count <= most && call->root >= 0 && call->root < c->world && type &&
       call->reduce_op >= HD_SUM && call->reduce_op <= HD_MIN)
     return 0;
+  if (!type)
+    return hd_comm_fail(c, "rank %d: type %d; HD_F32, HD_BF16 and HD_I32 are possible", c->rank,
+                        (int)call->type);
   if (call->root < 0 || call->root >= c->world)
     return hd_comm_fail(c, "rank %d: root or peer %d is not a rank of 0 to %d", c->rank, call->root,
                         c->world - 1);
@@ -61,29 +65,32 @@ int hd_barrier(hd_comm *c) {
   return c->group->backend->barrier(c, &call);
 }
 
-int hd_all_reduce(hd_comm *c, float *data, size_t count, enum hd_reduce_op op) {
-  hd_call call = {.operation = HD_OP_ALL_REDUCE, .reduce_op = op, .count = count, .in = data, .out = data};
+int hd_all_reduce(hd_comm *c, void *data, size_t count, enum hd_type type, enum hd_reduce_op op) {
+  hd_call call = {
+      .operation = HD_OP_ALL_REDUCE, .reduce_op = op, .count = count, .type = type, .in = data, .out = data};
   return check(c, &call, 1) ? -1 : c->group->backend->all_reduce(c, HD_LANE_CALLS, &call);
 }
 
-int hd_reduce(hd_comm *c, const float *in, float *out, size_t count, int root) {
-  hd_call call = {.operation = HD_OP_REDUCE, .count = count, .root = root, .in = in, .out = out};
-  if (c->rank != root) call.out = (float *)in;  // not used; any pointer passes the check
+int hd_reduce(hd_comm *c, const void *in, void *out, size_t count, enum hd_type type, int root) {
+  hd_call call = {
+      .operation = HD_OP_REDUCE, .count = count, .type = type, .root = root, .in = in, .out = out};
+  if (c->rank != root) call.out = (void *)in;  // not used; any pointer passes the check
   return check(c, &call, 1) ? -1 : c->group->backend->reduce(c, &call);
 }
 
-int hd_broadcast(hd_comm *c, float *data, size_t count, int root) {
-  hd_call call = {.operation = HD_OP_BROADCAST, .count = count, .root = root, .in = data, .out = data};
+int hd_broadcast(hd_comm *c, void *data, size_t count, enum hd_type type, int root) {
+  hd_call call = {
+      .operation = HD_OP_BROADCAST, .count = count, .type = type, .root = root, .in = data, .out = data};
   return check(c, &call, 1) ? -1 : c->group->backend->broadcast(c, &call);
 }
 
-int hd_reduce_scatter(hd_comm *c, const float *in, float *out, size_t count_each) {
-  hd_call call = {.operation = HD_OP_REDUCE_SCATTER, .count = count_each, .in = in, .out = out};
+int hd_reduce_scatter(hd_comm *c, const void *in, void *out, size_t count_each, enum hd_type type) {
+  hd_call call = {.operation = HD_OP_REDUCE_SCATTER, .count = count_each, .type = type, .in = in, .out = out};
   return check(c, &call, (size_t)c->world) ? -1 : c->group->backend->reduce_scatter(c, &call);
 }
 
-int hd_all_gather(hd_comm *c, const float *in, float *out, size_t count_each) {
-  hd_call call = {.operation = HD_OP_ALL_GATHER, .count = count_each, .in = in, .out = out};
+int hd_all_gather(hd_comm *c, const void *in, void *out, size_t count_each, enum hd_type type) {
+  hd_call call = {.operation = HD_OP_ALL_GATHER, .count = count_each, .type = type, .in = in, .out = out};
   return check(c, &call, (size_t)c->world) ? -1 : c->group->backend->all_gather(c, &call);
 }
 
@@ -93,19 +100,50 @@ static int check_pair(hd_comm *c, const hd_call *call) {
   return check(c, call, 1);
 }
 
-int hd_send(hd_comm *c, const float *data, size_t count, int to) {
-  hd_call call = {.operation = HD_OP_SEND, .count = count, .root = to, .in = data, .out = (float *)data};
+static hd_call pair_call(bool sends, void *data, size_t count, enum hd_type type, int peer) {
+  return (hd_call){.operation = sends ? HD_OP_SEND : HD_OP_RECV,
+                   .count = count,
+                   .type = type,
+                   .root = peer,
+                   .in = data,
+                   .out = data};
+}
+
+int hd_send(hd_comm *c, const void *data, size_t count, enum hd_type type, int to) {
+  hd_call call = pair_call(true, (void *)data, count, type, to);
   return check_pair(c, &call) ? -1 : c->group->backend->send(c, &call, to);
 }
 
-int hd_recv(hd_comm *c, float *data, size_t count, int from) {
-  hd_call call = {.operation = HD_OP_RECV, .count = count, .root = from, .in = data, .out = data};
+int hd_recv(hd_comm *c, void *data, size_t count, enum hd_type type, int from) {
+  hd_call call = pair_call(false, data, count, type, from);
   return check_pair(c, &call) ? -1 : c->group->backend->recv(c, &call, from);
 }
 
-int hd_all_reduce_start(hd_comm *c, float *data, size_t count, enum hd_reduce_op op) {
-  hd_call call = {
-      .operation = HD_OP_ALL_REDUCE_START, .reduce_op = op, .count = count, .in = data, .out = data};
+int hd_exchange(hd_comm *c, const hd_transfer *transfers, int count) {
+  hd_call calls[2 * HD_MOST_RANKS];
+  uint64_t seen[2] = {0, 0};
+  for (int i = 0; i < count; i++) {
+    const hd_transfer *t = &transfers[i];
+    if (i == 2 * c->world)
+      return hd_comm_fail(c, "rank %d: an exchange of %d transfers among %d ranks", c->rank, count, c->world);
+    calls[i] = pair_call(t->sends, t->data, t->count, t->type, t->peer);
+    if (check_pair(c, &calls[i])) return -1;
+    const uint64_t bit = (uint64_t)1 << t->peer;
+    if (seen[t->sends] & bit)
+      return hd_comm_fail(c, "rank %d: two transfers in one direction with rank %d in one exchange", c->rank,
+                          t->peer);
+    seen[t->sends] |= bit;
+  }
+  return c->group->backend->exchange(c, calls, count);
+}
+
+int hd_all_reduce_start(hd_comm *c, void *data, size_t count, enum hd_type type, enum hd_reduce_op op) {
+  hd_call call = {.operation = HD_OP_ALL_REDUCE_START,
+                  .reduce_op = op,
+                  .count = count,
+                  .type = type,
+                  .in = data,
+                  .out = data};
   return check(c, &call, 1) ? -1 : c->group->backend->start(c, &call);
 }
 

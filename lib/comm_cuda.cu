@@ -8,6 +8,7 @@
 // with one kernel and pushes the sum back to everybody: 2(N-1)(α + S/(N·B)), B a link's bandwidth, and one
 // kernel. Ring (HD_ORDER_RING): 2(N-1) steps to the right-hand neighbour. Long chunks travel in two pieces,
 // so that one is added (on a stream of its own) while the other one is on the link.
+#include <cuda_bf16.h>
 #include <stdlib.h>
 
 #include "comm_internal.h"
@@ -18,9 +19,9 @@ enum {
   BLOCK = 256,
   MOST_BLOCKS = 1056,    // eight for each multiprocessor of the largest card: all the threads it holds
   MOST_PIECES = 2,       // of a chunk on its way round the ring
-  LONG_CHUNK = 1 << 19,  // floats from which the second piece's α costs less than the hidden addition
+  LONG_CHUNK = 1 << 21,  // bytes from which the second piece's α costs less than the hidden addition
   HANDLES = 64,          // started operations with an event of their own
-  SHARD_GRAIN = 16,      // floats of a cache line and more: shards start aligned
+  SHARD_GRAIN = 32,      // elements of a cache line and more: shards start aligned
 };
 
 // One lane of one rank: blocking calls run on the compute stream, started ones on a second.
@@ -28,8 +29,8 @@ typedef struct gpu_lane {
   cudaStream_t stream, adding;
   cudaEvent_t ready, staged, done;  // input may be read; shards were pushed; nothing more to come
   cudaEvent_t *pushed, *added;      // per ring step and piece
-  float *staging;                   // what others push here before it is added
-  size_t staging_count;
+  char *staging;                    // what others push here before it is added
+  size_t staging_bytes;
 } gpu_lane;
 
 typedef struct gpu {
@@ -40,44 +41,84 @@ typedef struct gpu {
   uint64_t started, waited;
 } gpu;
 
-// What one kernel adds: rank r's vector is others + r·slot, except for the caller's own one.
+// What one kernel adds: rank r's vector is others + r·slot elements, except for the caller's own one.
 typedef struct terms {
-  const float *others, *own;
+  const void *others, *own;
   size_t slot;
   int rank, world;
+  enum hd_type type;
 } terms;
 
+// How an element is summed: bf16 in fp32, whole numbers without sign, so that they wrap.
+__device__ static inline float to_sum(float x) {
+  return x;
+}
+__device__ static inline unsigned to_sum(int x) {
+  return (unsigned)x;
+}
+__device__ static inline float to_sum(__nv_bfloat16 x) {
+  return __bfloat162float(x);
+}
+__device__ static inline void from_sum(float *to, float sum) {
+  *to = sum;
+}
+__device__ static inline void from_sum(int *to, unsigned sum) {
+  *to = (int)sum;
+}
+__device__ static inline void from_sum(__nv_bfloat16 *to, float sum) {
+  *to = __float2bfloat16(sum);
+}
+__device__ static inline bool greater(float a, float b) {
+  return a > b;
+}
+__device__ static inline bool greater(unsigned a, unsigned b) {
+  return (int)a > (int)b;
+}
+
 // out[i] = rank 0's [i] op rank 1's [i] op …: bitwise what one processor would compute. A NaN is kept.
+template <class T>
 __global__ static void __launch_bounds__(BLOCK, 4)
-    add_ranks(terms t, float *out, size_t count, enum hd_reduce_op op) {
+    add_ranks(terms t, T *out, size_t count, enum hd_reduce_op op) {
+  const T *own = (const T *)t.own, *others = (const T *)t.others;
   const size_t stride = (size_t)gridDim.x * blockDim.x;
   for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride) {
-    float sum = t.rank == 0 ? t.own[i] : t.others[i];
+    auto sum = to_sum(t.rank == 0 ? own[i] : others[i]);
     for (int r = 1; r < t.world; r++) {
-      const float x = r == t.rank ? t.own[i] : t.others[(size_t)r * t.slot + i];
+      const auto x = to_sum(r == t.rank ? own[i] : others[(size_t)r * t.slot + i]);
       if (op == HD_SUM)
         sum += x;
       else if (op == HD_MAX)
-        sum = x > sum || x != x ? x : sum;
+        sum = greater(x, sum) || x != x ? x : sum;
       else
-        sum = x < sum || x != x ? x : sum;
+        sum = greater(sum, x) || x != x ? x : sum;
     }
-    out[i] = sum;
+    from_sum(&out[i], sum);
   }
 }
 
-static void add(terms t, float *out, size_t count, enum hd_reduce_op op, cudaStream_t stream) {
+static void add(terms t, void *out, size_t count, enum hd_reduce_op op, cudaStream_t stream) {
   if (count == 0 || (t.world == 1 && t.own == out)) return;
-  const size_t blocks = (count + BLOCK - 1) / BLOCK, most = MOST_BLOCKS;
-  add_ranks<<<(unsigned)(blocks < most ? blocks : most), BLOCK, 0, stream>>>(t, out, count, op);
+  const size_t needed = (count + BLOCK - 1) / BLOCK, most = MOST_BLOCKS;
+  const unsigned blocks = (unsigned)(needed < most ? needed : most);
+  if (t.type == HD_F32)
+    add_ranks<<<blocks, BLOCK, 0, stream>>>(t, (float *)out, count, op);
+  else if (t.type == HD_I32)
+    add_ranks<<<blocks, BLOCK, 0, stream>>>(t, (int *)out, count, op);
+  else
+    add_ranks<<<blocks, BLOCK, 0, stream>>>(t, (__nv_bfloat16 *)out, count, op);
   HD_LAUNCHED();
 }
 
 // out = first op second.
-static void add_pair(const float *first, const float *second, float *out, size_t count, enum hd_reduce_op op,
-                     cudaStream_t stream) {
-  terms t = {first, second, 0, 1, 2};
+static void add_pair(const void *first, const void *second, void *out, size_t count, enum hd_type type,
+                     enum hd_reduce_op op, cudaStream_t stream) {
+  terms t = {first, second, 0, 1, 2, type};
   add(t, out, count, op, stream);
+}
+
+// Element i of an array.
+static char *at(const void *array, enum hd_type type, size_t i) {
+  return (char *)array + i * hd_type_bytes(type);
 }
 
 // ---------------------------------------------------------------- opening and closing
@@ -88,9 +129,11 @@ static cudaEvent_t new_event(void) {
   return event;
 }
 
-static void open_lane(gpu_lane *l, int world) {
+// A part computes on the stream of the whole.
+static void open_lane(gpu_lane *l, int world, cudaStream_t shared) {
   const int steps = 2 * world * MOST_PIECES;
-  HD_CUDA(cudaStreamCreate(&l->stream));
+  l->stream = shared;
+  if (!shared) HD_CUDA(cudaStreamCreate(&l->stream));
   HD_CUDA(cudaStreamCreate(&l->adding));
   l->ready = new_event();
   l->staged = new_event();
@@ -102,7 +145,7 @@ static void open_lane(gpu_lane *l, int world) {
     l->added[i] = new_event();
   }
   l->staging = NULL;
-  l->staging_count = 0;
+  l->staging_bytes = 0;
 }
 
 // Direct copies between this GPU and the others where the hardware can; elsewhere the driver stages them.
@@ -119,23 +162,26 @@ static void enable_peers(int device) {
   }
 }
 
+static gpu *gpu_of(const hd_comm *c) {
+  return (gpu *)c->state;
+}
+
 static int open_gpu(hd_comm *c) {
   if (hd_device_count() == 0) return hd_comm_fail(c, "rank %d: no GPU was found", c->rank);
   gpu *g = (gpu *)hd_alloc(1, sizeof(gpu));
-  hd_device_select(c->rank);
+  hd_device_select(c->number);
   HD_CUDA(cudaGetDevice(&g->device));
   enable_peers(g->device);
-  for (int lane = 0; lane < HD_LANES; lane++) open_lane(&g->lanes[lane], c->world);
+  for (int lane = 0; lane < HD_LANES; lane++) {
+    const bool computes = lane == HD_LANE_CALLS && c->parent;
+    open_lane(&g->lanes[lane], c->world, computes ? gpu_of(c->parent)->lanes[lane].stream : NULL);
+  }
   for (int r = 0; r < c->world; r++) g->mail[r] = new_event();
   for (int h = 0; h < HANDLES; h++) g->finished[h] = new_event();
   g->handoff = new_event();
   g->started = g->waited = 0;
   c->state = c->group->states[c->rank] = g;
   return 0;
-}
-
-static gpu *gpu_of(const hd_comm *c) {
-  return (gpu *)c->state;
 }
 
 static void close_gpu(hd_comm *c) {
@@ -149,8 +195,8 @@ static void close_gpu(hd_comm *c) {
   }
 }
 
-static void release_lane(gpu_lane *l, int world) {
-  HD_CUDA(cudaStreamDestroy(l->stream));
+static void release_lane(gpu_lane *l, int world, bool shared) {
+  if (!shared) HD_CUDA(cudaStreamDestroy(l->stream));
   HD_CUDA(cudaStreamDestroy(l->adding));
   HD_CUDA(cudaEventDestroy(l->ready));
   HD_CUDA(cudaEventDestroy(l->staged));
@@ -168,7 +214,8 @@ static void release_lane(gpu_lane *l, int world) {
 static void release_gpu(hd_comm *c) {
   gpu *g = gpu_of(c);
   HD_CUDA(cudaSetDevice(g->device));
-  for (int lane = 0; lane < HD_LANES; lane++) release_lane(&g->lanes[lane], c->world);
+  for (int lane = 0; lane < HD_LANES; lane++)
+    release_lane(&g->lanes[lane], c->world, lane == HD_LANE_CALLS && c->parent);
   for (int r = 0; r < c->world; r++) HD_CUDA(cudaEventDestroy(g->mail[r]));
   for (int h = 0; h < HANDLES; h++) HD_CUDA(cudaEventDestroy(g->finished[h]));
   HD_CUDA(cudaEventDestroy(g->handoff));
@@ -183,12 +230,12 @@ static void *stream_of(const hd_comm *c) {
 
 // Room for what the others push here; may wait for the device, but only when a larger vector than before
 // comes.
-static void reserve(gpu_lane *l, size_t count) {
-  if (count <= l->staging_count) return;
+static void reserve(gpu_lane *l, size_t bytes) {
+  if (bytes <= l->staging_bytes) return;
   HD_CUDA(cudaStreamSynchronize(l->stream));
   HD_CUDA(cudaFree(l->staging));
-  HD_CUDA(cudaMalloc((void **)&l->staging, count * sizeof(float)));
-  l->staging_count = count;
+  HD_CUDA(cudaMalloc((void **)&l->staging, bytes));
+  l->staging_bytes = bytes;
 }
 
 static void record(cudaEvent_t event, cudaStream_t stream) {
@@ -204,13 +251,13 @@ static gpu *peer_gpu(const hd_comm *c, int rank) {
 }
 
 // Copies from this rank's memory to a peer's. Two logical devices may be one.
-static void push(const gpu *g, cudaStream_t stream, const gpu *peer, float *to, const float *from,
-                 size_t count) {
-  if (count == 0 || to == from) return;
+static void push(const gpu *g, cudaStream_t stream, const gpu *peer, void *to, const void *from,
+                 size_t bytes) {
+  if (bytes == 0 || to == from) return;
   if (peer->device == g->device)
-    HD_CUDA(cudaMemcpyAsync(to, from, count * sizeof(float), cudaMemcpyDeviceToDevice, stream));
+    HD_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream));
   else
-    HD_CUDA(cudaMemcpyPeerAsync(to, peer->device, from, g->device, count * sizeof(float), stream));
+    HD_CUDA(cudaMemcpyPeerAsync(to, peer->device, from, g->device, bytes, stream));
 }
 
 // Meets the others; then this rank's stream has waited until every rank is ready.
@@ -231,10 +278,6 @@ static int leave(hd_comm *c, int lane) {
   for (int step = 1; step < c->world; step++)
     await(l->stream, peer_gpu(c, (c->rank + step) % c->world)->lanes[lane].done);
   return 0;
-}
-
-static void count_messages(hd_comm *c, uint64_t messages, size_t floats) {
-  hd_comm_count(c, messages, (uint64_t)floats * sizeof(float));
 }
 
 // ---------------------------------------------------------------- direct
@@ -265,7 +308,8 @@ static part part_of(const hd_comm *c, const hd_call *call, int rank) {
 
 // Everybody's part `rank` of call->in, added in rank order into `out`, by rank `rank`. Slot r of its staging
 // memory holds what rank r pushed.
-static int scatter_sums(hd_comm *c, int lane, hd_call *call, float *out) {
+static int scatter_sums(hd_comm *c, int lane, hd_call *call, void *out) {
+  const size_t width = hd_type_bytes(call->type);
   gpu *g = gpu_of(c);
   gpu_lane *l = &g->lanes[lane];
   const size_t slot = part_of(c, call, 0).length;  // the longest
@@ -275,9 +319,9 @@ static int scatter_sums(hd_comm *c, int lane, hd_call *call, float *out) {
     const int peer = (c->rank + step) % c->world;
     const part theirs = part_of(c, call, peer);
     gpu *p = peer_gpu(c, peer);
-    push(g, l->stream, p, p->lanes[lane].staging + (size_t)c->rank * slot, call->in + theirs.offset,
-         theirs.length);
-    count_messages(c, 1, theirs.length);
+    push(g, l->stream, p, p->lanes[lane].staging + (size_t)c->rank * slot * width,
+         at(call->in, call->type, theirs.offset), theirs.length * width);
+    hd_comm_count(c, 1, theirs.length * width);
   }
   record(l->staged, l->stream);
   hd_meet_advance(c, lane, -1);
@@ -286,23 +330,24 @@ static int scatter_sums(hd_comm *c, int lane, hd_call *call, float *out) {
     if (hd_meet_progress(c, lane, r, goal)) return -1;
     if (r != c->rank) await(l->stream, peer_gpu(c, r)->lanes[lane].staged);
   }
-  terms t = {l->staging, call->in + own.offset, slot, c->rank, c->world};
+  terms t = {l->staging, at(call->in, call->type, own.offset), slot, c->rank, c->world, call->type};
   add(t, out, own.length, call->reduce_op, l->stream);
   return 0;
 }
 
 static int all_reduce_direct(hd_comm *c, int lane, hd_call *call) {
   gpu *g = gpu_of(c);
-  reserve(&g->lanes[lane], part_of(c, call, 0).length * (size_t)c->world);
+  const size_t width = hd_type_bytes(call->type);
+  reserve(&g->lanes[lane], part_of(c, call, 0).length * (size_t)c->world * width);
   if (enter(c, lane, call)) return -1;
   const part own = part_of(c, call, c->rank);
-  float *sum = call->out + own.offset;
+  char *sum = at(call->out, call->type, own.offset);
   if (call->count > 0 && scatter_sums(c, lane, call, sum)) return -1;
   for (int step = 1; step < c->world; step++) {
     const int peer = (c->rank + step) % c->world;
-    push(g, g->lanes[lane].stream, peer_gpu(c, peer), hd_meet_call(c, lane, peer)->out + own.offset, sum,
-         own.length);
-    count_messages(c, 1, own.length);
+    push(g, g->lanes[lane].stream, peer_gpu(c, peer),
+         at(hd_meet_call(c, lane, peer)->out, call->type, own.offset), sum, own.length * width);
+    hd_comm_count(c, 1, own.length * width);
   }
   return leave(c, lane);
 }
@@ -312,14 +357,15 @@ static int all_reduce_direct(hd_comm *c, int lane, hd_call *call) {
 typedef struct ring {
   hd_comm *c;
   int lane, left, right;
-  float *own, *next;    // the vector here and at the right-hand neighbour
+  void *own, *next;     // the vector here and at the right-hand neighbour
   size_t count, chunk;  // the longest chunk
+  enum hd_type type;
   enum hd_reduce_op op;
   int pieces, steps;  // pieces of a chunk; steps taken
   uint64_t base;
 } ring;
 
-static ring open_ring(hd_comm *c, int lane, const hd_call *call, float *own, float *next, size_t count) {
+static ring open_ring(hd_comm *c, int lane, const hd_call *call, void *own, void *next, size_t count) {
   size_t offset, longest;
   hd_shard(count, 0, c->world, &offset, &longest);
   ring r;
@@ -331,8 +377,9 @@ static ring open_ring(hd_comm *c, int lane, const hd_call *call, float *own, flo
   r.next = next;
   r.count = count;
   r.chunk = longest;
+  r.type = call->type;
   r.op = call->reduce_op;
-  r.pieces = longest >= LONG_CHUNK ? MOST_PIECES : 1;
+  r.pieces = longest * hd_type_bytes(call->type) >= LONG_CHUNK ? MOST_PIECES : 1;
   r.steps = 0;
   r.base = hd_meet_pieces(c, lane);
   return r;
@@ -352,14 +399,16 @@ static part piece_of(const ring *r, int chunk, int piece) {
 static int ring_step(ring *r, int chunk, bool adds) {
   gpu *g = gpu_of(r->c), *right = peer_gpu(r->c, r->right), *left = peer_gpu(r->c, r->left);
   gpu_lane *l = &g->lanes[r->lane];
-  const size_t slot = (size_t)r->steps * r->chunk;
+  const enum hd_type type = r->type;
+  const size_t slot = (size_t)r->steps * r->chunk, width = hd_type_bytes(type);
   for (int p = 0; p < r->pieces; p++) {
     const part out = piece_of(r, chunk, p);
     const int now = r->steps * r->pieces + p, before = now - r->pieces;
     if (r->steps > 0) await(l->stream, l->added[before]);
-    float *to = adds ? right->lanes[r->lane].staging + slot + (out.offset - piece_of(r, chunk, 0).offset)
-                     : r->next + out.offset;
-    push(g, l->stream, right, to, r->own + out.offset, out.length);
+    char *to =
+        adds ? at(right->lanes[r->lane].staging, type, slot + (out.offset - piece_of(r, chunk, 0).offset))
+             : at(r->next, type, out.offset);
+    push(g, l->stream, right, to, at(r->own, type, out.offset), out.length * width);
     record(l->pushed[now], l->stream);
     hd_meet_advance(r->c, r->lane, r->right);
   }
@@ -369,13 +418,14 @@ static int ring_step(ring *r, int chunk, bool adds) {
     const int now = r->steps * r->pieces + p;
     if (hd_meet_progress(r->c, r->lane, r->left, r->base + (uint64_t)now + 1)) return -1;
     await(l->adding, left->lanes[r->lane].pushed[now]);
+    char *own = at(r->own, type, in.offset);
     if (adds)
-      add_pair(l->staging + slot + (in.offset - piece_of(r, chunk - 1, 0).offset), r->own + in.offset,
-               r->own + in.offset, in.length, r->op, l->adding);
+      add_pair(at(l->staging, type, slot + (in.offset - piece_of(r, chunk - 1, 0).offset)), own, own,
+               in.length, type, r->op, l->adding);
     record(l->added[now], l->adding);
     sent += piece_of(r, chunk, p).length;
   }
-  count_messages(r->c, 1, sent);
+  hd_comm_count(r->c, 1, sent * width);
   r->steps++;
   return 0;
 }
@@ -405,7 +455,7 @@ static void close_ring(const ring *r) {
 static int all_reduce_ring(hd_comm *c, int lane, hd_call *call) {
   size_t offset, longest;
   hd_shard(call->count, 0, c->world, &offset, &longest);
-  reserve(&gpu_of(c)->lanes[lane], longest * (size_t)c->world);
+  reserve(&gpu_of(c)->lanes[lane], longest * (size_t)c->world * hd_type_bytes(call->type));
   if (enter(c, lane, call)) return -1;
   ring r =
       open_ring(c, lane, call, call->out, hd_meet_call(c, lane, (c->rank + 1) % c->world)->out, call->count);
@@ -434,10 +484,11 @@ static int send_to(hd_comm *c, hd_call *call, int to) {
   if (hd_meet_claim(c, call, to, &theirs)) return -1;
   gpu *peer = peer_gpu(c, to);
   await(l->stream, peer->lanes[HD_LANE_CALLS].ready);
-  push(g, l->stream, peer, theirs.out, call->in, call->count);
+  const size_t bytes = call->count * hd_type_bytes(call->type);
+  push(g, l->stream, peer, theirs.out, call->in, bytes);
   record(g->mail[to], l->stream);
   hd_meet_taken(c, to);
-  count_messages(c, 1, call->count);
+  hd_comm_count(c, 1, bytes);
   return 0;
 }
 
@@ -449,69 +500,96 @@ static int recv_from(hd_comm *c, hd_call *call, int from) {
   return 0;
 }
 
+// All receives are posted before the first send waits for its receiver. After a failure every post is still
+// ended: a sender may be looking at it.
+static int exchange(hd_comm *c, hd_call *calls, int count) {
+  gpu_lane *l = &gpu_of(c)->lanes[HD_LANE_CALLS];
+  int posted = 0, bad = 0;
+  record(l->ready, l->stream);
+  for (; posted < count && !bad; posted++)
+    if (calls[posted].operation == HD_OP_RECV)
+      bad = hd_meet_post_begin(c, &calls[posted], calls[posted].root);
+  if (bad) posted--;
+  for (int i = 0; i < count && !bad; i++)
+    if (calls[i].operation == HD_OP_SEND) bad = send_to(c, &calls[i], calls[i].root);
+  for (int i = 0; i < posted; i++) {
+    if (calls[i].operation != HD_OP_RECV) continue;
+    const int from = calls[i].root;
+    if (hd_meet_post_end(c, &calls[i], from))
+      bad = -1;
+    else
+      await(l->stream, peer_gpu(c, from)->mail[c->rank]);
+  }
+  return bad;
+}
+
 // A central aggregator: one vector after the other crosses the root's link, and is added in rank order. The
 // sum grows in staging memory, since `out` may be the root's input.
 static int reduce(hd_comm *c, hd_call *call) {
   gpu_lane *l = &gpu_of(c)->lanes[HD_LANE_CALLS];
-  if (c->rank == call->root) reserve(l, 2 * call->count);
+  const size_t bytes = call->count * hd_type_bytes(call->type);
+  if (c->rank == call->root) reserve(l, 2 * bytes);
   if (enter(c, HD_LANE_CALLS, call)) return -1;
   hd_call message = *call;
   message.operation = c->rank == call->root ? HD_OP_RECV : HD_OP_SEND;
   if (c->rank != call->root) return send_to(c, &message, call->root) ? -1 : leave(c, HD_LANE_CALLS);
-  float *sum = l->staging + call->count;
+  char *sum = l->staging + bytes;
   for (int r = 0; r < c->world; r++) {
     message.out = l->staging;
     if (r != c->rank && recv_from(c, &message, r)) return -1;
-    const float *next = r == c->rank ? call->in : l->staging;
-    float *out = r == c->world - 1 ? call->out : sum;
+    const void *next = r == c->rank ? call->in : l->staging;
+    void *out = r == c->world - 1 ? call->out : sum;
     if (r == 0)
-      push(gpu_of(c), l->stream, gpu_of(c), out, next, call->count);
+      push(gpu_of(c), l->stream, gpu_of(c), out, next, bytes);
     else
-      add_pair(sum, next, out, call->count, HD_SUM, l->stream);
+      add_pair(sum, next, out, call->count, call->type, HD_SUM, l->stream);
   }
   return leave(c, HD_LANE_CALLS);
 }
 
 static int broadcast(hd_comm *c, hd_call *call) {
   gpu *g = gpu_of(c);
+  const size_t bytes = call->count * hd_type_bytes(call->type);
   if (enter(c, HD_LANE_CALLS, call)) return -1;
   for (int step = 1; step < c->world && c->rank == call->root; step++) {
     const int peer = (c->rank + step) % c->world;
     push(g, g->lanes[HD_LANE_CALLS].stream, peer_gpu(c, peer), hd_meet_call(c, HD_LANE_CALLS, peer)->out,
-         call->in, call->count);
-    count_messages(c, 1, call->count);
+         call->in, bytes);
+    hd_comm_count(c, 1, bytes);
   }
   return leave(c, HD_LANE_CALLS);
 }
 
 static int reduce_scatter(hd_comm *c, hd_call *call) {
   gpu_lane *l = &gpu_of(c)->lanes[HD_LANE_CALLS];
-  const size_t whole = call->count * (size_t)c->world;
+  const size_t whole = call->count * (size_t)c->world, width = hd_type_bytes(call->type);
   if (c->group->order == HD_ORDER_RANK) {
-    reserve(l, whole);
+    reserve(l, whole * width);
     if (enter(c, HD_LANE_CALLS, call)) return -1;
     if (call->count > 0 && scatter_sums(c, HD_LANE_CALLS, call, call->out)) return -1;
     return leave(c, HD_LANE_CALLS);
   }
-  reserve(l, 2 * whole);
-  float *partial = l->staging + whole;  // the input must not change
-  push(gpu_of(c), l->stream, gpu_of(c), partial, call->in, whole);
+  reserve(l, 2 * whole * width);
+  char *partial = l->staging + whole * width;  // the input must not change
+  push(gpu_of(c), l->stream, gpu_of(c), partial, call->in, whole * width);
   if (enter(c, HD_LANE_CALLS, call)) return -1;
   ring r = open_ring(c, HD_LANE_CALLS, call, partial, NULL, whole);
   if (call->count > 0 && ring_reduce_scatter(&r)) return -1;
   close_ring(&r);
-  push(gpu_of(c), l->stream, gpu_of(c), call->out, partial + (size_t)c->rank * call->count, call->count);
+  push(gpu_of(c), l->stream, gpu_of(c), call->out, at(partial, call->type, (size_t)c->rank * call->count),
+       call->count * width);
   return leave(c, HD_LANE_CALLS);
 }
 
 static int all_gather(hd_comm *c, hd_call *call) {
   gpu *g = gpu_of(c);
   gpu_lane *l = &g->lanes[HD_LANE_CALLS];
-  const size_t n = call->count, start = (size_t)c->rank * n;
-  push(g, l->stream, g, call->out + start, call->in, n);
+  const size_t n = call->count, bytes = n * hd_type_bytes(call->type), start = (size_t)c->rank * bytes;
+  char *out = (char *)call->out;
+  push(g, l->stream, g, out + start, call->in, bytes);
   if (enter(c, HD_LANE_CALLS, call)) return -1;
   if (c->group->order == HD_ORDER_RING) {
-    float *next = hd_meet_call(c, HD_LANE_CALLS, (c->rank + 1) % c->world)->out;
+    void *next = hd_meet_call(c, HD_LANE_CALLS, (c->rank + 1) % c->world)->out;
     ring r = open_ring(c, HD_LANE_CALLS, call, call->out, next, n * (size_t)c->world);
     if (n > 0 && ring_all_gather(&r)) return -1;
     close_ring(&r);
@@ -519,9 +597,9 @@ static int all_gather(hd_comm *c, hd_call *call) {
   }
   for (int step = 1; step < c->world; step++) {
     const int peer = (c->rank + step) % c->world;
-    push(g, l->stream, peer_gpu(c, peer), hd_meet_call(c, HD_LANE_CALLS, peer)->out + start,
-         call->out + start, n);
-    count_messages(c, 1, n);
+    push(g, l->stream, peer_gpu(c, peer), (char *)hd_meet_call(c, HD_LANE_CALLS, peer)->out + start,
+         out + start, bytes);
+    hd_comm_count(c, 1, bytes);
   }
   return leave(c, HD_LANE_CALLS);
 }
@@ -556,6 +634,6 @@ static int wait_for_handle(hd_comm *c, int handle) {
 
 // In the order of the table: designated initialisers are C++20.
 const hd_backend_table hd_comm_cuda_backend = {
-    open_gpu,  close_gpu,      release_gpu, stream_of, barrier,   all_reduce, reduce,
-    broadcast, reduce_scatter, all_gather,  send_to,   recv_from, start,      wait_for_handle,
+    open_gpu,       close_gpu,  release_gpu, stream_of, barrier,  all_reduce, reduce,          broadcast,
+    reduce_scatter, all_gather, send_to,     recv_from, exchange, start,      wait_for_handle,
 };

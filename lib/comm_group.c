@@ -22,7 +22,7 @@ typedef struct rank_thread {
 } rank_thread;
 
 typedef struct run {
-  hd_group group;
+  hd_group *group;
   void (*body)(hd_comm *comm, void *arg);
   void *arg;
   pthread_mutex_t lock;
@@ -35,12 +35,14 @@ const char *hd_comm_error_text(void) {
 }
 
 int hd_comm_fail(hd_comm *c, const char *format, ...) {
-  hd_group *g = c->group;
+  hd_group *g = c->group->whole;
   pthread_mutex_lock(&g->lock);
   if (!g->error[0]) {
+    int used = 0;
+    if (c->group != g) used = snprintf(g->error, sizeof g->error, "in the part %s: ", c->group->ranks);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(g->error, sizeof g->error, format, arguments);
+    vsnprintf(g->error + used, sizeof g->error - (size_t)used, format, arguments);
     va_end(arguments);
   }
   pthread_mutex_unlock(&g->lock);
@@ -50,7 +52,7 @@ int hd_comm_fail(hd_comm *c, const char *format, ...) {
 }
 
 bool hd_comm_failed(hd_comm *c) {
-  if (!__atomic_load_n(&c->group->failed, __ATOMIC_SEQ_CST)) return false;
+  if (!__atomic_load_n(&c->group->whole->failed, __ATOMIC_SEQ_CST)) return false;
   __atomic_store_n(&c->failed, 1, __ATOMIC_RELAXED);
   return true;
 }
@@ -59,7 +61,9 @@ bool hd_comm_failed(hd_comm *c) {
 static void end_rank(void *arg) {
   hd_comm *c = arg;
   hd_group *g = c->group;
+  for (hd_comm *part = c->parts; part; part = part->next) end_rank(part);
   g->backend->close(c);
+  if (c->failed && c->parent) c->parent->failed = 1;
   __atomic_store_n(&g->ended[c->rank], 1, __ATOMIC_SEQ_CST);
   hd_meet_wake_all(g);
 }
@@ -98,49 +102,69 @@ static void *zeroed(size_t count, size_t size) {
   return p;
 }
 
-static void make_group(run *r, int world, enum hd_order order, int threads, double deadline_s) {
-  hd_group *g = &r->group;
+hd_group *hd_group_new(int world, hd_group *whole) {
+  hd_group *g = zeroed(1, sizeof *g);
+  g->whole = whole ? whole : g;
   g->world = world;
-  g->order = order;
-  g->deadline_s = deadline_s > 0 ? deadline_s : DEFAULT_DEADLINE_S;
-  g->spin = world > 1 && (long)world * threads <= sysconf(_SC_NPROCESSORS_ONLN);
   pthread_mutex_init(&g->lock, NULL);
   const size_t n = (size_t)world;
   for (int lane = 0; lane < HD_LANES; lane++) g->slots[lane] = zeroed(n, sizeof(hd_slot));
   g->mailboxes = zeroed(n * n, sizeof(hd_mailbox));
   g->ended = zeroed(n, sizeof(uint32_t));
   g->busy = zeroed(n, sizeof(uint32_t));
+  if (whole) {
+    pthread_mutex_lock(&whole->lock);
+    g->next = whole->parts;
+    whole->parts = g;
+    pthread_mutex_unlock(&whole->lock);
+  }
+  return g;
 }
 
 static void free_group(hd_group *g) {
+  for (hd_group *part = g->parts, *next; part; part = next) {
+    next = part->next;
+    free_group(part);
+  }
   for (int lane = 0; lane < HD_LANES; lane++) free(g->slots[lane]);
   free(g->mailboxes);
   free(g->ended);
   free(g->busy);
   pthread_mutex_destroy(&g->lock);
+  free(g);
+}
+
+// Parts go before what they are a part of.
+static void release_rank(hd_comm *c) {
+  for (hd_comm *part = c->parts, *next; part; part = next) {
+    next = part->next;
+    release_rank(part);
+    free(part);
+  }
+  if (c->state) c->group->backend->release(c);
+  free(c->scratch);
 }
 
 // Starts the ranks, waits for them, returns how many failed.
 static int run_ranks(run *r, rank_thread *ranks, int threads_per_rank) {
-  const int world = r->group.world;
+  const int world = r->group->world;
   int started = 0, failed = 0;
   for (; started < world; started++) {
     rank_thread *t = &ranks[started];
     t->run = r;
-    t->comm.group = &r->group;
-    t->comm.rank = started;
+    t->comm.group = r->group;
+    t->comm.rank = t->comm.number = started;
     t->comm.world = world;
     t->comm.threads = threads_per_rank;
     if (pthread_create(&t->thread, NULL, rank_main, t) != 0) break;
   }
   if (started < world)
-    snprintf(r->group.error, sizeof r->group.error, "only %d of %d ranks could be started: too many threads",
-             started, world);
+    snprintf(r->group->error, sizeof r->group->error,
+             "only %d of %d ranks could be started: too many threads", started, world);
   open_gate(r, started == world ? GATE_OPEN : GATE_CANCELLED);
   for (int rank = 0; rank < started; rank++) pthread_join(ranks[rank].thread, NULL);
   for (int rank = 0; rank < started; rank++) {
-    if (ranks[rank].comm.state) r->group.backend->release(&ranks[rank].comm);
-    free(ranks[rank].comm.scratch);
+    release_rank(&ranks[rank].comm);
     failed += ranks[rank].comm.failed != 0;
   }
   return started == world ? failed : world;
@@ -162,15 +186,18 @@ int hd_comm_run(int world, enum hd_backend backend, enum hd_order order, int thr
   }
 #endif
   run r = {.body = body, .arg = arg, .lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
-  r.group.backend = &hd_comm_threads_backend;
+  hd_group *g = r.group = hd_group_new(world, NULL);
+  g->order = order;
+  g->deadline_s = deadline_s > 0 ? deadline_s : DEFAULT_DEADLINE_S;
+  g->spin = world > 1 && (long)world * threads_per_rank <= sysconf(_SC_NPROCESSORS_ONLN);
+  g->backend = &hd_comm_threads_backend;
 #if HD_HAVE_CUDA
-  if (backend == HD_COMM_CUDA) r.group.backend = &hd_comm_cuda_backend;
+  if (backend == HD_COMM_CUDA) g->backend = &hd_comm_cuda_backend;
 #endif
-  make_group(&r, world, order, threads_per_rank, deadline_s);
   rank_thread *ranks = zeroed((size_t)world, sizeof *ranks);
   const int failed = run_ranks(&r, ranks, threads_per_rank);
-  snprintf(last_error, sizeof last_error, "%s", failed ? r.group.error : "");
+  snprintf(last_error, sizeof last_error, "%s", failed ? g->error : "");
   free(ranks);
-  free_group(&r.group);
+  free_group(g);
   return failed;
 }

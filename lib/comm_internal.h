@@ -4,6 +4,8 @@
 //   comm.c           the public calls: arguments checked, traffic counted, a backend asked to move the data
 //   comm_group.c     ranks as threads: starting, failing together, ending
 //   comm_meet.c      how ranks meet: fingerprints published and compared, flags, waits with a deadline
+//   comm_split.c     parts of a communicator
+//   comm_arith.c     reductions in host memory, by element type
 //   comm_threads.c   data movement in host memory
 //   comm_cuda.cu     data movement between GPUs
 #ifndef HD_COMM_INTERNAL_H
@@ -19,7 +21,7 @@
 extern "C" {
 #endif
 
-enum { HD_MOST_RANKS = 64, HD_SMALL_COUNT = 1024 };
+enum { HD_SMALL_BYTES = 4096, HD_MOST_TYPE_BYTES = 8 };
 
 // Two lanes of collectives, each with its own sequence: the rank's own calls, and those of its helper thread.
 enum { HD_LANE_CALLS, HD_LANE_HELPER, HD_LANES };
@@ -35,9 +37,10 @@ enum hd_operation {
   HD_OP_ALL_GATHER,
   HD_OP_SEND,
   HD_OP_RECV,
+  HD_OP_SPLIT,
 };
 
-// One rank's call as the others see it. The first five are the fingerprint: all ranks must have published
+// One rank's call as the others see it. The first six are the fingerprint: all ranks must have published
 // equal ones before any data move.
 typedef struct hd_call {
   uint64_t sequence;
@@ -45,8 +48,9 @@ typedef struct hd_call {
   enum hd_reduce_op reduce_op;
   int root;
   size_t count;
-  const float *in;
-  float *out;
+  enum hd_type type;
+  const void *in;
+  void *out;
 } hd_call;
 
 // What one rank shows in one lane. Only its owner writes it (sleep words apart).
@@ -57,7 +61,7 @@ typedef struct hd_slot {
   uint32_t wake, sleeping;
   hd_call call[2];  // by parity of the sequence: a fast rank publishes its next call while a slow one reads
                     // the last
-  float small[2][HD_SMALL_COUNT];  // copies of short inputs, likewise
+  char small[2][HD_SMALL_BYTES] __attribute__((aligned(64)));  // copies of short inputs, likewise
 } __attribute__((aligned(128))) hd_slot;
 
 // Messages of one ordered pair (poster, claimer): the n-th goes through stages 3n (empty), 3n+1 (posted),
@@ -81,37 +85,46 @@ typedef struct hd_backend_table {
   int (*all_gather)(hd_comm *c, hd_call *call);
   int (*send)(hd_comm *c, hd_call *call, int to);
   int (*recv)(hd_comm *c, hd_call *call, int from);
-  int (*start)(hd_comm *c, hd_call *call);  // returns a handle
+  int (*exchange)(hd_comm *c, hd_call *calls, int count);  // .root: the peer
+  int (*start)(hd_comm *c, hd_call *call);                 // returns a handle
   int (*wait)(hd_comm *c, int handle);
 } hd_backend_table;
 
 extern const hd_backend_table hd_comm_threads_backend, hd_comm_cuda_backend;
 
-typedef struct hd_group {
+typedef struct hd_group hd_group;
+struct hd_group {
+  hd_group *whole;  // which this one is a part of; itself for the whole
   int world;
   enum hd_order order;
   double deadline_s;
   bool spin;  // as many CPUs as threads: waiting briefly without a system call pays
   const hd_backend_table *backend;
-  uint32_t failed;
+  uint32_t failed;       // of the whole only, with its text
   pthread_mutex_t lock;  // of the error text
   char error[512];
+  char ranks[200];  // of a part, in the numbers of the whole: for messages
+  hd_group *parts;  // of the whole: all parts of it, a list; freed when the run ends
+  hd_group *next;
   void *states[HD_MOST_RANKS];  // of the backend, written by open
   hd_slot *slots[HD_LANES];     // (world) each
   hd_mailbox *mailboxes;        // (world, world): poster, claimer
   uint32_t *ended;              // (world): the rank's body has returned
   uint32_t *busy;               // (world): operation << 8 | peer, for messages about missing ranks
-} hd_group;
+};
 
 struct hd_comm {
   hd_group *group;
   int rank, world, threads;
+  int number;             // rank in the whole
+  hd_comm *parent;        // of a part
+  hd_comm *parts, *next;  // this rank's parts, a list
   uint32_t failed;
   uint64_t sequence[HD_LANES];
   uint64_t posted[HD_MOST_RANKS], claimed[HD_MOST_RANKS];  // messages per peer
   hd_traffic traffic;
-  float *scratch;  // of ring reductions that must not change their input
-  size_t scratch_count;
+  void *scratch;  // of ring reductions that must not change their input
+  size_t scratch_bytes;
   void *state;  // of the backend
 };
 
@@ -119,7 +132,9 @@ struct hd_comm {
 
 // Poisons the communicator. The first message of a run is kept. Returns -1.
 __attribute__((format(printf, 2, 3))) int hd_comm_fail(hd_comm *c, const char *format, ...);
-bool hd_comm_failed(hd_comm *c);  // true also marks this rank as failed
+
+// A group of `world` ranks with nobody in it yet: a part, freed with its whole, or a whole (NULL).
+hd_group *hd_group_new(int world, hd_group *whole);
 
 // ------------------------------------------------------------------------------------------------ meeting
 
@@ -144,6 +159,9 @@ uint64_t hd_meet_pieces(const hd_comm *c, int lane);
 // A pair: one side posts its call and waits until it was taken; the other side waits for it, claims it, moves
 // the data and lets the poster go. Which of the two moves data is the backend's choice.
 int hd_meet_post(hd_comm *c, hd_call *call, int peer);
+// The two halves of post: any number of posts to different peers may be open.
+int hd_meet_post_begin(hd_comm *c, hd_call *call, int peer);
+int hd_meet_post_end(hd_comm *c, hd_call *call, int peer);
 int hd_meet_claim(hd_comm *c, hd_call *call, int peer, hd_call *theirs);
 void hd_meet_taken(hd_comm *c, int peer);
 
@@ -152,6 +170,15 @@ double hd_meet_now(void);
 void hd_meet_wake_all(hd_group *g);
 // "all_reduce #3 of 1000 floats (sum)" into text.
 const char *hd_meet_describe(const hd_call *call, char *text, size_t size);
+
+// ------------------------------------------------------------------------------------------------ reducing
+
+// to = a (op) b for count elements; a NaN of either is kept. to may be a or b.
+void hd_combine(enum hd_type type, void *to, const void *a, const void *b, size_t count,
+                enum hd_reduce_op op);
+// to = in[0] (op) in[1] (op) … (op) in[world - 1], each from element `offset` on. to must not overlap them.
+void hd_combine_ranks(enum hd_type type, void *to, const void *const *in, int world, size_t offset,
+                      size_t count, enum hd_reduce_op op);
 
 // ------------------------------------------------------------------------------------------------ counting
 

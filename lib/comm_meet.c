@@ -63,7 +63,7 @@ static void sleep_on(hd_slot *own, const uint64_t *word, uint64_t value, const h
   const uint32_t expected = __atomic_load_n(&own->wake, __ATOMIC_SEQ_CST);
   __atomic_store_n(&own->sleeping, 1, __ATOMIC_SEQ_CST);
   // Whoever wrote the word before it saw `sleeping` will not wake us, so look once more.
-  if (load_in_order(word) < value && !(heed_failure && flag(&g->failed))) {
+  if (load_in_order(word) < value && !(heed_failure && flag(&g->whole->failed))) {
     // A rank that ends wakes everybody, but a short limit costs nothing and forgives a lost wake-up.
     const double most = seconds < 0.1 ? seconds : 0.1;
     const struct timespec limit = {.tv_sec = 0, .tv_nsec = (long)(most * 1e9)};
@@ -88,7 +88,7 @@ static enum outcome wait_for(hd_comm *c, int lane, const uint64_t *word, uint64_
   const double until = hd_meet_now() + g->deadline_s;
   for (int turn = 0;; turn++) {
     if (load(word) >= value) return REACHED;
-    if (heed_failure && flag(&g->failed)) return FAILED;
+    if (heed_failure && flag(&g->whole->failed)) return FAILED;
     if (flag(&g->ended[peer])) return load_in_order(word) >= value ? REACHED : ENDED;
     if (turn < (g->spin ? YIELD_TURNS : YIELD_TURNS_CROWDED)) {
       sched_yield();
@@ -104,13 +104,14 @@ static enum outcome wait_for(hd_comm *c, int lane, const uint64_t *word, uint64_
 
 static const char *const NAMES[] = {"nothing", "barrier",   "all_reduce",     "all_reduce_start",
                                     "reduce",  "broadcast", "reduce_scatter", "all_gather",
-                                    "send",    "recv"};
+                                    "send",    "recv",      "split"};
+static const char *const TYPES[] = {"floats", "doubles", "int32", "bytes", "bf16"};
 
 const char *hd_meet_describe(const hd_call *call, char *text, size_t size) {
   static const char *const REDUCTIONS[] = {"sum", "max", "min"};
   int n = snprintf(text, size, "%s #%llu", NAMES[call->operation], (unsigned long long)call->sequence);
-  if (call->operation != HD_OP_BARRIER)
-    n += snprintf(text + n, size - (size_t)n, " of %zu floats", call->count);
+  if (call->operation != HD_OP_BARRIER && call->operation != HD_OP_SPLIT)
+    n += snprintf(text + n, size - (size_t)n, " of %zu %s", call->count, TYPES[call->type]);
   if (call->operation == HD_OP_ALL_REDUCE || call->operation == HD_OP_ALL_REDUCE_START)
     snprintf(text + n, size - (size_t)n, " (%s)", REDUCTIONS[call->reduce_op]);
   else if (call->operation == HD_OP_REDUCE || call->operation == HD_OP_BROADCAST)
@@ -205,7 +206,7 @@ static int missing(hd_comm *c, int lane, const hd_call *call, enum outcome why) 
 
 static bool same(const hd_call *a, const hd_call *b) {
   return a->sequence == b->sequence && a->operation == b->operation && a->reduce_op == b->reduce_op &&
-         a->count == b->count && a->root == b->root;
+         a->count == b->count && a->type == b->type && a->root == b->root;
 }
 
 const hd_call *hd_meet_call(const hd_comm *c, int lane, int rank) {
@@ -240,7 +241,7 @@ int hd_meet_enter(hd_comm *c, int lane, hd_call *call) {
     if (outcome != FAILED) missing(c, lane, call, outcome);
     return withdraw(c, lane);
   }
-  if (flag(&g->failed) || compare(c, lane, call)) return withdraw(c, lane);
+  if (flag(&g->whole->failed) || compare(c, lane, call)) return withdraw(c, lane);
   return 0;
 }
 
@@ -300,16 +301,23 @@ static int pair_failed(hd_comm *c, const hd_call *call, int peer, enum outcome w
   return -1;
 }
 
-int hd_meet_post(hd_comm *c, hd_call *call, int peer) {
+int hd_meet_post_begin(hd_comm *c, hd_call *call, int peer) {
   if (hd_comm_failed(c)) return -1;
   hd_mailbox *box = mailbox(c, c->rank, peer);
-  uint64_t posted = 3 * c->posted[peer] + 1;
+  const uint64_t posted = 3 * c->posted[peer] + 1;
   call->sequence = ++c->posted[peer];
   call->root = peer;
   box->call = *call;
   set_busy(c, HD_LANE_CALLS, call->operation, peer);
   store_in_order(&box->stage, posted);
   wake(&c->group->slots[HD_LANE_CALLS][peer]);
+  return 0;
+}
+
+int hd_meet_post_end(hd_comm *c, hd_call *call, int peer) {
+  hd_mailbox *box = mailbox(c, c->rank, peer);
+  const uint64_t posted = 3 * c->posted[peer] - 2;
+  set_busy(c, HD_LANE_CALLS, call->operation, peer);
   enum outcome outcome = wait_for(c, HD_LANE_CALLS, &box->stage, posted + 2, peer, true);
   if (outcome != REACHED) {
     // Take the message back; where the receiver has claimed it already, let it finish.
@@ -321,6 +329,10 @@ int hd_meet_post(hd_comm *c, hd_call *call, int peer) {
   }
   set_busy(c, HD_LANE_CALLS, HD_OP_NONE, 0);
   return hd_comm_failed(c) ? -1 : 0;
+}
+
+int hd_meet_post(hd_comm *c, hd_call *call, int peer) {
+  return hd_meet_post_begin(c, call, peer) ? -1 : hd_meet_post_end(c, call, peer);
 }
 
 int hd_meet_claim(hd_comm *c, hd_call *call, int peer, hd_call *theirs) {
@@ -336,7 +348,7 @@ int hd_meet_claim(hd_comm *c, hd_call *call, int peer, hd_call *theirs) {
                                    __ATOMIC_SEQ_CST))
     return pair_failed(c, call, peer, FAILED);
   *theirs = box->call;
-  if (theirs->count == call->count) return 0;
+  if (theirs->count == call->count && theirs->type == call->type) return 0;
   char mine_text[160], their_text[160];
   hd_comm_fail(c, "mismatch: rank %d calls %s, but rank %d calls %s", c->rank,
                hd_meet_describe(call, mine_text, sizeof mine_text), peer,

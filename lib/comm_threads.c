@@ -20,28 +20,22 @@
 #include "heddle/error.h"
 
 enum {
-  BLOCK = 2048,
-  PIECE = 16384
-};  // floats: a block's accumulators stay in L1; a piece is the ring's grain
+  BLOCK_BYTES = 8192,  // a block's accumulators stay in L1
+  PIECE = 16384        // elements: the ring's grain
+};
 
-// ---------------------------------------------------------------- arithmetic
+// ---------------------------------------------------------------- pieces of arrays
 
-// to = a (op) b. A NaN of either is kept.
-static void combine(float *to, const float *a, const float *b, size_t n, enum hd_reduce_op op) {
-  if (op == HD_SUM) {
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) to[i] = a[i] + b[i];
-  } else if (op == HD_MAX) {
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) to[i] = b[i] > a[i] || b[i] != b[i] ? b[i] : a[i];
-  } else {
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) to[i] = b[i] < a[i] || b[i] != b[i] ? b[i] : a[i];
-  }
+static void copy(void *to, const void *from, size_t bytes) {
+  if (bytes > 0 && to != from) memmove(to, from, bytes);
 }
 
-static void copy(float *to, const float *from, size_t n) {
-  if (n > 0 && to != from) memmove(to, from, n * sizeof(float));
+// Element i of an array.
+static void *at(void *array, enum hd_type type, size_t i) {
+  return (char *)array + i * hd_type_bytes(type);
+}
+static const void *at_const(const void *array, enum hd_type type, size_t i) {
+  return (const char *)array + i * hd_type_bytes(type);
 }
 
 // The common case by itself: two inputs, both overwritten, one pass over memory.
@@ -50,20 +44,12 @@ static void add_both(float *restrict a, float *restrict b, size_t n) {
   for (size_t i = 0; i < n; i++) a[i] = b[i] = a[i] + b[i];
 }
 
-// sum = in[0] (op) in[1] (op) …, in rank order, of n ≤ BLOCK elements.
-static void combine_ranks(float *sum, const float *const *in, int world, size_t offset, size_t n,
-                          enum hd_reduce_op op) {
-  assert(world > 0);
-  copy(sum, in[0] + offset, n);
-  for (int r = 1; r < world; r++) combine(sum, sum, in[r] + offset, n, op);
-}
-
 static size_t smaller(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
 // Every rank's published pointers; a zero count may come with null.
-static void collect(const hd_comm *c, int lane, const float **in, float **out) {
+static void collect(const hd_comm *c, int lane, const void **in, void **out) {
   for (int r = 0; r < c->world; r++) {
     const hd_call *call = hd_meet_call(c, lane, r);
     in[r] = call->in;
@@ -74,8 +60,8 @@ static void collect(const hd_comm *c, int lane, const float **in, float **out) {
 // ---------------------------------------------------------------- direct
 
 // Shards in whole cache lines, so that no two ranks write to one.
-static void line_shard(size_t count, int rank, int world, size_t *offset, size_t *length) {
-  const size_t line = 64 / sizeof(float), lines = (count + line - 1) / line;
+static void line_shard(size_t count, enum hd_type type, int rank, int world, size_t *offset, size_t *length) {
+  const size_t line = 64 / hd_type_bytes(type), lines = (count + line - 1) / line;
   hd_shard(lines, rank, world, offset, length);
   *offset = smaller(*offset * line, count);
   *length = smaller(*length * line, count - *offset);
@@ -84,34 +70,37 @@ static void line_shard(size_t count, int rank, int world, size_t *offset, size_t
 static int all_reduce_small(hd_comm *c, int lane, hd_call *call) {
   const uint64_t next = c->sequence[lane] + 1;
   hd_slot *slots = c->group->slots[lane];
-  float *data = call->out;
-  copy(slots[c->rank].small[next & 1], data, call->count);
+  const size_t bytes = call->count * hd_type_bytes(call->type);
+  copy(slots[c->rank].small[next & 1], call->in, bytes);
   if (hd_meet_enter(c, lane, call)) return -1;
-  const float *in[HD_MOST_RANKS] = {NULL};
+  const void *in[HD_MOST_RANKS] = {NULL};
   for (int r = 0; r < c->world; r++) in[r] = slots[r].small[next & 1];
-  if (call->count > 0) combine_ranks(data, in, c->world, 0, call->count, call->reduce_op);
-  hd_comm_count(c, (uint64_t)c->world - 1, ((uint64_t)c->world - 1) * call->count * sizeof(float));
+  if (call->count > 0) hd_combine_ranks(call->type, call->out, in, c->world, 0, call->count, call->reduce_op);
+  hd_comm_count(c, (uint64_t)c->world - 1, ((uint64_t)c->world - 1) * bytes);
   return hd_meet_pass(c, lane);
 }
 
 static int all_reduce_direct(hd_comm *c, int lane, hd_call *call) {
   if (hd_meet_enter(c, lane, call)) return -1;
-  const float *in[HD_MOST_RANKS];
-  float *out[HD_MOST_RANKS], sum[BLOCK];
+  const void *in[HD_MOST_RANKS];
+  void *out[HD_MOST_RANKS];
+  _Alignas(64) char sum[BLOCK_BYTES];
   collect(c, lane, in, out);
+  const enum hd_type type = call->type;
+  const size_t width = hd_type_bytes(type);
   size_t offset, length;
-  line_shard(call->count, c->rank, c->world, &offset, &length);
-  if (c->world == 2 && call->reduce_op == HD_SUM) {
-    add_both(out[0] + offset, out[1] + offset, length);
+  line_shard(call->count, type, c->rank, c->world, &offset, &length);
+  if (c->world == 2 && call->reduce_op == HD_SUM && type == HD_F32) {
+    add_both(at(out[0], type, offset), at(out[1], type, offset), length);
   } else {
-    for (size_t i = offset; i < offset + length; i += BLOCK) {
-      const size_t n = smaller(BLOCK, offset + length - i);
-      combine_ranks(sum, in, c->world, i, n, call->reduce_op);
-      for (int r = 0; r < c->world; r++) copy(out[r] + i, sum, n);
+    for (size_t i = offset; i < offset + length; i += BLOCK_BYTES / width) {
+      const size_t n = smaller(BLOCK_BYTES / width, offset + length - i);
+      hd_combine_ranks(type, sum, in, c->world, i, n, call->reduce_op);
+      for (int r = 0; r < c->world; r++) copy(at(out[r], type, i), sum, n * width);
     }
   }
   const uint64_t peers = (uint64_t)c->world - 1;
-  hd_comm_count(c, 2 * peers, (call->count - length + peers * length) * sizeof(float));
+  hd_comm_count(c, 2 * peers, (call->count - length + peers * length) * width);
   return hd_meet_leave(c, lane);
 }
 
@@ -120,9 +109,10 @@ static int all_reduce_direct(hd_comm *c, int lane, hd_call *call) {
 typedef struct ring {
   hd_comm *c;
   int lane;
-  float *own;
-  const float *left;
+  void *own;
+  const void *left;
   size_t count;  // of the whole vector, cut into `world` chunks
+  enum hd_type type;
   enum hd_reduce_op op;
   uint64_t base;  // pieces finished before this collective; equal on all ranks
   uint64_t pieces, steps;
@@ -132,8 +122,7 @@ static int left_of(const hd_comm *c) {
   return (c->rank + c->world - 1) % c->world;
 }
 
-static ring ring_open(hd_comm *c, int lane, const hd_call *call, float *own, const float *left,
-                      size_t count) {
+static ring ring_open(hd_comm *c, int lane, const hd_call *call, void *own, const void *left, size_t count) {
   size_t offset, longest;
   hd_shard(count, 0, c->world, &offset, &longest);
   return (ring){.c = c,
@@ -141,6 +130,7 @@ static ring ring_open(hd_comm *c, int lane, const hd_call *call, float *own, con
                 .own = own,
                 .left = left,
                 .count = count,
+                .type = call->type,
                 .op = call->reduce_op,
                 .base = hd_meet_pieces(c, lane),
                 .pieces = (longest + PIECE - 1) / PIECE};
@@ -157,17 +147,17 @@ static int ring_step(ring *r, int chunk, bool add) {
         hd_meet_progress(r->c, r->lane, left_of(r->c), r->base + (r->steps - 1) * r->pieces + p + 1))
       return -1;
     const size_t from = smaller(p * PIECE, length), n = smaller(PIECE, length - from);
-    float *own = r->own + offset + from;
-    const float *left = r->left + offset + from;
+    void *own = at(r->own, r->type, offset + from);
+    const void *left = at_const(r->left, r->type, offset + from);
     if (add)
-      combine(own, left, own, n, r->op);
+      hd_combine(r->type, own, left, own, n, r->op);
     else
-      copy(own, left, n);
+      copy(own, left, n * hd_type_bytes(r->type));
     hd_meet_advance(r->c, r->lane, (r->c->rank + 1) % world);
   }
   r->steps++;
   hd_shard(r->count, ((chunk + 1) % world + world) % world, world, &offset, &length);
-  hd_comm_count(r->c, 1, length * sizeof(float));
+  hd_comm_count(r->c, 1, length * hd_type_bytes(r->type));
   return 0;
 }
 
@@ -202,77 +192,79 @@ static int barrier(hd_comm *c, hd_call *call) {
 
 static int all_reduce(hd_comm *c, int lane, hd_call *call) {
   if (c->group->order == HD_ORDER_RING) return all_reduce_ring(c, lane, call);
-  return call->count <= HD_SMALL_COUNT ? all_reduce_small(c, lane, call) : all_reduce_direct(c, lane, call);
+  return call->count * hd_type_bytes(call->type) <= HD_SMALL_BYTES ? all_reduce_small(c, lane, call)
+                                                                   : all_reduce_direct(c, lane, call);
+}
+
+// call->count elements of everybody's input from element `from` on, added into call->out.
+static void add_part(hd_comm *c, const hd_call *call, size_t from) {
+  const void *in[HD_MOST_RANKS];
+  void *out[HD_MOST_RANKS];
+  _Alignas(64) char sum[BLOCK_BYTES];
+  collect(c, HD_LANE_CALLS, in, out);
+  const size_t width = hd_type_bytes(call->type);
+  for (size_t i = 0; i < call->count; i += BLOCK_BYTES / width) {
+    const size_t n = smaller(BLOCK_BYTES / width, call->count - i);
+    hd_combine_ranks(call->type, sum, in, c->world, from + i, n, HD_SUM);
+    copy(at(call->out, call->type, i), sum, n * width);
+  }
 }
 
 // The root does all the work: a central aggregator, incast and all.
 static int reduce(hd_comm *c, hd_call *call) {
   if (hd_meet_enter(c, HD_LANE_CALLS, call)) return -1;
   if (c->rank == call->root) {
-    const float *in[HD_MOST_RANKS];
-    float *out[HD_MOST_RANKS], sum[BLOCK];
-    collect(c, HD_LANE_CALLS, in, out);
-    for (size_t i = 0; i < call->count; i += BLOCK) {
-      const size_t n = smaller(BLOCK, call->count - i);
-      combine_ranks(sum, in, c->world, i, n, HD_SUM);
-      copy(call->out + i, sum, n);
-    }
+    add_part(c, call, 0);
   } else {
-    hd_comm_count(c, 1, call->count * sizeof(float));
+    hd_comm_count(c, 1, call->count * hd_type_bytes(call->type));
   }
   return hd_meet_leave(c, HD_LANE_CALLS);
 }
 
 static int broadcast(hd_comm *c, hd_call *call) {
+  const size_t bytes = call->count * hd_type_bytes(call->type);
   if (hd_meet_enter(c, HD_LANE_CALLS, call)) return -1;
   if (c->rank == call->root)
-    hd_comm_count(c, (uint64_t)c->world - 1, ((uint64_t)c->world - 1) * call->count * sizeof(float));
+    hd_comm_count(c, (uint64_t)c->world - 1, ((uint64_t)c->world - 1) * bytes);
   else
-    copy(call->out, hd_meet_call(c, HD_LANE_CALLS, call->root)->in, call->count);
+    copy(call->out, hd_meet_call(c, HD_LANE_CALLS, call->root)->in, bytes);
   return hd_meet_leave(c, HD_LANE_CALLS);
 }
 
-static float *scratch(hd_comm *c, size_t count) {
-  if (c->scratch_count < count) {
+static void *scratch(hd_comm *c, size_t bytes) {
+  if (c->scratch_bytes < bytes) {
     free(c->scratch);
-    c->scratch = hd_alloc(count, sizeof(float));
-    c->scratch_count = count;
+    c->scratch = hd_alloc(bytes, 1);
+    c->scratch_bytes = bytes;
   }
   return c->scratch;
 }
 
 static int reduce_scatter_ring(hd_comm *c, hd_call *call) {
-  const float *in = call->in;
-  const size_t count = call->count * (size_t)c->world;
-  float *own = scratch(c, count);
-  copy(own, in, count);  // partial sums must not change the input
+  const void *in = call->in;
+  const size_t count = call->count * (size_t)c->world, width = hd_type_bytes(call->type);
+  void *own = scratch(c, count * width);
+  copy(own, in, count * width);  // partial sums must not change the input
   call->in = own;
   if (hd_meet_enter(c, HD_LANE_CALLS, call)) return -1;
   ring r = ring_open(c, HD_LANE_CALLS, call, own, left_call(c, HD_LANE_CALLS)->in, count);
   if (count > 0 && ring_reduce_scatter(&r)) return -1;
-  copy(call->out, own + (size_t)c->rank * call->count, call->count);
+  copy(call->out, at(own, call->type, (size_t)c->rank * call->count), call->count * width);
   return hd_meet_leave(c, HD_LANE_CALLS);
 }
 
 static int reduce_scatter(hd_comm *c, hd_call *call) {
   if (c->group->order == HD_ORDER_RING) return reduce_scatter_ring(c, call);
   if (hd_meet_enter(c, HD_LANE_CALLS, call)) return -1;
-  const float *in[HD_MOST_RANKS];
-  float *out[HD_MOST_RANKS], sum[BLOCK];
-  collect(c, HD_LANE_CALLS, in, out);
-  const size_t start = (size_t)c->rank * call->count;
-  for (size_t i = 0; i < call->count; i += BLOCK) {
-    const size_t n = smaller(BLOCK, call->count - i);
-    combine_ranks(sum, in, c->world, start + i, n, HD_SUM);
-    copy(call->out + i, sum, n);
-  }
-  hd_comm_count(c, (uint64_t)c->world - 1, ((uint64_t)c->world - 1) * call->count * sizeof(float));
+  add_part(c, call, (size_t)c->rank * call->count);
+  hd_comm_count(c, (uint64_t)c->world - 1,
+                ((uint64_t)c->world - 1) * call->count * hd_type_bytes(call->type));
   return hd_meet_leave(c, HD_LANE_CALLS);
 }
 
 static int all_gather(hd_comm *c, hd_call *call) {
-  const size_t n = call->count;
-  copy(call->out + (size_t)c->rank * n, call->in, n);
+  const size_t n = call->count, bytes = n * hd_type_bytes(call->type);
+  copy(at(call->out, call->type, (size_t)c->rank * n), call->in, bytes);
   if (hd_meet_enter(c, HD_LANE_CALLS, call)) return -1;
   if (c->group->order == HD_ORDER_RING) {
     ring r =
@@ -281,25 +273,47 @@ static int all_gather(hd_comm *c, hd_call *call) {
   } else {
     for (int step = 1; step < c->world; step++) {  // each rank starts at another peer
       const int peer = (c->rank + step) % c->world;
-      copy(call->out + (size_t)peer * n, hd_meet_call(c, HD_LANE_CALLS, peer)->out + (size_t)peer * n, n);
+      const void *theirs = hd_meet_call(c, HD_LANE_CALLS, peer)->out;
+      copy(at(call->out, call->type, (size_t)peer * n), at_const(theirs, call->type, (size_t)peer * n),
+           bytes);
     }
-    hd_comm_count(c, (uint64_t)c->world - 1, ((uint64_t)c->world - 1) * n * sizeof(float));
+    hd_comm_count(c, (uint64_t)c->world - 1, ((uint64_t)c->world - 1) * bytes);
   }
   return hd_meet_leave(c, HD_LANE_CALLS);
 }
 
 static int send_to(hd_comm *c, hd_call *call, int to) {
   if (hd_meet_post(c, call, to)) return -1;
-  hd_comm_count(c, 1, call->count * sizeof(float));
+  hd_comm_count(c, 1, call->count * hd_type_bytes(call->type));
   return 0;
 }
 
 static int recv_from(hd_comm *c, hd_call *call, int from) {
   hd_call theirs;
   if (hd_meet_claim(c, call, from, &theirs)) return -1;
-  copy(call->out, theirs.in, call->count);
+  copy(call->out, theirs.in, call->count * hd_type_bytes(call->type));
   hd_meet_taken(c, from);
   return 0;
+}
+
+// All sends are posted before the first receive waits. After a failure every post is still ended: a receiver
+// may be copying from it.
+static int exchange(hd_comm *c, hd_call *calls, int count) {
+  int posted = 0, bad = 0;
+  for (; posted < count && !bad; posted++)
+    if (calls[posted].operation == HD_OP_SEND)
+      bad = hd_meet_post_begin(c, &calls[posted], calls[posted].root);
+  if (bad) posted--;
+  for (int i = 0; i < count && !bad; i++)
+    if (calls[i].operation == HD_OP_RECV) bad = recv_from(c, &calls[i], calls[i].root);
+  for (int i = 0; i < posted; i++) {
+    if (calls[i].operation != HD_OP_SEND) continue;
+    if (hd_meet_post_end(c, &calls[i], calls[i].root))
+      bad = -1;
+    else
+      hd_comm_count(c, 1, calls[i].count * hd_type_bytes(calls[i].type));
+  }
+  return bad;
 }
 
 // ---------------------------------------------------------------- asynchronous all-reduce
@@ -426,6 +440,7 @@ const hd_backend_table hd_comm_threads_backend = {
     .all_gather = all_gather,
     .send = send_to,
     .recv = recv_from,
+    .exchange = exchange,
     .start = start,
     .wait = wait_threads,
 };

@@ -19,10 +19,6 @@ bool hd_on_gpu(enum hd_where where) {
   return where == HD_GPU || where == HD_GPUS;
 }
 
-static size_t element_size(enum hd_type type) {
-  return type == HD_F64 ? 8 : type == HD_U8 ? 1 : 4;
-}
-
 void hd_add_output(hd_case *c, const char *name, void *data, size_t count, enum hd_type type) {
   if (c->output_count == HD_MAX_OUTPUTS)
     hd_fail(HD_EXIT_FAILURE, "more than %d outputs in a lesson", HD_MAX_OUTPUTS);
@@ -52,7 +48,7 @@ void hd_figure(hd_case *c, const char *name, double value, const char *unit) {
 static void poison(hd_case *c) {
   for (int i = 0; i < c->output_count; i++) {
     hd_output *o = &c->outputs[i];
-    memset(o->data, o->type == HD_I32 || o->type == HD_U8 ? 0xA5 : 0xFF, o->count * element_size(o->type));
+    memset(o->data, o->type == HD_I32 || o->type == HD_U8 ? 0xA5 : 0xFF, o->count * hd_type_bytes(o->type));
   }
 }
 

@@ -16,7 +16,7 @@ static int step(worker *w) {
     worker_rows(w, from, count, &images, &labels);
     hd_mlp_gradient(w->net, images, labels, (long)count, 1, k > 0, NULL, NULL);
   }
-  if (hd_all_reduce(w->comm, w->net->gradient, w->net->parameters, HD_SUM)) return -1;
+  if (hd_all_reduce(w->comm, w->net->gradient, w->net->parameters, HD_F32, HD_SUM)) return -1;
   worker_update(w, per_image(w->task->batch));
   return 0;
 }

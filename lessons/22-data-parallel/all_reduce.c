@@ -6,7 +6,7 @@
 
 static int step(worker *w) {
   worker_gradient(w, 1);
-  if (hd_all_reduce(w->comm, w->net->gradient, w->net->parameters, HD_SUM)) return -1;
+  if (hd_all_reduce(w->comm, w->net->gradient, w->net->parameters, HD_F32, HD_SUM)) return -1;
   worker_update(w, per_image(w->task->batch));
   return 0;
 }

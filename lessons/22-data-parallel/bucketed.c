@@ -19,7 +19,8 @@ static void layer_ready(void *context, int layer, size_t offset, size_t count) {
   buckets *b = context;
   const size_t filled = b->end - offset;
   if (filled * sizeof(float) < BUCKET_BYTES && layer > 0) return;
-  b->handles[b->count++] = hd_all_reduce_start(b->w->comm, b->w->net->gradient + offset, filled, HD_SUM);
+  b->handles[b->count++] =
+      hd_all_reduce_start(b->w->comm, b->w->net->gradient + offset, filled, HD_F32, HD_SUM);
   b->end = offset;
 }
 

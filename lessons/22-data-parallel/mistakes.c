@@ -9,7 +9,7 @@
 static int sum_after_step(worker *w) {
   worker_gradient(w, 1);
   worker_update(w, per_image(w->task->batch));
-  return hd_all_reduce(w->comm, w->net->theta, w->net->parameters, HD_SUM);
+  return hd_all_reduce(w->comm, w->net->theta, w->net->parameters, HD_F32, HD_SUM);
 }
 
 // Right steps from different starting points: the replicas never become one model.
@@ -20,7 +20,7 @@ static int reduce_gradients(worker *w) {
 // Mean of means: the images of a small share weigh more than those of a large one.
 static int naive_mean(worker *w) {
   worker_gradient(w, per_image(w->length));
-  if (hd_all_reduce(w->comm, w->net->gradient, w->net->parameters, HD_SUM)) return -1;
+  if (hd_all_reduce(w->comm, w->net->gradient, w->net->parameters, HD_F32, HD_SUM)) return -1;
   worker_update(w, 1.0f / (float)w->world);
   return 0;
 }
@@ -36,7 +36,7 @@ static int forgotten_k(worker *w) {
     worker_rows(w, from, count, &images, &labels);
     hd_mlp_gradient(w->net, images, labels, (long)count, per_image(count), k > 0, NULL, NULL);
   }
-  if (hd_all_reduce(w->comm, w->net->gradient, w->net->parameters, HD_SUM)) return -1;
+  if (hd_all_reduce(w->comm, w->net->gradient, w->net->parameters, HD_F32, HD_SUM)) return -1;
   worker_update(w, 1.0f / (float)w->world);
   return 0;
 }
@@ -49,7 +49,7 @@ static int eval_gradient(worker *w) {
   worker_gradient(w, 1);
   worker_rows(w, 0, count, &images, &labels);
   hd_mlp_gradient(w->net, images, labels, (long)count, 1, true, NULL, NULL);
-  if (hd_all_reduce(w->comm, w->net->gradient, w->net->parameters, HD_SUM)) return -1;
+  if (hd_all_reduce(w->comm, w->net->gradient, w->net->parameters, HD_F32, HD_SUM)) return -1;
   worker_update(w, per_image(w->task->batch));
   return 0;
 }

@@ -13,7 +13,7 @@ static int step(worker *w) {
   const size_t batch = w->task->batch;
   const float weight = batch ? (float)w->length / (float)batch : 1.0f / (float)w->world;  // they add up to 1
   w->ops->scale(w->ops, weight, net->theta, net->parameters);
-  return hd_all_reduce(w->comm, net->theta, net->parameters, HD_SUM);
+  return hd_all_reduce(w->comm, net->theta, net->parameters, HD_F32, HD_SUM);
 }
 
 const strategy model_averaging = {.step = step};

@@ -24,7 +24,7 @@ static int step(worker *w) {
   hd_mlp *net = w->net;
   worker_gradient(w, per_image(w->length));
   w->ops->scale(w->ops, (float)w->length * per_image(w->task->batch), net->gradient, net->parameters);
-  if (hd_all_reduce(w->comm, net->gradient, net->parameters, HD_SUM)) return -1;
+  if (hd_all_reduce(w->comm, net->gradient, net->parameters, HD_F32, HD_SUM)) return -1;
   worker_update(w, 1);
   return 0;
 }

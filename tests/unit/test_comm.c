@@ -157,7 +157,7 @@ static void all_reduce_body(hd_comm *c, void *arg) {
   job *j = arg;
   memory m = open_memory(j, c);
   float *x = input_buffer(m, j->count, hd_comm_rank(c));
-  j->returned[hd_comm_rank(c)] = hd_all_reduce(c, x, j->count, j->op);
+  j->returned[hd_comm_rank(c)] = hd_all_reduce(c, x, j->count, HD_F32, j->op);
   finish(j, c, m, x, j->count);
   release(m, x, j->count);
   m.ops->close(m.ops);
@@ -212,7 +212,8 @@ static void reduce_body(hd_comm *c, void *arg) {
   job *j = arg;
   memory m = open_memory(j, c);
   float *x = input_buffer(m, j->count, hd_comm_rank(c)), *y = input_buffer(m, j->count, MOST_WORLD);
-  j->returned[hd_comm_rank(c)] = hd_reduce(c, x, hd_comm_rank(c) == j->root ? y : NULL, j->count, j->root);
+  j->returned[hd_comm_rank(c)] =
+      hd_reduce(c, x, hd_comm_rank(c) == j->root ? y : NULL, j->count, HD_F32, j->root);
   finish(j, c, m, y, j->count);
   release(m, x, j->count);
   release(m, y, j->count);
@@ -243,7 +244,7 @@ static void broadcast_body(hd_comm *c, void *arg) {
   job *j = arg;
   memory m = open_memory(j, c);
   float *x = input_buffer(m, j->count, hd_comm_rank(c));
-  j->returned[hd_comm_rank(c)] = hd_broadcast(c, x, j->count, j->root);
+  j->returned[hd_comm_rank(c)] = hd_broadcast(c, x, j->count, HD_F32, j->root);
   finish(j, c, m, x, j->count);
   release(m, x, j->count);
   m.ops->close(m.ops);
@@ -273,7 +274,8 @@ static void scatter_gather_body(hd_comm *c, void *arg) {
   memory m = open_memory(j, c);
   float *x = input_buffer(m, whole, rank), *y = input_buffer(m, whole, rank);
   float *own = y + (size_t)rank * j->count;
-  j->returned[rank] = hd_reduce_scatter(c, x, own, j->count) || hd_all_gather(c, own, y, j->count);
+  j->returned[rank] =
+      hd_reduce_scatter(c, x, own, j->count, HD_F32) || hd_all_gather(c, own, y, j->count, HD_F32);
   finish(j, c, m, y, whole);
   release(m, x, whole);
   release(m, y, whole);
@@ -310,11 +312,11 @@ static void pass_right_body(hd_comm *c, void *arg) {
   int bad = 0;
   for (int turn = 0; turn < 3; turn++) {
     if (rank % 2 == 0) {
-      bad |= hd_send(c, x, j->count, right);
-      bad |= hd_recv(c, y, j->count, left);
+      bad |= hd_send(c, x, j->count, HD_F32, right);
+      bad |= hd_recv(c, y, j->count, HD_F32, left);
     } else {
-      bad |= hd_recv(c, y, j->count, left);
-      bad |= hd_send(c, x, j->count, right);
+      bad |= hd_recv(c, y, j->count, HD_F32, left);
+      bad |= hd_send(c, x, j->count, HD_F32, right);
     }
     float *other = x;
     x = y;
@@ -356,9 +358,9 @@ static void started_body(hd_comm *c, void *arg) {
   for (int part = PARTS - 1; part >= 0; part--) {
     size_t offset, length;
     hd_shard(j->count, part, PARTS, &offset, &length);
-    handle[part] = hd_all_reduce_start(c, x + offset, length, j->op);
+    handle[part] = hd_all_reduce_start(c, x + offset, length, HD_F32, j->op);
     bad |= handle[part] < 0;
-    if (part == PARTS / 2) bad |= hd_all_reduce(c, y, 2000, HD_SUM);
+    if (part == PARTS / 2) bad |= hd_all_reduce(c, y, 2000, HD_F32, HD_SUM);
   }
   for (int part = 0; part < PARTS; part++) bad |= hd_wait(c, handle[(part + 7) % PARTS]);
   bad |= hd_wait(c, handle[0]);  // a second time is fine
@@ -399,8 +401,8 @@ static void long_run_body(hd_comm *c, void *arg) {
     for (int i = 0; i < 4; i++) host[i] = (float)(round + i + rank);
     m.ops->upload(m.ops, x, host, sizeof host);
     if ((round + rank) % 7 == 0) usleep(50);
-    const int bad = hd_all_reduce(c, x, 4, HD_SUM) || (round % 3 == 0 && hd_barrier(c)) ||
-                    hd_all_gather(c, x, y, 4) || hd_broadcast(c, y, 4, round % j->world);
+    const int bad = hd_all_reduce(c, x, 4, HD_F32, HD_SUM) || (round % 3 == 0 && hd_barrier(c)) ||
+                    hd_all_gather(c, x, y, 4, HD_F32) || hd_broadcast(c, y, 4, HD_F32, round % j->world);
     if (bad) return;
     m.ops->download(m.ops, host, y + 4 * ((size_t)round % (size_t)j->world), sizeof host);
     for (int i = 0; i < 4; i++)
@@ -431,7 +433,8 @@ static void nan_body(hd_comm *c, void *arg) {
   for (int op = HD_SUM; op <= HD_MIN; op++) {
     float y[3];
     memcpy(y, x, sizeof y);
-    j->returned[hd_comm_rank(c)] |= hd_all_reduce(c, y, 3, op) || !isnan(y[0]) || !isnan(y[1]) || isnan(y[2]);
+    j->returned[hd_comm_rank(c)] |=
+        hd_all_reduce(c, y, 3, HD_F32, op) || !isnan(y[0]) || !isnan(y[1]) || isnan(y[2]);
   }
 }
 
@@ -502,37 +505,37 @@ static void other_operation(hd_comm *c, void *arg) {
   float *x = fault_vector(c, arg, &m);
   hd_barrier(c);
   if (hd_comm_rank(c) == 1)
-    hd_broadcast(c, x, 5000, 0);
+    hd_broadcast(c, x, 5000, HD_F32, 0);
   else
-    hd_all_reduce(c, x, 5000, HD_SUM);
+    hd_all_reduce(c, x, 5000, HD_F32, HD_SUM);
   end_fault(m, x);
 }
 
 static void other_count(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
-  hd_all_reduce(c, x, hd_comm_rank(c) == 2 ? 4999 : 5000, HD_SUM);
+  hd_all_reduce(c, x, hd_comm_rank(c) == 2 ? 4999 : 5000, HD_F32, HD_SUM);
   end_fault(m, x);
 }
 
 static void other_reduction(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
-  hd_all_reduce(c, x, 8, hd_comm_rank(c) ? HD_MAX : HD_SUM);
+  hd_all_reduce(c, x, 8, HD_F32, hd_comm_rank(c) ? HD_MAX : HD_SUM);
   end_fault(m, x);
 }
 
 static void other_root(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
-  hd_reduce(c, x, x, 8, hd_comm_rank(c) ? 1 : 0);
+  hd_reduce(c, x, x, 8, HD_F32, hd_comm_rank(c) ? 1 : 0);
   end_fault(m, x);
 }
 
 static void other_started(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
-  const int handle = hd_all_reduce_start(c, x, hd_comm_rank(c) ? 5000 : 3000, HD_SUM);
+  const int handle = hd_all_reduce_start(c, x, hd_comm_rank(c) ? 5000 : 3000, HD_F32, HD_SUM);
   if (handle >= 0) hd_wait(c, handle);
   end_fault(m, x);
 }
@@ -552,7 +555,7 @@ static void mismatches_are_named_before_data_move(void **state) {
 static void mismatch_keeps_data_body(hd_comm *c, void *arg) {
   job *j = arg;
   float x[2] = {3, 4};
-  hd_all_reduce(c, x, hd_comm_rank(c) ? 1 : 2, HD_SUM);
+  hd_all_reduce(c, x, hd_comm_rank(c) ? 1 : 2, HD_F32, HD_SUM);
   j->returned[hd_comm_rank(c)] = x[0] != 3 || x[1] != 4;
 }
 
@@ -570,7 +573,7 @@ static void never_calls(hd_comm *c, void *arg) {
   if (hd_comm_rank(c) == 1)
     usleep(500000);
   else
-    hd_all_reduce(c, x, 5000, HD_SUM);
+    hd_all_reduce(c, x, 5000, HD_F32, HD_SUM);
   end_fault(m, x);
 }
 
@@ -578,7 +581,7 @@ static void late_rank(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
   if (hd_comm_rank(c) == 1) usleep(450000);
-  hd_all_reduce(c, x, 5000, HD_SUM);
+  hd_all_reduce(c, x, 5000, HD_F32, HD_SUM);
   end_fault(m, x);
 }
 
@@ -586,16 +589,16 @@ static void other_pair(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
   if (hd_comm_rank(c) == 1)
-    hd_recv(c, x, 10, 0);
+    hd_recv(c, x, 10, HD_F32, 0);
   else
-    hd_all_reduce(c, x, 5000, HD_SUM);
+    hd_all_reduce(c, x, 5000, HD_F32, HD_SUM);
   end_fault(m, x);
 }
 
 static void send_to_send(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
-  hd_send(c, x, 10, 1 - hd_comm_rank(c));
+  hd_send(c, x, 10, HD_F32, 1 - hd_comm_rank(c));
   end_fault(m, x);
 }
 
@@ -613,14 +616,14 @@ static void stalled_ranks_are_named_at_the_deadline(void **state) {
 static void ends_early(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
-  if (hd_comm_rank(c) != 1) hd_all_reduce(c, x, 5000, HD_SUM);
+  if (hd_comm_rank(c) != 1) hd_all_reduce(c, x, 5000, HD_F32, HD_SUM);
   end_fault(m, x);
 }
 
 static void ends_before_receiving(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
-  if (hd_comm_rank(c) != 1) hd_send(c, x, 5000, 1);
+  if (hd_comm_rank(c) != 1) hd_send(c, x, 5000, HD_F32, 1);
   end_fault(m, x);
 }
 
@@ -646,7 +649,7 @@ static void aborts(hd_comm *c, void *arg) {
     usleep(20000);
     hd_comm_abort(c, "loss is not a number");
   } else {
-    hd_all_reduce(c, x, 5000, HD_SUM);
+    hd_all_reduce(c, x, 5000, HD_F32, HD_SUM);
   }
   end_fault(m, x);
 }
@@ -659,13 +662,14 @@ static void abort_ends_everybodys_wait(void **state) {
 static void keeps_calling(hd_comm *c, void *arg) {
   job *j = arg;
   float x[4] = {0};
-  hd_all_reduce(c, x, hd_comm_rank(c) ? 3 : 4, HD_SUM);
+  hd_all_reduce(c, x, hd_comm_rank(c) ? 3 : 4, HD_F32, HD_SUM);
   const double start = now();
   const int peer = 1 - hd_comm_rank(c);
-  const bool all_fail = hd_barrier(c) && hd_all_reduce(c, x, 4, HD_SUM) && hd_reduce(c, x, x, 4, 0) &&
-                        hd_broadcast(c, x, 4, 0) && hd_reduce_scatter(c, x, x, 2) &&
-                        hd_all_gather(c, x, x, 2) && hd_send(c, x, 4, peer) && hd_recv(c, x, 4, peer) &&
-                        hd_all_reduce_start(c, x, 4, HD_SUM) < 0;
+  const bool all_fail = hd_barrier(c) && hd_all_reduce(c, x, 4, HD_F32, HD_SUM) &&
+                        hd_reduce(c, x, x, 4, HD_F32, 0) && hd_broadcast(c, x, 4, HD_F32, 0) &&
+                        hd_reduce_scatter(c, x, x, 2, HD_F32) && hd_all_gather(c, x, x, 2, HD_F32) &&
+                        hd_send(c, x, 4, HD_F32, peer) && hd_recv(c, x, 4, HD_F32, peer) &&
+                        hd_all_reduce_start(c, x, 4, HD_F32, HD_SUM) < 0;
   j->returned[hd_comm_rank(c)] = all_fail && now() - start < 1 ? 1 : 2;
 }
 
@@ -685,27 +689,27 @@ static void unequal_pair(hd_comm *c, void *arg) {
   memory m;
   float *x = fault_vector(c, arg, &m);
   if (hd_comm_rank(c) == 0)
-    hd_send(c, x, 10, 1);
+    hd_send(c, x, 10, HD_F32, 1);
   else
-    hd_recv(c, x, 11, 0);
+    hd_recv(c, x, 11, HD_F32, 0);
   end_fault(m, x);
 }
 
 static void bad_root(hd_comm *c, void *arg) {
   (void)arg;
   float x = 0;
-  hd_broadcast(c, &x, 1, 2);
+  hd_broadcast(c, &x, 1, HD_F32, 2);
 }
 
 static void no_data(hd_comm *c, void *arg) {
   (void)arg;
-  hd_all_reduce(c, NULL, 7, HD_SUM);
+  hd_all_reduce(c, NULL, 7, HD_F32, HD_SUM);
 }
 
 static void talks_to_itself(hd_comm *c, void *arg) {
   (void)arg;
   float x = 0;
-  hd_send(c, &x, 1, hd_comm_rank(c));
+  hd_send(c, &x, 1, HD_F32, hd_comm_rank(c));
 }
 
 static void unknown_handle(hd_comm *c, void *arg) {
@@ -729,7 +733,7 @@ static void bad_arguments_are_named(void **state) {
 static float forgotten[2][5000];
 static void does_not_wait(hd_comm *c, void *arg) {
   (void)arg;
-  hd_all_reduce_start(c, forgotten[hd_comm_rank(c)], 5000, HD_SUM);
+  hd_all_reduce_start(c, forgotten[hd_comm_rank(c)], 5000, HD_F32, HD_SUM);
 }
 
 static void forgotten_waits_are_named(void **state) {

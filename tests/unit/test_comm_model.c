@@ -51,17 +51,17 @@ static double modelled(int world, enum hd_order order, int (*call)(hd_comm *, hd
 
 static int all_reduce(hd_comm *c, hd_ops *ops, float *x) {
   (void)ops;
-  return hd_all_reduce(c, x, COUNT, HD_SUM);
+  return hd_all_reduce(c, x, COUNT, HD_F32, HD_SUM);
 }
 
 static int broadcast(hd_comm *c, hd_ops *ops, float *x) {
   (void)ops;
-  return hd_broadcast(c, x, COUNT, 0);
+  return hd_broadcast(c, x, COUNT, HD_F32, 0);
 }
 
 static int aggregate(hd_comm *c, hd_ops *ops, float *x) {
   (void)ops;
-  return hd_reduce(c, x, x, COUNT, 0);
+  return hd_reduce(c, x, x, COUNT, HD_F32, 0);
 }
 
 static int compute(hd_comm *c, hd_ops *ops, float *x) {
@@ -71,14 +71,14 @@ static int compute(hd_comm *c, hd_ops *ops, float *x) {
 }
 
 static int started_and_compute(hd_comm *c, hd_ops *ops, float *x) {
-  const int handle = hd_all_reduce_start(c, x, COUNT / 2, HD_SUM);
+  const int handle = hd_all_reduce_start(c, x, COUNT / 2, HD_F32, HD_SUM);
   compute(c, ops, x);
   return handle < 0 ? -1 : hd_wait(c, handle);
 }
 
 static int half_all_reduce(hd_comm *c, hd_ops *ops, float *x) {
   (void)ops;
-  return hd_all_reduce(c, x, COUNT / 2, HD_SUM);
+  return hd_all_reduce(c, x, COUNT / 2, HD_F32, HD_SUM);
 }
 
 static void assert_between(double value, double low, double high, const char *what, int world) {

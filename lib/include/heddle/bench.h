@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "type.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -25,8 +27,6 @@ enum hd_where {
   HD_GPU,    // one GPU
   HD_GPUS,   // several GPUs: c->devices of them
 };
-
-enum hd_type { HD_F32, HD_F64, HD_I32, HD_U8 };
 
 enum { HD_MAX_OUTPUTS = 4, HD_MAX_VARIANTS = 40, HD_MAX_SIZES = 8, HD_MAX_FIGURES = 24 };
 

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "type.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -23,6 +25,8 @@ enum hd_order {
 enum hd_reduce_op { HD_SUM, HD_MAX, HD_MIN };
 
 typedef struct hd_comm hd_comm;  // one rank's handle
+
+enum { HD_MOST_RANKS = 64 };
 
 // What a rank sent so far. A message is one contiguous transfer to one peer. For N ranks and S bytes a rank
 // sends
@@ -46,27 +50,54 @@ const char *hd_comm_error_text(void);  // of the last hd_comm_run of this thread
 
 int hd_comm_rank(const hd_comm *c);
 int hd_comm_world(const hd_comm *c);
-hd_traffic hd_comm_traffic(const hd_comm *c);
+hd_traffic hd_comm_traffic(const hd_comm *c);  // of this handle: a part counts its own
+
+// A collective: ranks with the same colour ≥ 0 form a part with a communicator of its own, ordered by key and
+// then by rank; a negative colour joins none. Returns the rank's handle of its part, valid until the run
+// ends, or NULL for a negative colour and after a failure (hd_comm_failed tells which). Parts share the
+// failure state, the deadline, the order of sums and, on GPUs, the compute stream of the whole. Parts can be
+// split again.
+hd_comm *hd_comm_split(hd_comm *c, int colour, int key);
+bool hd_comm_failed(hd_comm *c);  // has this or a related communicator been poisoned?
 
 // All collectives are called by every rank in the same order with the same arguments; they return 0, or -1
 // after a deadline, a mismatch or an abort (then the communicator is poisoned: every later call returns -1 at
-// once, and the message names rank, sequence number, operation and the missing or mismatching ranks). Data
-// are fp32. Blocking for the host with threads; with cuda they are enqueued on the rank's `hd_comm_stream`
-// and ordered against the other ranks by events, and the host does not wait for the device.
+// once, and the message names rank, sequence number, operation and the missing or mismatching ranks). Types:
+// HD_F32, HD_BF16 and HD_I32 (sums wrap). A bf16 sum in rank order is accumulated in fp32 and rounded once;
+// one round a ring is rounded at every rank. Blocking for the host with threads; with cuda they are enqueued
+// on the rank's `hd_comm_stream` and ordered against the other ranks by events, and the host does not wait
+// for the device.
 int hd_barrier(hd_comm *c);
-int hd_all_reduce(hd_comm *c, float *data, size_t count, enum hd_reduce_op op);  // in place
-int hd_reduce(hd_comm *c, const float *in, float *out, size_t count, int root);  // sum; out used on root only
-int hd_broadcast(hd_comm *c, float *data, size_t count, int root);
-int hd_reduce_scatter(hd_comm *c, const float *in, float *out, size_t count_each);  // in: world × count_each
-int hd_all_gather(hd_comm *c, const float *in, float *out, size_t count_each);  // out: world × count_each
-int hd_send(hd_comm *c, const float *data, size_t count, int to);
-int hd_recv(hd_comm *c, float *data, size_t count, int from);
+int hd_all_reduce(hd_comm *c, void *data, size_t count, enum hd_type type,
+                  enum hd_reduce_op op);  // in place
+int hd_reduce(hd_comm *c, const void *in, void *out, size_t count, enum hd_type type,
+              int root);  // sum; out used on root only
+int hd_broadcast(hd_comm *c, void *data, size_t count, enum hd_type type, int root);
+int hd_reduce_scatter(hd_comm *c, const void *in, void *out, size_t count_each,
+                      enum hd_type type);  // sum; in: world × count_each
+int hd_all_gather(hd_comm *c, const void *in, void *out, size_t count_each,
+                  enum hd_type type);  // out: world × count_each
+int hd_send(hd_comm *c, const void *data, size_t count, enum hd_type type, int to);
+int hd_recv(hd_comm *c, void *data, size_t count, enum hd_type type, int from);
+
+// Several sends and receives at once, at most one of each per peer: no order among them can deadlock. Only
+// the ranks that exchange something call it. Data of sends may be reused, and data of receives used, when it
+// returns (cuda: by the compute stream).
+typedef struct hd_transfer {
+  bool sends;  // to peer, else receives from it
+  int peer;
+  void *data;
+  size_t count;
+  enum hd_type type;
+} hd_transfer;
+int hd_exchange(hd_comm *c, const hd_transfer *transfers, int count);
 
 // Asynchronous all-reduce, for overlap with compute: started operations are completed in the order of
 // starting by a helper thread of this rank (threads) or on a second stream that first waits for the work
 // already issued on the compute stream (cuda). Handles are small integers; wait makes the results usable
 // (cuda: by the compute stream).
-int hd_all_reduce_start(hd_comm *c, float *data, size_t count, enum hd_reduce_op op);  // handle ≥ 0, or -1
+int hd_all_reduce_start(hd_comm *c, void *data, size_t count, enum hd_type type,
+                        enum hd_reduce_op op);  // handle ≥ 0, or -1
 int hd_wait(hd_comm *c, int handle);
 
 // Makes every rank's current and later calls fail with `why` (a rank that found its data wrong, say).

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+// The communicator beyond fp32 among all ranks: bf16 and whole numbers, exchanges, and parts of the world.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+// cmocka needs the first four headers above before it
+#include <cmocka.h>
+#include <heddle/comm.h>
+#include <heddle/device.h>
+#include <heddle/random.h>
+#include <kernels/nn/ops.h>
+
+enum { MOST_WORLD = 8, COUNT = 3001 };
+static const int WORLDS[] = {1, 2, 3, 4, 8};
+#define EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
+
+static enum hd_backend backends[2] = {HD_COMM_THREADS};
+static size_t backend_count = 1;
+
+typedef struct job {
+  enum hd_backend backend;
+  enum hd_order order;
+  enum hd_type type;
+  enum hd_reduce_op op;
+  int world;
+  int wrong[MOST_WORLD];  // by rank: what the body found wrong
+} job;
+
+static hd_ops *open_ops(const job *j, hd_comm *c) {
+#if HD_HAVE_CUDA
+  if (j->backend == HD_COMM_CUDA) return hd_ops_cuda(hd_comm_stream(c));
+#endif
+  (void)j, (void)c;
+  return hd_ops_cpu();
+}
+
+static void run_all(void (*body)(hd_comm *, void *), job j) {
+  for (size_t b = 0; b < backend_count; b++)
+    for (int order = HD_ORDER_RANK; order <= HD_ORDER_RING; order++) EACH(w, WORLDS) {
+        j.backend = backends[b];
+        j.order = order;
+        j.world = WORLDS[w];
+        memset(j.wrong, 0, sizeof j.wrong);
+        if (hd_comm_run(j.world, j.backend, j.order, 1, 20, body, &j)) fail_msg("%s", hd_comm_error_text());
+        for (int r = 0; r < j.world; r++)
+          if (j.wrong[r])
+            fail_msg("backend %d, order %d, world %d: rank %d found %d wrong", j.backend, order, j.world, r,
+                     j.wrong[r]);
+      }
+}
+
+// ---------------------------------------------------------------- types
+
+// Small whole numbers are exact in every type, so sums do not depend on the order of addition.
+static int small_number(int rank, size_t i) {
+  return (int)(hd_random_uniform(3, (uint64_t)rank, i) * 15) - 7;
+}
+
+static void store(enum hd_type type, void *x, size_t i, int value) {
+  if (type == HD_F32) ((float *)x)[i] = (float)value;
+  if (type == HD_I32) ((int32_t *)x)[i] = value;
+  if (type == HD_BF16) ((uint16_t *)x)[i] = hd_bf16_from_float((float)value);
+}
+
+static int expected_value(const job *j, size_t i) {
+  int value = small_number(0, i);
+  for (int r = 1; r < j->world; r++) {
+    const int x = small_number(r, i);
+    value = j->op == HD_SUM ? value + x : j->op == HD_MAX ? (x > value ? x : value) : x < value ? x : value;
+  }
+  return value;
+}
+
+static void typed_body(hd_comm *c, void *arg) {
+  job *j = arg;
+  const int rank = hd_comm_rank(c);
+  const size_t width = hd_type_bytes(j->type), whole = (size_t)COUNT * (size_t)j->world;
+  hd_ops *o = open_ops(j, c);
+  char *host = malloc(whole * width), *expected = malloc(whole * width);
+  char *x = o->alloc(o, whole * width), *y = o->alloc(o, whole * width);
+  for (size_t i = 0; i < whole; i++) store(j->type, host, i, small_number(rank, i));
+  for (size_t i = 0; i < whole; i++) store(j->type, expected, i, expected_value(j, i));
+
+  o->upload(o, x, host, whole * width);
+  int bad = hd_all_reduce(c, x, whole, j->type, j->op);
+  const int handle = hd_all_reduce_start(c, x, 0, j->type, j->op);
+  bad |= handle < 0 || hd_wait(c, handle);
+  o->download(o, host, x, whole * width);
+  j->wrong[rank] += bad || memcmp(host, expected, whole * width) != 0;
+
+  for (size_t i = 0; i < whole && j->op == HD_SUM; i++) store(j->type, host, i, small_number(rank, i));
+  if (j->op == HD_SUM) {
+    o->upload(o, x, host, whole * width);
+    char *own = y + (size_t)rank * COUNT * width;
+    bad = hd_reduce_scatter(c, x, own, COUNT, j->type) || hd_all_gather(c, own, y, COUNT, j->type);
+    o->download(o, host, y, whole * width);
+    j->wrong[rank] += 10 * (bad || memcmp(host, expected, whole * width) != 0);
+    bad =
+        hd_reduce(c, x, y, whole, j->type, j->world - 1) || hd_broadcast(c, y, whole, j->type, j->world - 1);
+    o->download(o, host, y, whole * width);
+    j->wrong[rank] += 100 * (bad || memcmp(host, expected, whole * width) != 0);
+  }
+  o->free(o, x, whole * width);
+  o->free(o, y, whole * width);
+  free(host);
+  free(expected);
+  o->close(o);
+}
+
+static void every_type_and_reduction(void **state) {
+  (void)state;
+  static const enum hd_type TYPES[] = {HD_F32, HD_BF16, HD_I32};
+  EACH(t, TYPES)
+  for (enum hd_reduce_op op = HD_SUM; op <= HD_MIN; op++)
+    run_all(typed_body, (job){.type = TYPES[t], .op = op});
+}
+
+static void bf16_rounds_to_nearest_even(void **state) {
+  (void)state;
+  assert_int_equal(hd_bf16_from_float(1.0f), 0x3f80);
+  assert_int_equal(hd_bf16_from_float(1.00390625f), 0x3f80);    // 1 + 2^-8, a tie: to even
+  assert_int_equal(hd_bf16_from_float(1.01171875f), 0x3f82);    // 1 + 3·2^-8, a tie: to even
+  assert_int_equal(hd_bf16_from_float(3.4028235e38f), 0x7f80);  // beyond the largest: infinity
+  const float nan = hd_bf16_to_float(hd_bf16_from_float(__builtin_nanf("")));
+  assert_true(nan != nan);
+}
+
+// 1 + 256 · 2^-9 is 1.5: rounded after each rank it would stay 1.
+static void accumulate_body(hd_comm *c, void *arg) {
+  job *j = arg;
+  hd_ops *o = open_ops(j, c);
+  const uint16_t mine = hd_bf16_from_float(hd_comm_rank(c) ? 0x1p-9f : 1.0f);
+  uint16_t sum = 0, *x = o->alloc(o, sizeof *x);
+  o->upload(o, x, &mine, sizeof mine);
+  hd_all_reduce(c, x, 1, HD_BF16, HD_SUM);
+  o->download(o, &sum, x, sizeof sum);
+  const float exact = 1 + (float)(j->world - 1) * 0x1p-9f;
+  j->wrong[hd_comm_rank(c)] = j->order == HD_ORDER_RANK && sum != hd_bf16_from_float(exact);
+  o->free(o, x, sizeof *x);
+  o->close(o);
+}
+
+static void bf16_sums_in_rank_order_round_once(void **state) {
+  (void)state;
+  run_all(accumulate_body, (job){.type = HD_BF16});
+}
+
+static void wrap_body(hd_comm *c, void *arg) {
+  job *j = arg;
+  int32_t x = INT32_MAX;
+  hd_all_reduce(c, &x, 1, HD_I32, HD_SUM);
+  j->wrong[hd_comm_rank(c)] = x != -2;
+}
+
+static void whole_numbers_wrap(void **state) {
+  (void)state;
+  job j = {.world = 2};
+  assert_int_equal(hd_comm_run(2, HD_COMM_THREADS, HD_ORDER_RANK, 1, 5, wrap_body, &j), 0);
+  assert_int_equal(j.wrong[0] + j.wrong[1], 0);
+}
+
+static void other_type_body(hd_comm *c, void *arg) {
+  (void)arg;
+  int32_t x[4] = {0};
+  hd_all_reduce(c, x, 4, hd_comm_rank(c) ? HD_I32 : HD_F32, HD_SUM);
+}
+
+static void no_type_body(hd_comm *c, void *arg) {
+  (void)arg;
+  double x = 0;
+  hd_all_reduce(c, &x, 1, HD_F64, HD_SUM);
+}
+
+static void wrong_types_are_named(void **state) {
+  (void)state;
+  assert_int_equal(hd_comm_run(2, HD_COMM_THREADS, HD_ORDER_RANK, 1, 5, other_type_body, NULL), 2);
+  assert_non_null(strstr(hd_comm_error_text(), "mismatch"));
+  assert_non_null(strstr(hd_comm_error_text(), "4 int32"));
+  assert_int_equal(hd_comm_run(2, HD_COMM_THREADS, HD_ORDER_RANK, 1, 5, no_type_body, NULL), 2);
+  assert_non_null(strstr(hd_comm_error_text(), "HD_F32, HD_BF16 and HD_I32 are possible"));
+}
+
+// ---------------------------------------------------------------- exchanges
+
+// Everybody sends to everybody at once, differently long vectors: impossible with blocking calls in this
+// order.
+static void all_to_all_body(hd_comm *c, void *arg) {
+  job *j = arg;
+  const int rank = hd_comm_rank(c), world = hd_comm_world(c);
+  hd_ops *o = open_ops(j, c);
+  hd_transfer t[2 * MOST_WORLD];
+  float *out[MOST_WORLD], *in[MOST_WORLD], host[100];
+  int n = 0;
+  size_t sent = 0;
+  for (int peer = 0; peer < world; peer++) {
+    const size_t to = (size_t)(10 * rank + peer), from = (size_t)(10 * peer + rank);
+    out[peer] = o->alloc(o, 400);
+    in[peer] = o->alloc(o, 400);
+    for (int i = 0; i < 100; i++) host[i] = (float)(1000 * rank + 100 * peer + i);
+    o->upload(o, out[peer], host, sizeof host);
+    if (peer == rank) continue;
+    t[n++] = (hd_transfer){true, peer, out[peer], to, HD_F32};
+    t[n++] = (hd_transfer){false, peer, in[peer], from, HD_F32};
+    sent += 4 * to;
+  }
+  for (int round = 0; round < 3; round++) j->wrong[rank] |= hd_exchange(c, t, n) != 0;
+  for (int peer = 0; peer < world; peer++) {
+    o->download(o, host, in[peer], sizeof host);
+    for (int i = 0; peer != rank && i < 10 * peer + rank; i++)
+      j->wrong[rank] += host[i] != (float)(1000 * peer + 100 * rank + i);
+  }
+  j->wrong[rank] += hd_comm_traffic(c).bytes != 3 * sent;
+  j->wrong[rank] += hd_comm_traffic(c).messages != 3 * ((uint64_t)world - 1);
+  for (int peer = 0; peer < world; peer++) {
+    o->free(o, out[peer], 400);
+    o->free(o, in[peer], 400);
+  }
+  o->close(o);
+}
+
+static void exchanges_need_no_order(void **state) {
+  (void)state;
+  run_all(all_to_all_body, (job){0});
+}
+
+static void lonely_exchange_body(hd_comm *c, void *arg) {
+  (void)arg;
+  float x[8] = {0};
+  const hd_transfer t[2] = {{true, 1, x, 4, HD_F32}, {false, 1, x + 4, 4, HD_F32}};
+  if (hd_comm_rank(c) == 0) hd_exchange(c, t, 2);
+  if (hd_comm_rank(c) == 1) hd_recv(c, x, 4, HD_F32, 0);  // and never sends
+  if (hd_comm_rank(c) == 1) usleep(900000);
+}
+
+static void doubled_exchange_body(hd_comm *c, void *arg) {
+  (void)arg;
+  float x[8] = {0};
+  const int peer = 1 - hd_comm_rank(c);
+  const hd_transfer t[2] = {{true, peer, x, 4, HD_F32}, {true, peer, x + 4, 4, HD_F32}};
+  hd_exchange(c, t, 2);
+}
+
+static void exchanges_fail_with_names(void **state) {
+  (void)state;
+  assert_int_not_equal(hd_comm_run(2, HD_COMM_THREADS, HD_ORDER_RANK, 1, 0.3, lonely_exchange_body, NULL), 0);
+  assert_non_null(strstr(hd_comm_error_text(), "recv #1 of 4 floats from rank 1: waited 0.3 s"));
+  assert_int_not_equal(hd_comm_run(2, HD_COMM_THREADS, HD_ORDER_RANK, 1, 5, doubled_exchange_body, NULL), 0);
+  assert_non_null(strstr(hd_comm_error_text(), "two transfers in one direction"));
+}
+
+// ---------------------------------------------------------------- parts
+
+static int sum_over(hd_ops *o, hd_comm *part, int value) {
+  float x = (float)value, *memory = o->alloc(o, sizeof x);
+  o->upload(o, memory, &x, sizeof x);
+  if (hd_all_reduce(part, memory, 1, HD_F32, HD_SUM)) x = -1;
+  o->download(o, &x, memory, sizeof x);
+  o->free(o, memory, sizeof x);
+  return (int)x;
+}
+
+// A grid of rows and columns, as DP × TP needs it, then a part of a part.
+static void grid_body(hd_comm *c, void *arg) {
+  job *j = arg;
+  const int rank = hd_comm_rank(c), world = hd_comm_world(c), columns = world % 2 ? 1 : 2;
+  hd_ops *o = open_ops(j, c);
+  hd_comm *row = hd_comm_split(c, rank / columns, 0), *column = hd_comm_split(c, rank % columns, -rank);
+  int wrong = !row || !column;
+  if (!wrong) {
+    const int rows = world / columns, first = rank / columns * columns;
+    wrong += hd_comm_world(row) != columns || hd_comm_world(column) != rows;
+    wrong += hd_comm_rank(row) != rank % columns;
+    wrong += hd_comm_rank(column) != rows - 1 - rank / columns;  // the key turns the order round
+    wrong += 10 * (sum_over(o, row, rank) != columns * first + columns * (columns - 1) / 2);
+    int expected = 0;
+    for (int r = rank % columns; r < world; r += columns) expected += r;
+    wrong += 100 * (sum_over(o, column, rank) != expected);
+    wrong += 1000 * (sum_over(o, c, rank) != world * (world - 1) / 2);
+    hd_comm *half = hd_comm_split(column, hd_comm_rank(column) % 2 ? -1 : 7, 0);
+    wrong += (half != NULL) != (hd_comm_rank(column) % 2 == 0);
+    if (half) wrong += 10000 * (sum_over(o, half, 1) != (rows + 1) / 2);
+    wrong += 100000 * (hd_barrier(column) || hd_comm_failed(c));
+  }
+  j->wrong[rank] = wrong;
+  o->close(o);
+}
+
+static void parts_talk_among_themselves(void **state) {
+  (void)state;
+  run_all(grid_body, (job){0});
+}
+
+static void failing_part_body(hd_comm *c, void *arg) {
+  (void)arg;
+  hd_comm *part = hd_comm_split(c, hd_comm_rank(c) / 2, 0);
+  float x[2] = {0};
+  if (!part) return;
+  if (hd_comm_rank(c) >= 2) hd_all_reduce(part, x, (size_t)hd_comm_rank(part) + 1, HD_F32, HD_SUM);
+  hd_barrier(c);  // the others learn of it here
+}
+
+static void waiting_part_body(hd_comm *c, void *arg) {
+  (void)arg;
+  hd_comm *part = hd_comm_split(c, 0, 0);
+  if (part && hd_comm_rank(c)) hd_barrier(part);
+}
+
+static void failures_of_a_part_are_everybodys(void **state) {
+  (void)state;
+  assert_int_equal(hd_comm_run(4, HD_COMM_THREADS, HD_ORDER_RANK, 1, 5, failing_part_body, NULL), 4);
+  assert_non_null(strstr(hd_comm_error_text(), "in the part {2, 3}: mismatch"));
+  assert_int_equal(hd_comm_run(3, HD_COMM_THREADS, HD_ORDER_RANK, 1, 5, waiting_part_body, NULL), 2);
+  assert_non_null(strstr(hd_comm_error_text(), "in the part {0, 1, 2}: "));
+  assert_non_null(strstr(hd_comm_error_text(), "missing rank 0 (has ended)"));
+}
+
+int main(void) {
+#if HD_HAVE_CUDA
+  setenv("CUSIM_DEVICES", "8", 0);
+  if (hd_device_count() > 0) backends[backend_count++] = HD_COMM_CUDA;
+#endif
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_type_and_reduction),
+      cmocka_unit_test(bf16_rounds_to_nearest_even),
+      cmocka_unit_test(bf16_sums_in_rank_order_round_once),
+      cmocka_unit_test(whole_numbers_wrap),
+      cmocka_unit_test(wrong_types_are_named),
+      cmocka_unit_test(exchanges_need_no_order),
+      cmocka_unit_test(exchanges_fail_with_names),
+      cmocka_unit_test(parts_talk_among_themselves),
+      cmocka_unit_test(failures_of_a_part_are_everybodys),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
