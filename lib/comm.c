@@ -109,32 +109,52 @@ static hd_call pair_call(bool sends, void *data, size_t count, enum hd_type type
                    .out = data};
 }
 
-int hd_send(hd_comm *c, const void *data, size_t count, enum hd_type type, int to) {
+int hd_send_start(hd_comm *c, const void *data, size_t count, enum hd_type type, int to) {
   hd_call call = pair_call(true, (void *)data, count, type, to);
-  return check_pair(c, &call) ? -1 : c->group->backend->send(c, &call, to);
+  return check_pair(c, &call) ? -1 : c->group->backend->send_start(c, &call, to);
+}
+
+int hd_recv_start(hd_comm *c, void *data, size_t count, enum hd_type type, int from) {
+  hd_call call = pair_call(false, data, count, type, from);
+  return check_pair(c, &call) ? -1 : c->group->backend->recv_start(c, &call, from);
+}
+
+static int check_peer(hd_comm *c, int peer) {
+  if (peer >= 0 && peer < c->world && peer != c->rank) return 0;
+  return hd_comm_fail(c, "rank %d: waits for rank %d; another rank of 0 to %d is possible", c->rank, peer,
+                      c->world - 1);
+}
+
+int hd_send_wait(hd_comm *c, int to) {
+  return check_peer(c, to) ? -1 : c->group->backend->send_wait(c, to);
+}
+
+int hd_recv_wait(hd_comm *c, int from) {
+  return check_peer(c, from) ? -1 : c->group->backend->recv_wait(c, from);
+}
+
+int hd_send(hd_comm *c, const void *data, size_t count, enum hd_type type, int to) {
+  return hd_send_start(c, data, count, type, to) ? -1 : hd_send_wait(c, to);
 }
 
 int hd_recv(hd_comm *c, void *data, size_t count, enum hd_type type, int from) {
-  hd_call call = pair_call(false, data, count, type, from);
-  return check_pair(c, &call) ? -1 : c->group->backend->recv(c, &call, from);
+  return hd_recv_start(c, data, count, type, from) ? -1 : hd_recv_wait(c, from);
 }
 
+// All receives are open before the first send waits for its receiver.
 int hd_exchange(hd_comm *c, const hd_transfer *transfers, int count) {
-  hd_call calls[2 * HD_MOST_RANKS];
-  uint64_t seen[2] = {0, 0};
-  for (int i = 0; i < count; i++) {
+  int bad = 0;
+  for (int i = 0; i < count && !bad; i++) {
     const hd_transfer *t = &transfers[i];
-    if (i == 2 * c->world)
-      return hd_comm_fail(c, "rank %d: an exchange of %d transfers among %d ranks", c->rank, count, c->world);
-    calls[i] = pair_call(t->sends, t->data, t->count, t->type, t->peer);
-    if (check_pair(c, &calls[i])) return -1;
-    const uint64_t bit = (uint64_t)1 << t->peer;
-    if (seen[t->sends] & bit)
-      return hd_comm_fail(c, "rank %d: two transfers in one direction with rank %d in one exchange", c->rank,
-                          t->peer);
-    seen[t->sends] |= bit;
+    if (!t->sends) bad = hd_recv_start(c, t->data, t->count, t->type, t->peer);
   }
-  return c->group->backend->exchange(c, calls, count);
+  for (int i = 0; i < count && !bad; i++) {
+    const hd_transfer *t = &transfers[i];
+    if (t->sends) bad = hd_send_start(c, t->data, t->count, t->type, t->peer);
+  }
+  for (int i = 0; i < count && !bad; i++)
+    bad = transfers[i].sends ? hd_send_wait(c, transfers[i].peer) : hd_recv_wait(c, transfers[i].peer);
+  return bad;
 }
 
 int hd_all_reduce_start(hd_comm *c, void *data, size_t count, enum hd_type type, enum hd_reduce_op op) {

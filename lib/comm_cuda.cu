@@ -10,6 +10,7 @@
 // so that one is added (on a stream of its own) while the other one is on the link.
 #include <cuda_bf16.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "comm_internal.h"
 #include "heddle/device.h"
@@ -33,10 +34,18 @@ typedef struct gpu_lane {
   size_t staging_bytes;
 } gpu_lane;
 
+// Messages with one peer: events of its open receives from it, of those pushed to it. Made with the first
+// one.
+typedef struct letters {
+  cudaEvent_t open[HD_OPEN_RECEIVES], pushed[HD_OPEN_RECEIVES];
+  uint64_t sent, send_waits;
+} letters;
+
 typedef struct gpu {
   int device;
   gpu_lane lanes[HD_LANES];
-  cudaEvent_t mail[HD_MOST_RANKS];         // a message to that rank was pushed
+  cudaStream_t messages;
+  letters mail[HD_MOST_RANKS];             // per peer
   cudaEvent_t handoff, finished[HANDLES];  // of started operations: handed over, done
   uint64_t started, waited;
 } gpu;
@@ -176,7 +185,8 @@ static int open_gpu(hd_comm *c) {
     const bool computes = lane == HD_LANE_CALLS && c->parent;
     open_lane(&g->lanes[lane], c->world, computes ? gpu_of(c->parent)->lanes[lane].stream : NULL);
   }
-  for (int r = 0; r < c->world; r++) g->mail[r] = new_event();
+  HD_CUDA(cudaStreamCreate(&g->messages));
+  memset(g->mail, 0, sizeof g->mail);
   for (int h = 0; h < HANDLES; h++) g->finished[h] = new_event();
   g->handoff = new_event();
   g->started = g->waited = 0;
@@ -189,6 +199,7 @@ static void close_gpu(hd_comm *c) {
   if (g->waited < g->started && !hd_comm_failed(c))
     hd_comm_fail(c, "rank %d ended without waiting for %llu all-reduce operations it started", c->rank,
                  (unsigned long long)(g->started - g->waited));
+  HD_CUDA(cudaStreamSynchronize(g->messages));
   for (int lane = 0; lane < HD_LANES; lane++) {
     HD_CUDA(cudaStreamSynchronize(g->lanes[lane].stream));
     HD_CUDA(cudaStreamSynchronize(g->lanes[lane].adding));
@@ -216,7 +227,12 @@ static void release_gpu(hd_comm *c) {
   HD_CUDA(cudaSetDevice(g->device));
   for (int lane = 0; lane < HD_LANES; lane++)
     release_lane(&g->lanes[lane], c->world, lane == HD_LANE_CALLS && c->parent);
-  for (int r = 0; r < c->world; r++) HD_CUDA(cudaEventDestroy(g->mail[r]));
+  HD_CUDA(cudaStreamDestroy(g->messages));
+  for (int r = 0; r < c->world; r++)
+    for (int i = 0; g->mail[r].open[0] && i < HD_OPEN_RECEIVES; i++) {
+      HD_CUDA(cudaEventDestroy(g->mail[r].open[i]));
+      HD_CUDA(cudaEventDestroy(g->mail[r].pushed[i]));
+    }
   for (int h = 0; h < HANDLES; h++) HD_CUDA(cudaEventDestroy(g->finished[h]));
   HD_CUDA(cudaEventDestroy(g->handoff));
   free(g);
@@ -476,51 +492,61 @@ static int all_reduce(hd_comm *c, int lane, hd_call *call) {
   return c->group->order == HD_ORDER_RING ? all_reduce_ring(c, lane, call) : all_reduce_direct(c, lane, call);
 }
 
-// A message: the receiver posts where it wants it and from when on; the sender pushes it there.
-static int send_to(hd_comm *c, hd_call *call, int to) {
+// A message: the receiver says where it wants it and from when on; the sender pushes it there, on a stream
+// that is for messages only, so that neither side's kernels wait for the link.
+static letters *letters_with(gpu *g, int peer) {
+  letters *l = &g->mail[peer];
+  if (l->open[0]) return l;
+  for (int i = 0; i < HD_OPEN_RECEIVES; i++) {
+    l->open[i] = new_event();
+    l->pushed[i] = new_event();
+  }
+  return l;
+}
+
+static int send_start(hd_comm *c, hd_call *call, int to) {
   gpu *g = gpu_of(c);
-  gpu_lane *l = &g->lanes[HD_LANE_CALLS];
   hd_call theirs;
   if (hd_meet_claim(c, call, to, &theirs)) return -1;
   gpu *peer = peer_gpu(c, to);
-  await(l->stream, peer->lanes[HD_LANE_CALLS].ready);
+  letters *l = letters_with(g, to);
   const size_t bytes = call->count * hd_type_bytes(call->type);
-  push(g, l->stream, peer, theirs.out, call->in, bytes);
-  record(g->mail[to], l->stream);
+  const uint64_t slot = (call->sequence - 1) % HD_OPEN_RECEIVES;
+  record(g->handoff, g->lanes[HD_LANE_CALLS].stream);
+  await(g->messages, g->handoff);
+  await(g->messages, peer->mail[c->rank].open[slot]);
+  push(g, g->messages, peer, theirs.out, call->in, bytes);
+  record(l->pushed[slot], g->messages);
+  l->sent++;
   hd_meet_taken(c, to);
   hd_comm_count(c, 1, bytes);
   return 0;
 }
 
-static int recv_from(hd_comm *c, hd_call *call, int from) {
-  gpu_lane *l = &gpu_of(c)->lanes[HD_LANE_CALLS];
-  record(l->ready, l->stream);
-  if (hd_meet_post(c, call, from)) return -1;
-  await(l->stream, peer_gpu(c, from)->mail[c->rank]);
-  return 0;
+static int send_wait(hd_comm *c, int to) {
+  gpu *g = gpu_of(c);
+  letters *l = &g->mail[to];
+  if (l->send_waits == l->sent)
+    return hd_comm_fail(c, "rank %d: waits for a send to rank %d that it did not start", c->rank, to);
+  const uint64_t number = l->send_waits++;
+  // An old message's event may be a later one's by now, which comes after it on the same stream.
+  await(g->lanes[HD_LANE_CALLS].stream, l->pushed[number % HD_OPEN_RECEIVES]);
+  return hd_comm_failed(c) ? -1 : 0;
 }
 
-// All receives are posted before the first send waits for its receiver. After a failure every post is still
-// ended: a sender may be looking at it.
-static int exchange(hd_comm *c, hd_call *calls, int count) {
-  gpu_lane *l = &gpu_of(c)->lanes[HD_LANE_CALLS];
-  int posted = 0, bad = 0;
-  record(l->ready, l->stream);
-  for (; posted < count && !bad; posted++)
-    if (calls[posted].operation == HD_OP_RECV)
-      bad = hd_meet_post_begin(c, &calls[posted], calls[posted].root);
-  if (bad) posted--;
-  for (int i = 0; i < count && !bad; i++)
-    if (calls[i].operation == HD_OP_SEND) bad = send_to(c, &calls[i], calls[i].root);
-  for (int i = 0; i < posted; i++) {
-    if (calls[i].operation != HD_OP_RECV) continue;
-    const int from = calls[i].root;
-    if (hd_meet_post_end(c, &calls[i], from))
-      bad = -1;
-    else
-      await(l->stream, peer_gpu(c, from)->mail[c->rank]);
-  }
-  return bad;
+static int recv_start(hd_comm *c, hd_call *call, int from) {
+  gpu *g = gpu_of(c);
+  letters *l = letters_with(g, from);
+  record(l->open[c->posted[from] % HD_OPEN_RECEIVES], g->lanes[HD_LANE_CALLS].stream);
+  return hd_meet_post(c, call, from);
+}
+
+static int recv_wait(hd_comm *c, int from) {
+  const uint64_t message = c->ended[from];
+  if (hd_meet_post_end(c, from)) return -1;
+  await(gpu_of(c)->lanes[HD_LANE_CALLS].stream,
+        peer_gpu(c, from)->mail[c->rank].pushed[message % HD_OPEN_RECEIVES]);
+  return 0;
 }
 
 // A central aggregator: one vector after the other crosses the root's link, and is added in rank order. The
@@ -532,11 +558,14 @@ static int reduce(hd_comm *c, hd_call *call) {
   if (enter(c, HD_LANE_CALLS, call)) return -1;
   hd_call message = *call;
   message.operation = c->rank == call->root ? HD_OP_RECV : HD_OP_SEND;
-  if (c->rank != call->root) return send_to(c, &message, call->root) ? -1 : leave(c, HD_LANE_CALLS);
+  if (c->rank != call->root) {
+    if (send_start(c, &message, call->root) || send_wait(c, call->root)) return -1;
+    return leave(c, HD_LANE_CALLS);
+  }
   char *sum = l->staging + bytes;
   for (int r = 0; r < c->world; r++) {
     message.out = l->staging;
-    if (r != c->rank && recv_from(c, &message, r)) return -1;
+    if (r != c->rank && (recv_start(c, &message, r) || recv_wait(c, r))) return -1;
     const void *next = r == c->rank ? call->in : l->staging;
     void *out = r == c->world - 1 ? call->out : sum;
     if (r == 0)
@@ -634,6 +663,6 @@ static int wait_for_handle(hd_comm *c, int handle) {
 
 // In the order of the table: designated initialisers are C++20.
 const hd_backend_table hd_comm_cuda_backend = {
-    open_gpu,       close_gpu,  release_gpu, stream_of, barrier,  all_reduce, reduce,          broadcast,
-    reduce_scatter, all_gather, send_to,     recv_from, exchange, start,      wait_for_handle,
+    open_gpu,       close_gpu,  release_gpu, stream_of, barrier,    all_reduce, reduce, broadcast,
+    reduce_scatter, all_gather, send_start,  send_wait, recv_start, recv_wait,  start,  wait_for_handle,
 };

@@ -62,6 +62,7 @@ static void end_rank(void *arg) {
   hd_comm *c = arg;
   hd_group *g = c->group;
   for (hd_comm *part = c->parts; part; part = part->next) end_rank(part);
+  hd_meet_end_posts(c);
   g->backend->close(c);
   if (c->failed && c->parent) c->parent->failed = 1;
   __atomic_store_n(&g->ended[c->rank], 1, __ATOMIC_SEQ_CST);
@@ -109,7 +110,7 @@ hd_group *hd_group_new(int world, hd_group *whole) {
   pthread_mutex_init(&g->lock, NULL);
   const size_t n = (size_t)world;
   for (int lane = 0; lane < HD_LANES; lane++) g->slots[lane] = zeroed(n, sizeof(hd_slot));
-  g->mailboxes = zeroed(n * n, sizeof(hd_mailbox));
+  g->mailboxes = zeroed(n * n * HD_OPEN_RECEIVES, sizeof(hd_mailbox));
   g->ended = zeroed(n, sizeof(uint32_t));
   g->busy = zeroed(n, sizeof(uint32_t));
   if (whole) {

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-enum { HD_SMALL_BYTES = 4096, HD_MOST_TYPE_BYTES = 8 };
+enum { HD_SMALL_BYTES = 4096, HD_MOST_TYPE_BYTES = 8, HD_OPEN_RECEIVES = 16 };
 
 // Two lanes of collectives, each with its own sequence: the rank's own calls, and those of its helper thread.
 enum { HD_LANE_CALLS, HD_LANE_HELPER, HD_LANES };
@@ -64,8 +64,8 @@ typedef struct hd_slot {
   char small[2][HD_SMALL_BYTES] __attribute__((aligned(64)));  // copies of short inputs, likewise
 } __attribute__((aligned(128))) hd_slot;
 
-// Messages of one ordered pair (poster, claimer): the n-th goes through stages 3n (empty), 3n+1 (posted),
-// 3n+2 (claimed), 3n+3 (taken).
+// Messages of one ordered pair (receiver, sender) take turns in HD_OPEN_RECEIVES boxes. The n-th one a box
+// holds goes through stages 3n (empty), 3n+1 (posted), 3n+2 (claimed), 3n+3 (taken).
 typedef struct hd_mailbox {
   uint64_t stage;
   hd_call call;
@@ -83,10 +83,11 @@ typedef struct hd_backend_table {
   int (*broadcast)(hd_comm *c, hd_call *call);
   int (*reduce_scatter)(hd_comm *c, hd_call *call);
   int (*all_gather)(hd_comm *c, hd_call *call);
-  int (*send)(hd_comm *c, hd_call *call, int to);
-  int (*recv)(hd_comm *c, hd_call *call, int from);
-  int (*exchange)(hd_comm *c, hd_call *calls, int count);  // .root: the peer
-  int (*start)(hd_comm *c, hd_call *call);                 // returns a handle
+  int (*send_start)(hd_comm *c, hd_call *call, int to);
+  int (*send_wait)(hd_comm *c, int to);
+  int (*recv_start)(hd_comm *c, hd_call *call, int from);
+  int (*recv_wait)(hd_comm *c, int from);
+  int (*start)(hd_comm *c, hd_call *call);  // returns a handle
   int (*wait)(hd_comm *c, int handle);
 } hd_backend_table;
 
@@ -108,7 +109,7 @@ struct hd_group {
   hd_group *next;
   void *states[HD_MOST_RANKS];  // of the backend, written by open
   hd_slot *slots[HD_LANES];     // (world) each
-  hd_mailbox *mailboxes;        // (world, world): poster, claimer
+  hd_mailbox *mailboxes;        // (world, world, HD_OPEN_RECEIVES): receiver, sender
   uint32_t *ended;              // (world): the rank's body has returned
   uint32_t *busy;               // (world): operation << 8 | peer, for messages about missing ranks
 };
@@ -121,7 +122,8 @@ struct hd_comm {
   hd_comm *parts, *next;  // this rank's parts, a list
   uint32_t failed;
   uint64_t sequence[HD_LANES];
-  uint64_t posted[HD_MOST_RANKS], claimed[HD_MOST_RANKS];  // messages per peer
+  uint64_t posted[HD_MOST_RANKS], ended[HD_MOST_RANKS];  // receives per peer: started, waited for
+  uint64_t claimed[HD_MOST_RANKS];                       // sends per peer
   hd_traffic traffic;
   void *scratch;  // of ring reductions that must not change their input
   size_t scratch_bytes;
@@ -156,14 +158,16 @@ void hd_meet_advance(hd_comm *c, int lane, int whom);
 int hd_meet_progress(hd_comm *c, int lane, int rank, uint64_t pieces);
 uint64_t hd_meet_pieces(const hd_comm *c, int lane);
 
-// A pair: one side posts its call and waits until it was taken; the other side waits for it, claims it, moves
-// the data and lets the poster go. Which of the two moves data is the backend's choice.
+// A pair: the receiver posts its call; the sender waits for it, claims it, moves the data and lets it go. Up
+// to HD_OPEN_RECEIVES posts to a peer may be open. post_end ends the oldest: waits until it was taken, or,
+// after a failure, takes it back. All posts must be ended, also after a failure: only then will nobody write
+// into the buffers.
 int hd_meet_post(hd_comm *c, hd_call *call, int peer);
-// The two halves of post: any number of posts to different peers may be open.
-int hd_meet_post_begin(hd_comm *c, hd_call *call, int peer);
-int hd_meet_post_end(hd_comm *c, hd_call *call, int peer);
+int hd_meet_post_end(hd_comm *c, int peer);
 int hd_meet_claim(hd_comm *c, hd_call *call, int peer, hd_call *theirs);
 void hd_meet_taken(hd_comm *c, int peer);
+// Ends what a rank left open; names it as a fault unless the communicator has failed already.
+void hd_meet_end_posts(hd_comm *c);
 
 // For other waits with the group's deadline (the helper thread's): seconds of CLOCK_MONOTONIC.
 double hd_meet_now(void);

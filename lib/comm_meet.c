@@ -285,8 +285,13 @@ int hd_meet_progress(hd_comm *c, int lane, int rank, uint64_t pieces) {
 
 // ---------------------------------------------------------------- pairs
 
-static hd_mailbox *mailbox(const hd_comm *c, int poster, int claimer) {
-  return &c->group->mailboxes[poster * c->world + claimer];
+static hd_mailbox *mailbox(const hd_comm *c, int receiver, int sender, uint64_t message) {
+  return &c->group->mailboxes[(receiver * c->world + sender) * HD_OPEN_RECEIVES + message % HD_OPEN_RECEIVES];
+}
+
+// The stage at which a message's box is empty for it.
+static uint64_t empty_stage(uint64_t message) {
+  return 3 * (message / HD_OPEN_RECEIVES);
 }
 
 static int pair_failed(hd_comm *c, const hd_call *call, int peer, enum outcome why) {
@@ -301,45 +306,56 @@ static int pair_failed(hd_comm *c, const hd_call *call, int peer, enum outcome w
   return -1;
 }
 
-int hd_meet_post_begin(hd_comm *c, hd_call *call, int peer) {
+int hd_meet_post(hd_comm *c, hd_call *call, int peer) {
   if (hd_comm_failed(c)) return -1;
-  hd_mailbox *box = mailbox(c, c->rank, peer);
-  const uint64_t posted = 3 * c->posted[peer] + 1;
-  call->sequence = ++c->posted[peer];
+  if (c->posted[peer] - c->ended[peer] == HD_OPEN_RECEIVES)
+    return hd_comm_fail(c, "rank %d: more than %d open receives from rank %d", c->rank, HD_OPEN_RECEIVES,
+                        peer);
+  const uint64_t message = c->posted[peer]++;
+  hd_mailbox *box = mailbox(c, c->rank, peer, message);
+  call->sequence = message + 1;
   call->root = peer;
   box->call = *call;
-  set_busy(c, HD_LANE_CALLS, call->operation, peer);
-  store_in_order(&box->stage, posted);
+  store_in_order(&box->stage, empty_stage(message) + 1);
   wake(&c->group->slots[HD_LANE_CALLS][peer]);
   return 0;
 }
 
-int hd_meet_post_end(hd_comm *c, hd_call *call, int peer) {
-  hd_mailbox *box = mailbox(c, c->rank, peer);
-  const uint64_t posted = 3 * c->posted[peer] - 2;
-  set_busy(c, HD_LANE_CALLS, call->operation, peer);
-  enum outcome outcome = wait_for(c, HD_LANE_CALLS, &box->stage, posted + 2, peer, true);
+int hd_meet_post_end(hd_comm *c, int peer) {
+  if (c->ended[peer] == c->posted[peer])
+    return hd_comm_fail(c, "rank %d: waits for a receive from rank %d that it did not start", c->rank, peer);
+  const uint64_t message = c->ended[peer]++, posted = empty_stage(message) + 1;
+  hd_mailbox *box = mailbox(c, c->rank, peer, message);
+  set_busy(c, HD_LANE_CALLS, HD_OP_RECV, peer);
+  const enum outcome outcome = wait_for(c, HD_LANE_CALLS, &box->stage, posted + 2, peer, true);
   if (outcome != REACHED) {
-    // Take the message back; where the receiver has claimed it already, let it finish.
+    // Take the message back; where the sender has claimed it already, let it finish.
     uint64_t expected = posted;
     if (!__atomic_compare_exchange_n(&box->stage, &expected, posted - 1, false, __ATOMIC_SEQ_CST,
                                      __ATOMIC_SEQ_CST))
       wait_for(c, HD_LANE_CALLS, &box->stage, posted + 2, peer, false);
-    return pair_failed(c, call, peer, outcome);
+    return pair_failed(c, &box->call, peer, outcome);
   }
   set_busy(c, HD_LANE_CALLS, HD_OP_NONE, 0);
   return hd_comm_failed(c) ? -1 : 0;
 }
 
-int hd_meet_post(hd_comm *c, hd_call *call, int peer) {
-  return hd_meet_post_begin(c, call, peer) ? -1 : hd_meet_post_end(c, call, peer);
+void hd_meet_end_posts(hd_comm *c) {
+  for (int peer = 0; peer < c->world; peer++) {
+    const uint64_t open = c->posted[peer] - c->ended[peer];
+    if (open > 0 && !hd_comm_failed(c))
+      hd_comm_fail(c, "rank %d ended without waiting for %llu receives from rank %d", c->rank,
+                   (unsigned long long)open, peer);
+    while (c->ended[peer] < c->posted[peer]) hd_meet_post_end(c, peer);
+  }
 }
 
 int hd_meet_claim(hd_comm *c, hd_call *call, int peer, hd_call *theirs) {
   if (hd_comm_failed(c)) return -1;
-  hd_mailbox *box = mailbox(c, peer, c->rank);
-  uint64_t posted = 3 * c->claimed[peer] + 1;
-  call->sequence = ++c->claimed[peer];
+  const uint64_t message = c->claimed[peer]++;
+  uint64_t posted = empty_stage(message) + 1;
+  hd_mailbox *box = mailbox(c, peer, c->rank, message);
+  call->sequence = message + 1;
   call->root = peer;
   set_busy(c, HD_LANE_CALLS, call->operation, peer);
   const enum outcome outcome = wait_for(c, HD_LANE_CALLS, &box->stage, posted, peer, true);
@@ -358,8 +374,8 @@ int hd_meet_claim(hd_comm *c, hd_call *call, int peer, hd_call *theirs) {
 }
 
 void hd_meet_taken(hd_comm *c, int peer) {
-  hd_mailbox *box = mailbox(c, peer, c->rank);
-  store_in_order(&box->stage, 3 * c->claimed[peer]);
+  const uint64_t message = c->claimed[peer] - 1;
+  store_in_order(&mailbox(c, peer, c->rank, message)->stage, empty_stage(message) + 3);
   set_busy(c, HD_LANE_CALLS, HD_OP_NONE, 0);
   wake(&c->group->slots[HD_LANE_CALLS][peer]);
 }

@@ -282,38 +282,20 @@ static int all_gather(hd_comm *c, hd_call *call) {
   return hd_meet_leave(c, HD_LANE_CALLS);
 }
 
-static int send_to(hd_comm *c, hd_call *call, int to) {
-  if (hd_meet_post(c, call, to)) return -1;
-  hd_comm_count(c, 1, call->count * hd_type_bytes(call->type));
-  return 0;
-}
-
-static int recv_from(hd_comm *c, hd_call *call, int from) {
+// The sender writes straight into the receiver's buffer.
+static int send_start(hd_comm *c, hd_call *call, int to) {
   hd_call theirs;
-  if (hd_meet_claim(c, call, from, &theirs)) return -1;
-  copy(call->out, theirs.in, call->count * hd_type_bytes(call->type));
-  hd_meet_taken(c, from);
+  const size_t bytes = call->count * hd_type_bytes(call->type);
+  if (hd_meet_claim(c, call, to, &theirs)) return -1;
+  copy(theirs.out, call->in, bytes);
+  hd_meet_taken(c, to);
+  hd_comm_count(c, 1, bytes);
   return 0;
 }
 
-// All sends are posted before the first receive waits. After a failure every post is still ended: a receiver
-// may be copying from it.
-static int exchange(hd_comm *c, hd_call *calls, int count) {
-  int posted = 0, bad = 0;
-  for (; posted < count && !bad; posted++)
-    if (calls[posted].operation == HD_OP_SEND)
-      bad = hd_meet_post_begin(c, &calls[posted], calls[posted].root);
-  if (bad) posted--;
-  for (int i = 0; i < count && !bad; i++)
-    if (calls[i].operation == HD_OP_RECV) bad = recv_from(c, &calls[i], calls[i].root);
-  for (int i = 0; i < posted; i++) {
-    if (calls[i].operation != HD_OP_SEND) continue;
-    if (hd_meet_post_end(c, &calls[i], calls[i].root))
-      bad = -1;
-    else
-      hd_comm_count(c, 1, calls[i].count * hd_type_bytes(calls[i].type));
-  }
-  return bad;
+static int send_wait(hd_comm *c, int to) {
+  (void)to;
+  return hd_comm_failed(c) ? -1 : 0;
 }
 
 // ---------------------------------------------------------------- asynchronous all-reduce
@@ -438,9 +420,10 @@ const hd_backend_table hd_comm_threads_backend = {
     .broadcast = broadcast,
     .reduce_scatter = reduce_scatter,
     .all_gather = all_gather,
-    .send = send_to,
-    .recv = recv_from,
-    .exchange = exchange,
+    .send_start = send_start,
+    .send_wait = send_wait,
+    .recv_start = hd_meet_post,
+    .recv_wait = hd_meet_post_end,
     .start = start,
     .wait = wait_threads,
 };

@@ -237,20 +237,58 @@ static void lonely_exchange_body(hd_comm *c, void *arg) {
   if (hd_comm_rank(c) == 1) usleep(900000);
 }
 
-static void doubled_exchange_body(hd_comm *c, void *arg) {
+static void forgotten_receive_body(hd_comm *c, void *arg) {
   (void)arg;
-  float x[8] = {0};
-  const int peer = 1 - hd_comm_rank(c);
-  const hd_transfer t[2] = {{true, peer, x, 4, HD_F32}, {true, peer, x + 4, 4, HD_F32}};
-  hd_exchange(c, t, 2);
+  float x = 0;
+  if (hd_comm_rank(c) == 0) hd_recv_start(c, &x, 1, HD_F32, 1);
+}
+
+static void too_many_receives_body(hd_comm *c, void *arg) {
+  (void)arg;
+  float x[17];
+  for (int i = 0; i < 17 && hd_comm_rank(c) == 0; i++) hd_recv_start(c, &x[i], 1, HD_F32, 1);
+  hd_barrier(c);
+}
+
+// A pipeline's traffic: receives opened ahead, sends that do not wait for each other.
+static void open_receives_body(hd_comm *c, void *arg) {
+  enum { MESSAGES = 50, AHEAD = 5, FLOATS = 300 };
+  job *j = arg;
+  const int rank = hd_comm_rank(c), world = hd_comm_world(c), left = rank - 1, right = rank + 1;
+  hd_ops *o = open_ops(j, c);
+  float *in[AHEAD], host[FLOATS];
+  for (int i = 0; i < AHEAD; i++) in[i] = o->alloc(o, sizeof host);
+  for (int i = 0; i < AHEAD && rank > 0; i++)
+    j->wrong[rank] |= hd_recv_start(c, in[i], FLOATS, HD_F32, left) != 0;
+  for (int m = 0; m < MESSAGES; m++) {
+    float *x = in[m % AHEAD];
+    if (rank > 0) j->wrong[rank] |= hd_recv_wait(c, left) != 0;
+    if (rank == 0)
+      for (int i = 0; i < FLOATS; i++) host[i] = (float)(m + i);
+    if (rank == 0) o->upload(o, x, host, sizeof host);
+    o->scale(o, 2, x, FLOATS);
+    if (right < world) j->wrong[rank] |= hd_send_start(c, x, FLOATS, HD_F32, right) || hd_send_wait(c, right);
+    o->download(o, host, x, sizeof host);
+    for (int i = 0; i < FLOATS; i++) j->wrong[rank] |= host[i] != (float)(m + i) * (float)(2 << rank);
+    if (rank > 0 && m + AHEAD < MESSAGES) j->wrong[rank] |= hd_recv_start(c, x, FLOATS, HD_F32, left) != 0;
+  }
+  for (int i = 0; i < AHEAD; i++) o->free(o, in[i], sizeof host);
+  o->close(o);
+}
+
+static void receives_can_be_opened_ahead(void **state) {
+  (void)state;
+  run_all(open_receives_body, (job){0});
 }
 
 static void exchanges_fail_with_names(void **state) {
   (void)state;
   assert_int_not_equal(hd_comm_run(2, HD_COMM_THREADS, HD_ORDER_RANK, 1, 0.3, lonely_exchange_body, NULL), 0);
   assert_non_null(strstr(hd_comm_error_text(), "recv #1 of 4 floats from rank 1: waited 0.3 s"));
-  assert_int_not_equal(hd_comm_run(2, HD_COMM_THREADS, HD_ORDER_RANK, 1, 5, doubled_exchange_body, NULL), 0);
-  assert_non_null(strstr(hd_comm_error_text(), "two transfers in one direction"));
+  assert_int_not_equal(hd_comm_run(2, HD_COMM_THREADS, HD_ORDER_RANK, 1, 5, forgotten_receive_body, NULL), 0);
+  assert_non_null(strstr(hd_comm_error_text(), "rank 0 ended without waiting for 1 receives from rank 1"));
+  assert_int_equal(hd_comm_run(2, HD_COMM_THREADS, HD_ORDER_RANK, 1, 5, too_many_receives_body, NULL), 2);
+  assert_non_null(strstr(hd_comm_error_text(), "more than 16 open receives from rank 1"));
 }
 
 // ---------------------------------------------------------------- parts
@@ -331,6 +369,7 @@ int main(void) {
       cmocka_unit_test(whole_numbers_wrap),
       cmocka_unit_test(wrong_types_are_named),
       cmocka_unit_test(exchanges_need_no_order),
+      cmocka_unit_test(receives_can_be_opened_ahead),
       cmocka_unit_test(exchanges_fail_with_names),
       cmocka_unit_test(parts_talk_among_themselves),
       cmocka_unit_test(failures_of_a_part_are_everybodys),

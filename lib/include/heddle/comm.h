@@ -80,9 +80,18 @@ int hd_all_gather(hd_comm *c, const void *in, void *out, size_t count_each,
 int hd_send(hd_comm *c, const void *data, size_t count, enum hd_type type, int to);
 int hd_recv(hd_comm *c, void *data, size_t count, enum hd_type type, int from);
 
-// Several sends and receives at once, at most one of each per peer: no order among them can deadlock. Only
-// the ranks that exchange something call it. Data of sends may be reused, and data of receives used, when it
-// returns (cuda: by the compute stream).
+// A message in two halves, for overlap with compute. recv_start opens a receive (at most 16 per peer) and
+// returns at once; data belong to the communicator until the receive has been waited for. send_start returns
+// when the receiver has opened the matching receive; data must not change until the send has been waited for.
+// Messages between two ranks match in order; wait ends the oldest one (cuda: the compute stream waits).
+int hd_send_start(hd_comm *c, const void *data, size_t count, enum hd_type type, int to);
+int hd_send_wait(hd_comm *c, int to);
+int hd_recv_start(hd_comm *c, void *data, size_t count, enum hd_type type, int from);
+int hd_recv_wait(hd_comm *c, int from);
+
+// Several sends and receives at once, in any order: none of them can deadlock with another. Only the ranks
+// that exchange something call it. Data of sends may be reused, and data of receives used, when it returns
+// (cuda: by the compute stream).
 typedef struct hd_transfer {
   bool sends;  // to peer, else receives from it
   int peer;
