@@ -108,6 +108,7 @@ static void record(hd_results *file, const hd_result *r, const hd_outcome *o, co
   hd_results_append(file, r);
   for (int i = 0; i < o->figure_count; i++)
     hd_results_figure(file, r, o->figures[i].name, o->figures[i].value, o->figures[i].unit);
+  hd_results_spans(file, r, o->spans, o->span_count);
   if (lesson->flops) hd_results_figure(file, r, "flops", lesson->flops(c), "FLOP");
   if (lesson->bytes) hd_results_figure(file, r, "bytes", lesson->bytes(c), "B");
   if (o->ping_pong_ns > 0) {
@@ -158,6 +159,7 @@ static void run_group(run *r, hd_case *c, unsigned places, baseline bases[3]) {
     const hd_result row = result_of(&outcomes[i], c, bases);
     record(r->file, &row, &outcomes[i], c);
     hd_table_row(r->table, &row, outcomes[i].variant);
+    free(outcomes[i].spans);
   }
 }
 
@@ -223,6 +225,7 @@ static void run_size(run *r, long size, unsigned places) {
   lesson->reference(&c);
   run_counts(r, &c, places);
   lesson->teardown(&c);
+  free(c.spans);
   for (int i = 0; i < c.output_count; i++) free(c.outputs[i].expected);
 }
 
@@ -253,8 +256,11 @@ static void run_sampled(run *r, long size) {
     const hd_result row = result_of(&outcomes[i], &c, bases);
     record(r->file, &row, &outcomes[i], &c);
     hd_table_row(r->table, &row, left[i]);
+    free(outcomes[i].spans);
   }
   lesson->teardown(&c);
+  free(small.spans);
+  free(c.spans);
   for (int i = 0; i < c.output_count; i++) free(c.outputs[i].expected), free(small.outputs[i].expected);
 }
 

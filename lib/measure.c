@@ -56,6 +56,19 @@ static void call(hd_run *f, hd_case *c) {
   if (f) f(c);
 }
 
+void hd_add_span(hd_case *c, int lane, const char *label, double start_s, double end_s) {
+  if (c->span_count == c->span_room) {
+    c->span_room = 2 * c->span_room + 64;
+    hd_span *more = hd_alloc((size_t)c->span_room, sizeof *more);
+    if (c->span_count) memcpy(more, c->spans, (size_t)c->span_count * sizeof *more);
+    free(c->spans);
+    c->spans = more;
+  }
+  hd_span *s = &c->spans[c->span_count++];
+  *s = (hd_span){.lane = lane, .start_s = start_s, .end_s = end_s};
+  snprintf(s->label, sizeof s->label, "%s", label);
+}
+
 static const char *clock_name(const hd_variant *v) {
   return !hd_on_gpu(v->where) ? "wall" : hd_device_simulated() ? "model" : "device";
 }
@@ -64,7 +77,7 @@ static const char *clock_name(const hd_variant *v) {
 // batched.
 static double timed_runs(hd_case *c, const hd_variant *v, int repeats) {
   c->elapsed_s = -1;
-  c->figure_count = 0;
+  c->figure_count = c->span_count = 0;
   call(v->before, c);
   double seconds;
   if (hd_on_gpu(v->where)) {
@@ -86,6 +99,12 @@ static void keep_figures(hd_outcome *o, const hd_case *c) {
     o->figures[i].unit = c->figures[i].unit;
     o->figures[i].value = c->figures[i].value;
   }
+  free(o->spans);
+  o->spans = NULL;
+  o->span_count = c->span_count;
+  if (!c->span_count) return;
+  o->spans = hd_alloc((size_t)c->span_count, sizeof *o->spans);
+  memcpy(o->spans, c->spans, (size_t)c->span_count * sizeof *o->spans);
 }
 
 void hd_check(const hd_lesson *lesson, hd_case *c, const hd_variant *v, hd_outcome *o) {

@@ -26,6 +26,8 @@ typedef struct hd_outcome {
     const char *name, *unit;
     double value;
   } figures[HD_MAX_FIGURES];
+  hd_span *spans;  // of the last run; freed by whoever stores the outcome
+  int span_count;
 } hd_outcome;
 
 // Runs the variant once on poisoned outputs and compares with c->outputs[].expected.

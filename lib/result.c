@@ -151,3 +151,22 @@ void hd_results_figure(hd_results *r, const hd_result *row, const char *name, do
   append_line(file, path, body);
   close(file);
 }
+
+void hd_results_spans(hd_results *r, const hd_result *row, const hd_span *spans, int count) {
+  char path[700], line[LINE], *body;
+  if (count == 0) return;
+  snprintf(path, sizeof path, "%s/%s-spans.csv", r->folder, row->lesson);
+  const int file =
+      open_lines(path, "variant,size,threads,devices,device,set,lane,label,start_s,end_s\n", NULL);
+  const off_t set = lseek(file, 0, SEEK_END);  // a file only grows
+  for (int i = 0; i < count; i++) {
+    write_key(line, row);
+    body = line + strlen(row->lesson) + 1;
+    char cells[128];
+    snprintf(cells, sizeof cells, "%lld,%d,%s,%.9g,%.9g\n", (long long)set, spans[i].lane, spans[i].label,
+             spans[i].start_s, spans[i].end_s);
+    strcat(body, cells);  // a key leaves room: a line is 1 KiB
+    append_line(file, path, body);
+  }
+  close(file);
+}

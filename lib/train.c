@@ -83,6 +83,10 @@ void hd_mlp_get(const hd_mlp *m, float *host_theta) {
   m->ops->download(m->ops, host_theta, m->theta, m->parameters * sizeof(float));
 }
 
+static enum hd_activation activation_of(const hd_mlp *m, int layer) {
+  return layer + 1 < m->layers ? HD_RELU : HD_LINEAR;
+}
+
 const float *hd_mlp_forward(hd_mlp *m, const float *x, long rows) {
   hd_ops *o = m->ops;
   for (int l = 0; l < m->layers; l++) {
@@ -90,7 +94,7 @@ const float *hd_mlp_forward(hd_mlp *m, const float *x, long rows) {
     const float *weight = m->theta + m->offset[l], *bias = weight + in * out;
     float *y = m->activation[l];
     o->gemm(o, false, false, rows, out, in, 1, x, in, weight, out, 0, y, out);
-    o->bias_relu(o, y, bias, rows, out, l + 1 < m->layers);
+    o->bias_act(o, y, bias, y, rows, out, activation_of(m, l));
     x = y;
   }
   return x;
@@ -117,7 +121,7 @@ void hd_mlp_gradient(hd_mlp *m, const float *x, const uint8_t *labels, long rows
     const long in = m->width[l], out = m->width[l + 1];
     const float *input = l > 0 ? m->activation[l - 1] : x, *weight = m->theta + m->offset[l];
     float *d_weight = m->gradient + m->offset[l], *d_bias = d_weight + in * out;
-    o->bias_relu_backward(o, delta, m->activation[l], d_bias, rows, out, l + 1 < m->layers, accumulate);
+    o->bias_act_backward(o, delta, m->activation[l], d_bias, rows, out, activation_of(m, l), accumulate);
     o->gemm(o, true, false, in, out, rows, 1, input, in, delta, out, accumulate ? 1 : 0, d_weight, out);
     if (ready) ready(context, l, m->offset[l], m->offset[l + 1] - m->offset[l]);
     if (l > 0) {  // nobody asks for the gradient of the images

@@ -32,6 +32,7 @@ void hd_plots_drop_last(hd_plots *plots) {
   hd_plot *plot = plots->plots[--plots->count];
   free(plot->series);
   free(plot->bars);
+  free(plot->boxes);
   free(plot);
 }
 
@@ -286,6 +287,29 @@ static void write_bars(const hd_plot *plot, FILE *data, FILE *driver, int *heigh
           errors ? largest_error * 20 : 1e-14);
 }
 
+// One line per box: its place, its colour, and its label where the box is wide enough for it.
+static void write_boxes(const hd_plot *plot, FILE *data, FILE *driver, int *height) {
+  double end = 0;
+  int left = 6;
+  for (int i = 0; i < plot->box_count; i++) end = fmax(end, plot->boxes[i].end);
+  for (int i = 0; i < plot->box_count; i++) {
+    const hd_box *box = &plot->boxes[i];
+    const bool wide = (box->end - box->start) / end > 0.011 * hd_text_width(box->label);
+    fprintf(data, "%.9g %.9g %d %d %s\n", box->start, box->end, box->lane, box->colour,
+            wide && *box->label ? box->label : "-");
+  }
+  for (int i = 0; i < plot->lane_count; i++) {
+    const int width = hd_text_width(plot->lanes[i].group) + hd_text_width(plot->lanes[i].name) + 2;
+    if (width > left) left = width;
+  }
+  *height = plot->lane_count * 22 + TOP + BOTTOM;
+  define_strings(driver, "lane_group", plot->lane_count, plot->lanes[0].group, sizeof plot->lanes[0]);
+  define_strings(driver, "lane_name", plot->lane_count, plot->lanes[0].name, sizeof plot->lanes[0]);
+  fprintf(driver, "lanes = %d\nx_max = %.9g\nleft_margin = %.4f\n", plot->lane_count, 1.01 * end,
+          fmin(0.4, (left * 7.8 + 24) / WIDTH));
+  define_tics(driver, "x_tics", false, 0, 1.01 * end);
+}
+
 static FILE *create(const hd_studio *studio, const char *name, const char *ending) {
   char path[1400];
   snprintf(path, sizeof path, "%s/plots/data/%s.%s", studio->out, name, ending);
@@ -303,7 +327,9 @@ void hd_plot_draw(hd_studio *studio, hd_plot *plot) {
   FILE *data = create(studio, plot->name, "dat"), *driver = create(studio, plot->name, "gp");
   fprintf(driver, "# Draw again, in the folder above: gnuplot -e \"scripts = 'plots'\" data/%s.gp\n",
           plot->name);
-  if (plot->bar_count > 0)
+  if (plot->box_count > 0)
+    write_boxes(plot, data, driver, &height);
+  else if (plot->bar_count > 0)
     write_bars(plot, data, driver, &height);
   else
     write_curves(plot, data, driver, &height);

@@ -71,6 +71,14 @@ typedef struct hd_figure_row {
   double value;
 } hd_figure_row;
 
+// A stretch of work on a lane of a row's timeline.
+typedef struct hd_span_row {
+  char variant[48], device[64], label[16];
+  long size, set, lane;
+  int threads, devices;
+  double start_s, end_s;
+} hd_span_row;
+
 typedef struct hd_report_lesson {
   char id[48];    // as in results.csv
   char slug[64];  // "07-gemm-cpu": the lesson's folder and the start of its file names
@@ -82,6 +90,8 @@ typedef struct hd_report_lesson {
   int row_count;
   hd_figure_row *figures;
   int figure_count;
+  hd_span_row *spans;
+  int span_count;
   char skipped[512];  // why it was skipped, or ""
 } hd_report_lesson;
 
@@ -196,8 +206,16 @@ typedef struct hd_bar {
   bool open;  // modelled
 } hd_bar;
 
+typedef struct hd_box {  // a span on a lane of a timeline; lanes are counted from 0, the top one
+  int lane, colour;
+  double start, end;
+  char label[16];
+} hd_box;
+
+enum { HD_MAX_LANES = 64, HD_MAX_BOXES = 4096 };
+
 typedef struct hd_plot {
-  const char *script;  // "curves", "ladder", "panels"
+  const char *script;  // "curves", "ladder", "panels", "timeline"
   char name[128];      // file name without its ending
   char title[256], subtitle[200], x_title[96], y_title[96];
   char caption[1200];
@@ -209,6 +227,12 @@ typedef struct hd_plot {
   hd_bar *bars;  // HD_MAX_BARS of them
   int bar_count;
   char value_title[32];  // above the column of values beside bars
+  hd_box *boxes;         // HD_MAX_BOXES of them, or NULL
+  int box_count;
+  struct {
+    char group[96], name[32];  // the group's name is written at its first lane
+  } lanes[HD_MAX_LANES];
+  int lane_count;
   bool drawn;
 } hd_plot;
 
@@ -236,6 +260,9 @@ void hd_choose_plots(hd_plots *plots, const hd_report_run *run, const hd_report_
 void hd_choose_rooflines(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson);
 // True if the rows there carry roofs (figures roof_bytes and roof_flops): work of unlike intensity.
 bool hd_has_roofs(const hd_report_lesson *lesson, const char *device);
+// A timeline of the variants that tell what they did when, side by side at the same place and count.
+void hd_choose_timeline(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
+                        const char *device);
 void hd_choose_histogram(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson);
 
 // What clock and which machine or device a set of rows has, as the start of a caption.

@@ -226,6 +226,36 @@ static void load_figures(hd_report_run *run, hd_report_lesson *lesson) {
   hd_csv_close(&csv);
 }
 
+static void load_spans(hd_report_run *run, hd_report_lesson *lesson) {
+  char name[128];
+  hd_csv csv;
+  if (strchr(lesson->id, '/') != NULL || lesson->id[0] == '.') return;
+  snprintf(name, sizeof name, "%s-spans.csv", lesson->id);
+  if (!open_in(&csv, run, name)) return;
+  for (int count; (count = hd_csv_next(&csv)) > 0;) {
+    char **f = csv.fields;
+    if (csv.line == 1 && strcmp(f[0], "variant") == 0) continue;
+    hd_span_row row = {0};
+    long threads = 0, devices = 0;
+    if (count != 10 || !hd_to_long(f[1], 0, LONG_MAX, &row.size) ||
+        (*f[2] && !hd_to_long(f[2], 0, INT_MAX, &threads)) ||
+        (*f[3] && !hd_to_long(f[3], 0, INT_MAX, &devices)) || !hd_to_long(f[5], 0, LONG_MAX, &row.set) ||
+        !hd_to_long(f[6], 0, 4095, &row.lane) || !*f[8] || !hd_to_double(f[8], &row.start_s) || !*f[9] ||
+        !hd_to_double(f[9], &row.end_s)) {
+      hd_csv_warn(&csv, "it is not variant,size,threads,devices,device,set,lane,label,start_s,end_s");
+      continue;
+    }
+    row.threads = (int)threads;
+    row.devices = (int)devices;
+    copy(row.variant, sizeof row.variant, f[0]);
+    copy(row.device, sizeof row.device, f[4]);
+    copy(row.label, sizeof row.label, f[7]);
+    lesson->spans = grow(lesson->spans, &lesson->span_count, sizeof row);
+    lesson->spans[lesson->span_count - 1] = row;
+  }
+  hd_csv_close(&csv);
+}
+
 // run.txt is the runner's own: first its revision and profile, at the end "complete".
 static void load_progress(hd_report_run *run) {
   char path[2048], line[256];
@@ -275,6 +305,7 @@ bool hd_run_load(hd_report_run *run, const char *folder, char *why, size_t why_s
   run->cpus = atoi(hd_run_fact(run, "threads"));
   for (int i = 0; i < run->lesson_count; i++) {
     load_figures(run, &run->lessons[i]);
+    load_spans(run, &run->lessons[i]);
     sorted_lesson = &run->lessons[i];
     if (run->lessons[i].row_count > 0)
       qsort(run->lessons[i].rows, (size_t)run->lessons[i].row_count, sizeof(hd_result), by_ladder);
@@ -292,6 +323,7 @@ void hd_run_free(hd_report_run *run) {
     free(run->lessons[i].rungs);
     free(run->lessons[i].rows);
     free(run->lessons[i].figures);
+    free(run->lessons[i].spans);
   }
   free(run->lessons);
 }

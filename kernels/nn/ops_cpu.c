@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../gemm/gemm.h"
+#include "gelu.h"
 #include "ops.h"
 
 enum { WORTH_A_TEAM = 16384, COLUMN_BLOCK = 64 };
@@ -37,12 +38,36 @@ static void cpu_synchronize(hd_ops *o) {
   (void)o;
 }
 
+typedef struct cpu_state {
+  double start, *marks;
+  int mark_count;
+} cpu_state;
+
 static void cpu_timer_start(hd_ops *o) {
-  *(double *)o->state = omp_get_wtime();
+  ((cpu_state *)o->state)->start = omp_get_wtime();
 }
 
 static double cpu_timer_stop(hd_ops *o) {
-  return omp_get_wtime() - *(double *)o->state;
+  return omp_get_wtime() - ((cpu_state *)o->state)->start;
+}
+
+static void cpu_mark(hd_ops *o, int index) {
+  cpu_state *s = o->state;
+  if (index >= s->mark_count) {
+    const int count = 2 * index + 64;
+    double *marks = hd_alloc((size_t)count, sizeof *marks);
+    memset(marks, 0, (size_t)count * sizeof *marks);
+    if (s->marks) memcpy(marks, s->marks, (size_t)s->mark_count * sizeof *marks);
+    free(s->marks);
+    s->marks = marks;
+    s->mark_count = count;
+  }
+  s->marks[index] = omp_get_wtime();
+}
+
+static double cpu_mark_time(hd_ops *o, int index) {
+  const cpu_state *s = o->state;
+  return s->marks[index] - s->marks[0];
 }
 
 static void cpu_gemm(hd_ops *o, bool trans_a, bool trans_b, long m, long n, long k, float alpha,
@@ -51,25 +76,36 @@ static void cpu_gemm(hd_ops *o, bool trans_a, bool trans_b, long m, long n, long
   hd_gemm(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
-static void cpu_bias_relu(hd_ops *o, float *y, const float *bias, long rows, long cols, bool relu) {
+static void cpu_bias_act(hd_ops *o, float *z, const float *bias, float *y, long rows, long cols,
+                         enum hd_activation act) {
   (void)o;
 #pragma omp parallel for if (rows * cols >= WORTH_A_TEAM)
   for (long r = 0; r < rows; r++) {
-    float *row = y + r * cols;
-    if (relu) {
+    float *in = z + r * cols, *out = y + r * cols;
+    if (act == HD_RELU) {
 #pragma omp simd
-      for (long i = 0; i < cols; i++) row[i] = row[i] + bias[i] > 0 ? row[i] + bias[i] : 0;
+      for (long i = 0; i < cols; i++) out[i] = in[i] + bias[i] > 0 ? in[i] + bias[i] : 0;
     } else {
 #pragma omp simd
-      for (long i = 0; i < cols; i++) row[i] += bias[i];
+      for (long i = 0; i < cols; i++) out[i] = in[i] += bias[i];
     }
+    for (long i = 0; i < cols && act == HD_GELU; i++) out[i] = hd_gelu(in[i]);
   }
+}
+
+// dy *= act'(z) for a piece of a row.
+static void through_activation(float *dy, const float *kept, long width, enum hd_activation act) {
+  if (act == HD_RELU) {
+#pragma omp simd
+    for (long i = 0; i < width; i++) dy[i] = kept[i] > 0 ? dy[i] : 0;
+  }
+  for (long i = 0; i < width && act == HD_GELU; i++) dy[i] *= hd_gelu_slope(kept[i]);
 }
 
 // Each thread owns whole columns and walks the rows downwards, so the sums do not depend on the number of
 // threads.
-static void cpu_bias_relu_backward(hd_ops *o, float *dy, const float *y, float *d_bias, long rows, long cols,
-                                   bool relu, bool accumulate) {
+static void cpu_bias_act_backward(hd_ops *o, float *dy, const float *kept, float *d_bias, long rows,
+                                  long cols, enum hd_activation act, bool accumulate) {
   (void)o;
 #pragma omp parallel for if (rows * cols >= WORTH_A_TEAM)
   for (long first = 0; first < cols; first += COLUMN_BLOCK) {
@@ -77,11 +113,7 @@ static void cpu_bias_relu_backward(hd_ops *o, float *dy, const float *y, float *
     float sum[COLUMN_BLOCK] = {0};
     for (long r = 0; r < rows; r++) {
       float *row = dy + r * cols + first;
-      const float *out = y + r * cols + first;
-      if (relu) {
-#pragma omp simd
-        for (long i = 0; i < width; i++) row[i] = out[i] > 0 ? row[i] : 0;
-      }
+      through_activation(row, kept + r * cols + first, width, act);
 #pragma omp simd
       for (long i = 0; i < width; i++) sum[i] += row[i];
     }
@@ -146,15 +178,18 @@ static void cpu_scale(hd_ops *o, float a, float *x, size_t n) {
 }
 
 static void cpu_close(hd_ops *o) {
+  free(((cpu_state *)o->state)->marks);
   free(o->state);
   free(o);
 }
 
 hd_ops *hd_ops_cpu(void) {
   hd_ops *o = hd_alloc(1, sizeof *o);
+  cpu_state *s = hd_alloc(1, sizeof *s);
+  *s = (cpu_state){0};
   *o = (hd_ops){.name = "cpu",
                 .on_host = true,
-                .state = hd_alloc(1, sizeof(double)),
+                .state = s,
                 .alloc = cpu_alloc,
                 .free = cpu_free,
                 .upload = cpu_upload,
@@ -163,9 +198,11 @@ hd_ops *hd_ops_cpu(void) {
                 .synchronize = cpu_synchronize,
                 .timer_start = cpu_timer_start,
                 .timer_stop = cpu_timer_stop,
+                .mark = cpu_mark,
+                .mark_time = cpu_mark_time,
                 .gemm = cpu_gemm,
-                .bias_relu = cpu_bias_relu,
-                .bias_relu_backward = cpu_bias_relu_backward,
+                .bias_act = cpu_bias_act,
+                .bias_act_backward = cpu_bias_act_backward,
                 .softmax_loss = cpu_softmax_loss,
                 .sgd = cpu_sgd,
                 .adam = cpu_adam,

@@ -6,6 +6,7 @@
 #include <heddle/device.h>
 #include <heddle/error.h>
 
+#include "gelu.h"
 #include "ops.h"
 
 enum {
@@ -19,7 +20,8 @@ enum {
 
 typedef struct cuda_state {
   cublasHandle_t cublas;
-  cudaEvent_t start, stop;
+  cudaEvent_t start, stop, *marks;
+  int mark_count;
   float *parts;  // partial column sums, (MOST_PARTS, part_columns)
   long part_columns;
 } cuda_state;
@@ -50,30 +52,33 @@ static int blocks_for(size_t n) {
 
 // A thread keeps its column's bias in a register while it walks down the rows; a warp touches 32 neighbours
 // of a row.
-__global__ static void bias_relu_kernel(float *y, const float *bias, long rows, long cols, bool relu) {
+__global__ static void bias_act_kernel(float *z, const float *bias, float *y, long rows, long cols,
+                                       enum hd_activation act) {
   const long column = blockIdx.x * (long)WARP + threadIdx.x;
   if (column >= cols) return;
   const float b = bias[column];
   for (long r = blockIdx.y * (long)ROWS + threadIdx.y; r < rows; r += (long)gridDim.y * ROWS) {
-    const float sum = y[r * cols + column] + b;
-    y[r * cols + column] = relu && sum <= 0 ? 0 : sum;
+    const float sum = z[r * cols + column] + b;
+    if (act == HD_GELU) z[r * cols + column] = sum;
+    y[r * cols + column] = act == HD_RELU && sum <= 0 ? 0 : act == HD_GELU ? hd_gelu(sum) : sum;
   }
 }
 
 // Block (x, y) sums WARP columns over its part of the rows: each thread every ROWS-th row of it, then one
 // warp the ROWS partial sums, always in the same order. With one part the result is final.
-__global__ static void bias_relu_backward_kernel(float *dy, const float *y, float *sums, long rows, long cols,
-                                                 bool relu, bool accumulate) {
+__global__ static void bias_act_backward_kernel(float *dy, const float *kept, float *sums, long rows,
+                                                long cols, enum hd_activation act, bool accumulate) {
   __shared__ float partial[ROWS][WARP];
   const long column = blockIdx.x * (long)WARP + threadIdx.x;
   float sum = 0;
   if (column < cols) {
     for (long r = blockIdx.y * (long)ROWS + threadIdx.y; r < rows; r += (long)gridDim.y * ROWS) {
       float d = dy[r * cols + column];
-      if (relu && !(y[r * cols + column] > 0)) {
+      if (act == HD_RELU && !(kept[r * cols + column] > 0)) {
         d = 0;
         dy[r * cols + column] = 0;
       }
+      if (act == HD_GELU) dy[r * cols + column] = d *= hd_gelu_slope(kept[r * cols + column]);
       sum += d;
     }
   }
@@ -221,6 +226,32 @@ static double cuda_timer_stop(hd_ops *o) {
   return (double)ms * 1e-3;
 }
 
+static void cuda_mark(hd_ops *o, int index) {
+  cuda_state *s = state_of(o);
+  if (index >= s->mark_count) {
+    const int count = 2 * index + 64;
+    cudaEvent_t *marks = (cudaEvent_t *)hd_alloc((size_t)count, sizeof *marks);
+    for (int i = 0; i < count; i++) {
+      if (i < s->mark_count)
+        marks[i] = s->marks[i];
+      else
+        HD_CUDA(cudaEventCreate(&marks[i]));
+    }
+    free(s->marks);
+    s->marks = marks;
+    s->mark_count = count;
+  }
+  HD_CUDA(cudaEventRecord(s->marks[index], stream_of(o)));
+}
+
+static double cuda_mark_time(hd_ops *o, int index) {
+  const cuda_state *s = state_of(o);
+  float ms = 0;
+  HD_CUDA(cudaEventSynchronize(s->marks[index]));
+  HD_CUDA(cudaEventElapsedTime(&ms, s->marks[0], s->marks[index]));
+  return (double)ms * 1e-3;
+}
+
 // cuBLAS thinks in columns: a row-major matrix is its transpose there, and (A·B)ᵀ = Bᵀ·Aᵀ.
 static void cuda_gemm(hd_ops *o, bool trans_a, bool trans_b, long m, long n, long k, float alpha,
                       const float *a, long lda, const float *b, long ldb, float beta, float *c, long ldc) {
@@ -231,11 +262,12 @@ static void cuda_gemm(hd_ops *o, bool trans_a, bool trans_b, long m, long n, lon
                "cublasSgemm");
 }
 
-static void cuda_bias_relu(hd_ops *o, float *y, const float *bias, long rows, long cols, bool relu) {
+static void cuda_bias_act(hd_ops *o, float *z, const float *bias, float *y, long rows, long cols,
+                          enum hd_activation act) {
   if (rows == 0) return;
   const dim3 block(WARP, ROWS);
   const dim3 grid((unsigned)divide_up(cols, WARP), (unsigned)smaller(divide_up(rows, 4 * ROWS), MOST_PARTS));
-  bias_relu_kernel<<<grid, block, 0, stream_of(o)>>>(y, bias, rows, cols, relu);
+  bias_act_kernel<<<grid, block, 0, stream_of(o)>>>(z, bias, y, rows, cols, act);
   HD_LAUNCHED();
 }
 
@@ -250,14 +282,14 @@ static float *parts_for(hd_ops *o, long cols) {
   return s->parts;
 }
 
-static void cuda_bias_relu_backward(hd_ops *o, float *dy, const float *y, float *d_bias, long rows, long cols,
-                                    bool relu, bool accumulate) {
+static void cuda_bias_act_backward(hd_ops *o, float *dy, const float *kept, float *d_bias, long rows,
+                                   long cols, enum hd_activation act, bool accumulate) {
   const dim3 block(WARP, ROWS);
   const long parts = rows ? smaller(divide_up(rows, ROWS_PER_BLOCK), MOST_PARTS) : 1;
   const dim3 grid((unsigned)divide_up(cols, WARP), (unsigned)parts);
   float *sums = parts > 1 ? parts_for(o, cols) : d_bias;
-  bias_relu_backward_kernel<<<grid, block, 0, stream_of(o)>>>(dy, y, sums, rows, cols, relu,
-                                                              accumulate && parts == 1);
+  bias_act_backward_kernel<<<grid, block, 0, stream_of(o)>>>(dy, kept, sums, rows, cols, act,
+                                                             accumulate && parts == 1);
   HD_LAUNCHED();
   if (parts == 1) return;
   add_parts_kernel<<<(unsigned)divide_up(cols, BLOCK), BLOCK, 0, stream_of(o)>>>(sums, (int)parts, d_bias,
@@ -310,6 +342,8 @@ static void cuda_close(hd_ops *o) {
   HD_CUDA(cudaFree(s->parts));
   HD_CUDA(cudaEventDestroy(s->start));
   HD_CUDA(cudaEventDestroy(s->stop));
+  for (int i = 0; i < s->mark_count; i++) HD_CUDA(cudaEventDestroy(s->marks[i]));
+  free(s->marks);
   check_cublas(cublasDestroy(s->cublas), "cublasDestroy");
   free(s);
   free(o);
@@ -319,6 +353,8 @@ hd_ops *hd_ops_cuda(void *stream) {
   cuda_state *s = (cuda_state *)hd_alloc(1, sizeof *s);
   s->parts = NULL;
   s->part_columns = 0;
+  s->marks = NULL;
+  s->mark_count = 0;
   HD_CUDA(cudaEventCreate(&s->start));
   HD_CUDA(cudaEventCreate(&s->stop));
   check_cublas(cublasCreate(&s->cublas), "cublasCreate");
@@ -338,9 +374,11 @@ hd_ops *hd_ops_cuda(void *stream) {
   o->synchronize = cuda_synchronize;
   o->timer_start = cuda_timer_start;
   o->timer_stop = cuda_timer_stop;
+  o->mark = cuda_mark;
+  o->mark_time = cuda_mark_time;
   o->gemm = cuda_gemm;
-  o->bias_relu = cuda_bias_relu;
-  o->bias_relu_backward = cuda_bias_relu_backward;
+  o->bias_act = cuda_bias_act;
+  o->bias_act_backward = cuda_bias_act_backward;
   o->softmax_loss = cuda_softmax_loss;
   o->sgd = cuda_sgd;
   o->adam = cuda_adam;

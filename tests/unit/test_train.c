@@ -268,8 +268,8 @@ static void bias_gradients_are_column_sums(void **state) {
       if (y[i] > 0) expected[i % (size_t)cols] += 2 * (double)dy[i];
     hd_ops *o = open_ops(state);
     float *d = upload(o, dy, bytes), *out = upload(o, y, bytes), *bias = o->alloc(o, sum_bytes);
-    o->bias_relu_backward(o, d, out, bias, rows, cols, true, false);
-    o->bias_relu_backward(o, d, out, bias, rows, cols, true, true);
+    o->bias_act_backward(o, d, out, bias, rows, cols, HD_RELU, false);
+    o->bias_act_backward(o, d, out, bias, rows, cols, HD_RELU, true);
     o->download(o, sums, bias, sum_bytes);
     assert_true(hd_compare(sums, HD_F32, expected, (size_t)cols) < 1e-5);
     o->free(o, d, bytes);
@@ -278,6 +278,58 @@ static void bias_gradients_are_column_sums(void **state) {
     o->close(o);
     test_free(dy), test_free(y), test_free(sums), test_free(expected);
   }
+}
+
+static double gelu(double z) {
+  return 0.5 * z * (1 + tanh(sqrt(2 / M_PI) * (z + 0.044715 * z * z * z)));
+}
+
+// Forward against the formula, backward against its central differences.
+static void gelu_and_its_slope(void **state) {
+  enum { R = 37, C = 5, N = R * C };
+  float z[N], dy[N], bias[C], kept[N], y[N], d_bias[C];
+  double expected_y[N], expected_dy[N], expected_bias[C] = {0};
+  hd_fill_normal(z, N, 6, 0);
+  hd_fill_normal(dy, N, 6, 1);
+  hd_fill_normal(bias, C, 6, 2);
+  for (int i = 0; i < N; i++) {
+    const double at = (double)(z[i] + bias[i % C]), h = 1e-6;
+    expected_y[i] = gelu(at);
+    expected_dy[i] = (double)dy[i] * (gelu(at + h) - gelu(at - h)) / (2 * h);
+    expected_bias[i % C] += expected_dy[i];
+  }
+  hd_ops *o = open_ops(state);
+  float *pz = upload(o, z, sizeof z), *pd = upload(o, dy, sizeof dy), *pb = upload(o, bias, sizeof bias);
+  float *py = o->alloc(o, sizeof y), *ps = o->alloc(o, sizeof d_bias);
+  o->bias_act(o, pz, pb, py, R, C, HD_GELU);
+  o->bias_act_backward(o, pd, pz, ps, R, C, HD_GELU, false);
+  o->download(o, y, py, sizeof y);
+  o->download(o, kept, pd, sizeof kept);
+  o->download(o, d_bias, ps, sizeof d_bias);
+  assert_true(hd_compare(y, HD_F32, expected_y, N) < 1e-6);
+  assert_true(hd_compare(kept, HD_F32, expected_dy, N) < 2e-6);
+  assert_true(hd_compare(d_bias, HD_F32, expected_bias, C) < 2e-6);
+  o->free(o, pz, sizeof z), o->free(o, pd, sizeof dy), o->free(o, pb, sizeof bias);
+  o->free(o, py, sizeof y), o->free(o, ps, sizeof d_bias);
+  o->close(o);
+}
+
+static void marks_follow_the_work(void **state) {
+  hd_ops *o = open_ops(state);
+  const size_t n = 1 << 20;
+  float *x = o->alloc(o, n * sizeof *x);
+  o->zero(o, x, n * sizeof *x);
+  o->mark(o, 0);
+  o->mark(o, 1);
+  for (int i = 0; i < 4; i++) o->scale(o, 2, x, n);
+  o->mark(o, 2);
+  o->mark(o, 300);
+  assert_true(o->mark_time(o, 0) == 0);
+  assert_true(o->mark_time(o, 1) >= 0);
+  assert_true(o->mark_time(o, 2) > o->mark_time(o, 1));
+  assert_true(o->mark_time(o, 300) >= o->mark_time(o, 2));
+  o->free(o, x, n * sizeof *x);
+  o->close(o);
 }
 
 // The mistake "no no_grad": what evaluation must not do is tested in test_data_parallel; here, that ours does
@@ -363,6 +415,8 @@ static make_ops *cuda = default_stream;
       {#place ": optimizers", optimizers_follow_their_formulas, NULL, NULL, &place},            \
       {#place ": vector operations", vector_operations_work_at_any_length, NULL, NULL, &place}, \
       {#place ": bias gradients", bias_gradients_are_column_sums, NULL, NULL, &place},          \
+      {#place ": gelu", gelu_and_its_slope, NULL, NULL, &place},                                \
+      {#place ": marks", marks_follow_the_work, NULL, NULL, &place},                            \
       {#place ": inference", inference_keeps_no_gradient_state, NULL, NULL, &place}, {          \
 #place ": training", training_fits_six_images, NULL, NULL, &place                           \
   }

@@ -40,6 +40,13 @@ typedef struct hd_output {
   enum hd_type type;
 } hd_output;
 
+// A stretch of work on a lane (a rank, a stream) of a timeline.
+typedef struct hd_span {
+  int lane;
+  char label[16];         // "F3": a letter for the kind, which gives the colour, then what it worked on
+  double start_s, end_s;  // since the start of the run, in the clock of its place
+} hd_span;
+
 // One size of one lesson under one thread or device count.
 typedef struct hd_case {
   long size;
@@ -58,6 +65,8 @@ typedef struct hd_case {
     const char *name, *unit;
     double value;
   } figures[HD_MAX_FIGURES];
+  hd_span *spans;  // of the harness, see hd_add_span
+  int span_count, span_room;
 } hd_case;
 
 // Declares an output during setup. `data` is what the variants write (host memory).
@@ -70,6 +79,9 @@ void hd_report_time(hd_case *c, double seconds);
 // A further figure of the current row (accuracy, bytes moved, …) for <lesson>.csv. Both strings must outlive
 // the case. The last value of a name wins.
 void hd_figure(hd_case *c, const char *name, double value, const char *unit);
+
+// A span for this row's timeline, which the report draws. To be called by the thread that called the variant.
+void hd_add_span(hd_case *c, int lane, const char *label, double start_s, double end_s);
 
 typedef void hd_run(hd_case *c);
 

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "bench.h"
+
 #define HD_RESULT_HEADER                                                                                     \
   "lesson,variant,size,threads,devices,device,clock,median_s,ci_low_s,ci_high_s,samples,value,unit,speedup," \
   "bound_fraction,max_rel_error,verified,mood,git,machine"
@@ -40,5 +42,10 @@ void hd_results_append(hd_results *r, const hd_result *row);
 
 // Appends a figure of a row to <run>/<lesson>.csv: variant,size,threads,devices,device,figure,value,unit.
 void hd_results_figure(hd_results *r, const hd_result *row, const char *name, double value, const char *unit);
+
+// Appends the timeline of a row to <run>/<lesson>-spans.csv:
+// variant,size,threads,devices,device,set,lane,label,start_s,end_s. set grows from call to call, so that a
+// reader takes the last timeline of a row that was measured twice.
+void hd_results_spans(hd_results *r, const hd_result *row, const hd_span *spans, int count);
 
 #endif

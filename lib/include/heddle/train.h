@@ -22,6 +22,10 @@ extern "C" {
 // thread, and on a GPU all work goes to one stream, so operations complete in the order of the calls and none
 // of them waits except download, synchronize and timer_stop.
 typedef struct hd_ops hd_ops;
+
+// max(0, z); GELU (Hendrycks and Gimpel 2016) in its tanh form, z/2·(1 + tanh(√(2/π)·(z + 0.044715·z³))).
+enum hd_activation { HD_LINEAR, HD_RELU, HD_GELU };
+
 struct hd_ops {
   const char *name;  // "cpu" or "cuda"
   bool on_host;      // its memory is host memory: pointers may be read and written directly
@@ -41,17 +45,23 @@ struct hd_ops {
   // work.
   void (*timer_start)(hd_ops *o);
   double (*timer_stop)(hd_ops *o);
+  // A moment in the order of the work: mark remembers it under an index ≥ 0; mark_time waits for it and tells
+  // the seconds since mark 0, in the same clock as the timer's.
+  void (*mark)(hd_ops *o, int index);
+  double (*mark_time)(hd_ops *o, int index);
 
   // c (m, n) = alpha·op(a)·op(b) + beta·c; op transposes where trans is set; c is not read when beta is 0.
   void (*gemm)(hd_ops *o, bool trans_a, bool trans_b, long m, long n, long k, float alpha, const float *a,
                long lda, const float *b, long ldb, float beta, float *c, long ldc);
-  // y (rows, cols) += bias in every row, then max(0, y) if relu.
-  void (*bias_relu)(hd_ops *o, float *y, const float *bias, long rows, long cols, bool relu);
-  // Backward of bias_relu: dy becomes zero where relu was cut off (y ≤ 0), then d_bias (cols) = the column
-  // sums of dy (added to d_bias if accumulate). The order of summation depends on rows and cols only, so
-  // results repeat bitwise.
-  void (*bias_relu_backward)(hd_ops *o, float *dy, const float *y, float *d_bias, long rows, long cols,
-                             bool relu, bool accumulate);
+  // z (rows, cols) += bias in every row, y = act(z). y may be z unless act is HD_GELU, whose backward needs
+  // z.
+  void (*bias_act)(hd_ops *o, float *z, const float *bias, float *y, long rows, long cols,
+                   enum hd_activation act);
+  // Backward of bias_act: dy *= act'(z), then d_bias (cols) = the column sums of dy (added to d_bias if
+  // accumulate). kept is y for HD_RELU, z for HD_GELU, and not read for HD_LINEAR. The order of summation
+  // depends on rows and cols only, so results repeat bitwise.
+  void (*bias_act_backward)(hd_ops *o, float *dy, const float *kept, float *d_bias, long rows, long cols,
+                            enum hd_activation act, bool accumulate);
   // Softmax and cross-entropy of each row: loss[row] = -log p[label], correct[row] = 1 if the largest logit
   // (the first of equals) is the label's, else 0; d_logits = scale·(p - onehot(label)), which may be logits
   // itself; NULL for inference. The row maximum is subtracted first, so large logits do not overflow.
