@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// What complete warp requests, and a block as a whole, add to the counters.
+#include "trace.h"
+
+void sim_model_request(sim_trace *t, unsigned cycles) {
+  t->sum.model_requests++;
+  t->sum.model_lsu32 += cycles > 1 ? cycles : 1;
+  t->sum.model_lsu16 += cycles > 2 ? cycles : 2;
+}
+
+static void count_unique(sim_trace *t, const request *r, const uintptr_t *sector, unsigned count,
+                         bool store) {
+  for (unsigned i = 0; i < count; i++) {
+    bool fresh;
+    sim_table_at(&t->sectors, (uint64_t)sector[i] << 1 | store, &fresh);
+    if (!fresh) continue;
+    touched *a = &t->allocation[r->allocation];
+    if (store) {
+      t->sum.unique_st_sectors++;
+      a->store_sectors++;
+    } else {
+      t->sum.unique_ld_sectors++;
+      a->load_sectors++;
+    }
+  }
+}
+
+static void count_hot(sim_trace *t, const request *r) {
+  for (int lane = 0; lane < LANES; lane++) {
+    bool fresh;
+    if (r->lanes.mask >> lane & 1) ++*sim_table_at(&t->hot, r->lanes.address[lane], &fresh);
+  }
+}
+
+static void count_global(sim_trace *t, const request *r, sim_site *site) {
+  uintptr_t unit[LANES * 2 + 1];
+  unsigned sectors = sim_request_units(&r->lanes, site->bytes, 5, unit), ideal,
+           waves = sim_request_wavefronts(&r->lanes, site->bytes, &ideal);
+  count_unique(t, r, unit, sectors, site->access != SIM_LOAD);
+  site->sectors += sectors;
+  site->wavefronts += waves;
+  site->ideal += ideal;
+  uint64_t useful = (uint64_t)__builtin_popcount(r->lanes.mask) * site->bytes;
+  sim_counters *c = &t->sum;
+  switch (site->access) {
+    case SIM_LOAD:
+      c->ld_requests++;
+      c->ld_sectors += sectors;
+      c->ld_bytes += useful;
+      c->ld_wavefronts += waves;
+      break;
+    case SIM_STORE:
+      c->st_requests++;
+      c->st_sectors += sectors;
+      c->st_bytes += useful;
+      c->st_wavefronts += waves;
+      c->st_lines += sim_request_units(&r->lanes, site->bytes, 7, unit);
+      break;
+    case SIM_ATOMIC:
+      c->atom_requests++;
+      c->atom_sectors += sectors;
+      c->atom_degree += sim_request_degree(&r->lanes);
+      count_hot(t, r);
+      break;
+  }
+  sim_model_request(t, sim_request_paired_wavefronts(&r->lanes, site->bytes));
+}
+
+static void count_shared(sim_trace *t, const request *r, sim_site *site) {
+  unsigned ideal, waves = sim_request_wavefronts(&r->lanes, site->bytes, &ideal);
+  site->wavefronts += waves;
+  site->ideal += ideal;
+  sim_counters *c = &t->sum;
+  if (site->access == SIM_LOAD) {
+    c->shld_requests++;
+    c->shld_wavefronts += waves;
+    c->shld_ideal += ideal;
+    return;  // the model's share is added by merge_shared_loads
+  }
+  if (site->access == SIM_STORE) {
+    c->shst_requests++;
+    c->shst_wavefronts += waves;
+    c->shst_ideal += ideal;
+    sim_model_request(t, sim_request_paired_wavefronts(&r->lanes, site->bytes));
+    return;
+  }
+  unsigned degree = sim_request_degree(&r->lanes);
+  c->shatom_requests++;
+  c->shatom_degree += degree;
+  sim_model_request(t, degree > waves ? degree : waves);
+}
+
+void sim_count_request(sim_trace *t, const request *r) {
+  sim_site *site = &t->site[r->site];
+  unsigned lanes = (unsigned)__builtin_popcount(r->lanes.mask);
+  site->requests++;
+  site->lanes += lanes;
+  t->sum.active_lanes += lanes;
+  t->sum.active_slots += LANES;
+  if (site->space == SIM_SPACE_GLOBAL)
+    count_global(t, r, site);
+  else
+    count_shared(t, r, site);
+}
+
+// ---------------------------------------------------------------- a block
+
+static void count_blocks(sim_trace *t) {
+  sim_counters *c = &t->sum;
+  for (uint32_t b = 0; b < t->block_count; b++) {
+    const sim_block_work *w = &t->block_work[b];
+    uint64_t executions = 0, by_warp = 0;
+    for (int warp = 0; warp < t->warps; warp++) {
+      uint32_t most = 0;
+      for (int thread = warp * LANES; thread < t->threads && thread < (warp + 1) * LANES; thread++) {
+        uint32_t n = t->block_executions[(size_t)thread * t->block_capacity + b];
+        executions += n;
+        if (n > most) most = n;
+      }
+      by_warp += most;
+    }
+    c->flop_sp_add += executions * w->sp_add;
+    c->flop_sp_mul += executions * w->sp_mul;
+    c->flop_sp_fma += executions * w->sp_fma;
+    c->flop_dp_add += executions * w->dp_add;
+    c->flop_dp_mul += executions * w->dp_mul;
+    c->flop_dp_fma += executions * w->dp_fma;
+    c->special += executions * w->special;
+    c->inst += executions * w->instructions;
+    c->fp_sp_warp_inst += by_warp * w->fp_sp;
+    c->fp_dp_warp_inst += by_warp * w->fp_dp;
+    c->special_warp_inst += by_warp * w->special;
+  }
+  c->fp_warp_inst = c->fp_sp_warp_inst + c->fp_dp_warp_inst;
+}
+
+// Up to this many executions of a load in one epoch (the fill of a tile) are in flight together; more are a
+// loop.
+enum { ONE_ROUND = 8 };
+
+static void count_epochs(sim_trace *t) {
+  sim_counters *c = &t->sum;
+  c->epochs += t->epoch_count;
+  for (size_t e = 0; e < t->epoch_count && e < t->epoch_capacity; e++) {
+    c->epochs_global += (t->epoch_flags[e] & EPOCH_GLOBAL) != 0;
+    c->epochs_shared += (t->epoch_flags[e] & EPOCH_SHARED) != 0;
+    uint32_t chain = t->epoch_chain[e];
+    if (chain > ONE_ROUND)
+      c->load_chain += chain;
+    else if (chain)
+      c->load_rounds++;
+  }
+}
+
+// This block's share of what the whole grid must move between DRAM and L2, if L2 absorbs every re-read by
+// another block: no more than each allocation holds.
+static void count_footprint(sim_trace *t) {
+  uint64_t grid = (uint64_t)t->launch.grid.x * t->launch.grid.y * t->launch.grid.z;
+  for (int i = 0; i < t->allocation_count; i++) {
+    const touched *a = &t->allocation[i];
+    uint64_t most = (a->allocation.bytes + grid - 1) / grid;
+    uint64_t loads = a->load_sectors * SECTOR, stores = a->store_sectors * SECTOR;
+    t->sum.dram_ld_bytes += loads < most ? loads : most;
+    t->sum.dram_st_bytes += stores < most ? stores : most;
+  }
+}
+
+static void count_hottest(sim_trace *t) {
+  uint32_t most = 0;
+  for (size_t i = 0; t->hot.count && i < t->hot.capacity; i++) {
+    if (t->hot.key[i] && t->hot.value[i] > most) most = t->hot.value[i];
+  }
+  t->sum.atom_hottest += most;
+}
+
+void sim_count_block(sim_trace *t) {
+  count_blocks(t);
+  count_epochs(t);
+  count_footprint(t);
+  count_hottest(t);
+}
