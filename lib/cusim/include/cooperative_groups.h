@@ -135,6 +135,9 @@ class thread_block_tile : public lane_group {
   unsigned meta_group_rank() const { return details::rank_in_block() / Size; }
   unsigned meta_group_size() const { return (blockDim.x * blockDim.y * blockDim.z + Size - 1) / Size; }
   thread_block_tile() : lane_group((unsigned)((1ull << Size) - 1) << (cusim_lane() & ~(Size - 1))) {}
+  // A tile by its size alone, whatever it was cut from.
+  template <class Other>
+  thread_block_tile(const thread_block_tile<Size, Other> &) : thread_block_tile() {}
 };
 
 template <unsigned Size, class Parent>
