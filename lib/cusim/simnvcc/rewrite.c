@@ -307,8 +307,8 @@ static void device_variable(source *s, size_t first) {
   const size_t stop = statement_end(s, i);
   for (size_t k = first; k < i; k++)
     if (is(s, k, "static") || is(s, k, "inline") || (is(s, k, "const") && !pointer)) drop(s, k);
-  char prefix[32];
-  snprintf(prefix, sizeof prefix, "%s%s", is_static || constant ? s->tu : "",
+  char prefix[48];
+  snprintf(prefix, sizeof prefix, "%s%s%s", constant ? "const_" : "", is_static || constant ? s->tu : "",
            is_static || constant ? "_" : "");
   if (!is_extern) replace(s, at(s, first)->start, 0, "__attribute__((weak)) ");
   each_declarator(s, first, stop, label_variable, prefix);
@@ -332,6 +332,10 @@ static void name_shared(source *s, size_t name, size_t behind, void *arg) {
       length, text, at_end->site, at_end->site, length, text, length, text);
 }
 
+// Behind a shared variable of a traced block lies memory that is no variable's, so that the checker sees
+// accesses just past its end.
+enum { SHARED_MARGIN = 512 };
+
 // `extern __shared__ T name[];` is the block's dynamic shared memory; other shared variables are one per OS
 // thread, which runs one block at a time. Returns the `;`.
 static size_t shared_variable(source *s, size_t first, size_t word, bool in_body) {
@@ -353,8 +357,8 @@ static size_t shared_variable(source *s, size_t first, size_t word, bool in_body
             is_volatile ? " volatile" : "");
     replace(s, where.position, 0,
             " }; static __thread __attribute__((aligned(128))) unsigned char "
-            "cusim_bytes_%d[sizeof(cusim_shared_%d)];",
-            where.site, where.site);
+            "cusim_bytes_%d[sizeof(cusim_shared_%d) + %d];",
+            where.site, where.site, s->traced ? SHARED_MARGIN : 0);
     each_declarator(s, word + 1, stop, name_shared, &where);
     for (size_t i = word + 1; i < stop; i++)
       if (is(s, i, "__align__")) replace(s, at(s, i)->start, at(s, i)->length, "alignas");

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "fiber.h"
 
 enum { MOST_THREADS = 1024, MOST_WARPS = 32, MOST_GROUPS = 40 };
@@ -72,8 +73,23 @@ bool sim_inside_kernel(void) {
   return self != NULL;
 }
 
+bool sim_block_owns(const void *address) {
+  const uintptr_t a = (uintptr_t)address;
+  if (a - (uintptr_t)self < sizeof *self) return true;
+  for (unsigned i = 0; i < self->warps; i++) {
+    const warp *p = &self->warp[i];
+    if (p->group && a - (uintptr_t)p->group < MOST_GROUPS * sizeof *p->group) return true;
+  }
+  return false;
+}
+
 void *sim_worker_shared(const worker *w) {
   return w->dynamic_shared;
+}
+
+const char *sim_worker_stacks(const worker *w, size_t *bytes) {
+  *bytes = MOST_THREADS * ((size_t)SIM_STACK_BYTES + SIM_GUARD_BYTES);
+  return w->stacks;
 }
 
 // ---------------------------------------------------------------- choosing who runs next
@@ -117,7 +133,10 @@ static inline void choose(worker *w) {
   w->lane = lane;
   w->now = &p->thread[lane];
   cusim_thread_idx = w->now->index;
-  if (w->traced) sim_trace_switch(linear(w));
+  if (w->traced) {
+    sim_trace_switch(linear(w));
+    sim_check_switch(linear(w));
+  }
 }
 
 static inline bool is_new(const worker *w) {
@@ -180,6 +199,7 @@ static void answer(worker *w, warp *p) {
 // The running thread ended: barriers and exchanges that waited for it only are complete now, as on hardware.
 static inline void thread_ended(worker *w) {
   warp *p = w->here;
+  if (w->traced) sim_check_exit(linear(w));
   p->alive &= ~bit(w->lane);
   w->alive--;
   for (int i = 0; i < p->groups; i++) {
@@ -215,7 +235,10 @@ static void run_threads(void) {
 sim_switch sim_arrive(void);
 sim_switch sim_arrive(void) {
   worker *w = self;
-  if (w->traced) sim_trace_barrier(linear(w));
+  if (w->traced) {
+    sim_trace_barrier(linear(w));
+    sim_check_barrier(linear(w));
+  }
   if (++w->arrived == w->alive) {
     release_barrier(w);
     return go_on;
@@ -241,12 +264,15 @@ void cusim_sync_grid(void) {
   cusim_sync_threads();
   if (!w->at_grid) {
     w->at_grid = true;
-    if (!sim_grid_wait()) {
+    sim_check_pause();
+    const bool together = sim_grid_wait();
+    sim_check_resume();
+    if (!together) {
       if (!w->launch->cooperative)
         fprintf(stderr, "cusim: %s: grid.sync() needs cudaLaunchCooperativeKernel\n", w->launch->kernel);
-      w->status = SIM_RUN_GRID;
-      sim_fiber_switch(&w->ended, &w->scheduler);
+      sim_block_fail(SIM_RUN_GRID);
     }
+    if (w->traced) sim_check_grid_sync();
   }
   cusim_sync_threads();
   w->at_grid = false;
@@ -286,7 +312,10 @@ sim_switch sim_exchange(unsigned mask, const void *value, size_t bytes, const cu
     memcpy(slots[lane], value, bytes);
   *all = (const cusim_slot *)slots;
   g->arrived |= bit(lane);
-  if (w->traced) sim_trace_warp_op(linear(w), __builtin_popcount(wanted));
+  if (w->traced) {
+    sim_trace_warp_op(linear(w), wanted);
+    sim_check_warp_op(linear(w), mask);
+  }
   if (g->arrived == wanted) {
     complete(w, p, g);
     not_ready(w, p, lane);  // the last one goes on at once
@@ -330,11 +359,22 @@ void *cusim_dynamic_shared(void) {
 }
 
 void cusim_note_shared(const void *base, size_t bytes) {
-  if (self->traced) sim_trace_shared(base, bytes);
+  if (!self->traced) return;
+  sim_trace_shared(base, bytes);
+  sim_check_shared(base, bytes);
 }
 
-void cusim_note_atomic(const void *address, size_t bytes) {
-  if (self->traced) sim_trace_atomic(linear(self), address, bytes);
+void cusim_note_atomic(const void *address, size_t bytes, const void *line) {
+  if (!self->traced) return;
+  sim_trace_atomic(linear(self), address, bytes);
+  sim_check_access((uintptr_t)line, address, bytes, SIM_CHECK_WRITE | SIM_CHECK_ATOMIC);
+}
+
+void sim_block_fail(enum sim_run_status status) {
+  worker *w = self;
+  w->status = status;
+  sim_fiber_switch(&w->ended, &w->scheduler);
+  abort();  // nobody switches back
 }
 
 void cusim_note_half(unsigned long long operations) {
@@ -348,8 +388,7 @@ void cusim_assert_fail(const char *expression, const char *file, unsigned line, 
   const sim_index b = cusim_block_idx, t = cusim_thread_idx;
   fprintf(stderr, "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n", file, line,
           function, b.x, b.y, b.z, t.x, t.y, t.z, expression);
-  w->status = SIM_RUN_ASSERT;
-  sim_fiber_switch(&w->ended, &w->scheduler);
+  sim_block_fail(SIM_RUN_ASSERT);
 }
 
 // ---------------------------------------------------------------- a block
@@ -363,6 +402,14 @@ static void report_stuck(const worker *w) {
     warp_op += __builtin_popcount(in_exchange);
     const unsigned here = in_exchange ? in_exchange : p->at_barrier;
     if (here && (example < 0 || in_exchange)) example = (int)(i * 32) + __builtin_ctz(here);
+  }
+  if (w->traced) {
+    unsigned at_barrier[MOST_WARPS], in_exchange[MOST_WARPS];
+    for (unsigned i = 0; i < w->warps; i++) {
+      at_barrier[i] = w->warp[i].at_barrier;
+      in_exchange[i] = w->warp[i].alive & w->warp[i].started & ~w->warp[i].at_barrier;
+    }
+    sim_check_stuck(w->warps, at_barrier, in_exchange);
   }
   const sim_index b = cusim_block_idx;
   fprintf(stderr,

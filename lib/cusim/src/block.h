@@ -14,6 +14,9 @@ void sim_worker_leave(void);
 // The dynamic shared memory of the worker's blocks, aligned to 1 KiB.
 void *sim_worker_shared(const worker *w);
 
+// The stacks of its threads.
+const char *sim_worker_stacks(const worker *w, size_t *bytes);
+
 // Runs the block with this linear index. Anything but SIM_RUN_OK has been reported on stderr; the block's
 // threads are then gone without having ended.
 enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, bool traced);

@@ -58,6 +58,9 @@ static double time_copy(side to, side from, size_t bytes, cudaStream_t stream) {
                          "copy on device");
 }
 
+static const char *const names[] = {"from host to host", "from host to device", "from device to host",
+                                    "from device to device", "either way"};
+
 static cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
                         size_t height, cudaMemcpyKind kind, cudaStream_t stream, bool synchronous) {
   if (sim_sticky_error()) return sim_error(sim_sticky_error());
@@ -65,13 +68,31 @@ static cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from
   if (to_pitch < width || from_pitch < width) return sim_error(cudaErrorInvalidPitchValue);
   const side t = look_up(to, to_pitch * (height - 1) + width),
              f = look_up(from, from_pitch * (height - 1) + width);
+  sim_check_pointer(to, to_pitch * (height - 1) + width, "target");
+  sim_check_pointer(from, from_pitch * (height - 1) + width, "source");
   if (!t.valid || !f.valid) return sim_error(cudaErrorInvalidValue);
-  if (!matches(kind, t, f)) return sim_error(cudaErrorInvalidMemcpyDirection);
-  for (size_t y = 0; y < height; y++)
-    memmove((char *)to + y * to_pitch, (const char *)from + y * from_pitch, width);
+  if (!matches(kind, t, f)) {
+    sim_check_host_problem("copy-direction",
+                           "the copy is said to go %s, but its target is %s memory and its source %s memory",
+                           names[kind], t.device >= 0 ? "device" : "host", f.device >= 0 ? "device" : "host");
+    return sim_error(cudaErrorInvalidMemcpyDirection);
+  }
+  const sim_check_stream checked = sim_stream_checked(stream);
+  const unsigned op = sim_check_op_begin(&checked, "a copy", false);
+  for (size_t y = 0; y < height; y++) {
+    char *row = (char *)to + y * to_pitch;
+    const char *from_row = (const char *)from + y * from_pitch;
+    if (!f.pageable) sim_check_range(op, from_row, width, false);
+    if (!t.pageable) sim_check_range(op, row, width, true);
+    memmove(row, from_row, width);
+    sim_check_copied(row, from_row, width);
+  }
+  sim_check_op_end(op);
   const double end = time_copy(t, f, width * height, stream);
   // A copy from pageable memory has left it when the call returns; one to pageable memory has arrived.
-  if (synchronous || t.pageable || f.pageable) sim_host_wait(end);
+  if (!synchronous && !t.pageable && !f.pageable) return cudaSuccess;
+  sim_host_wait(end);
+  if (synchronous || t.pageable) sim_check_host_waits_stream(&checked);
   return cudaSuccess;
 }
 
@@ -117,8 +138,17 @@ cudaError_t cudaMemset2DAsync(void *to, size_t pitch, int value, size_t width, s
   if (width == 0 || height == 0) return cudaSuccess;
   if (pitch < width) return sim_error(cudaErrorInvalidPitchValue);
   const side t = look_up(to, pitch * (height - 1) + width);
+  sim_check_pointer(to, pitch * (height - 1) + width, "target");
   if (!t.valid || t.pageable) return sim_error(cudaErrorInvalidValue);
-  for (size_t y = 0; y < height; y++) memset((char *)to + y * pitch, value, width);
+  const sim_check_stream checked = sim_stream_checked(stream);
+  const unsigned op = sim_check_op_begin(&checked, "a memset", false);
+  for (size_t y = 0; y < height; y++) {
+    char *row = (char *)to + y * pitch;
+    sim_check_range(op, row, width, true);
+    memset(row, value, width);
+    sim_check_copied(row, NULL, width);
+  }
+  sim_check_op_end(op);
   const sim_card *c = sim_machine_get()->card;
   const double bytes = (double)width * (double)height;
   sim_stream_push(stream, SIM_COMPUTE,

@@ -209,10 +209,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
 
 cudaError_t cudaDeviceSynchronize(void) {
   sim_host_wait(sim_device_tail(current));
+  sim_check_host_waits_device(current);
   return sim_error(sim_sticky_error());
 }
 
 cudaError_t cudaDeviceReset(void) {
+  sim_check_reset();
   return cudaDeviceSynchronize();
 }
 
@@ -221,6 +223,13 @@ cudaError_t cudaDeviceCanAccessPeer(int *can, int device, int other) {
   if (!valid(device) || !valid(other)) return sim_error(cudaErrorInvalidDevice);
   *can = device != other;
   return cudaSuccess;
+}
+
+bool sim_peer_enabled(int from, int to) {
+  pthread_mutex_lock(&peer_lock);
+  const bool on = peer[from][to];
+  pthread_mutex_unlock(&peer_lock);
+  return on;
 }
 
 static cudaError_t set_peer(int other, bool on, cudaError_t already) {

@@ -24,8 +24,22 @@ typedef void sim_body(void *packet);  // runs one thread of a kernel with the pa
 // ---------------------------------------------------------------- engine (execute.c, block.c, fiber.c,
 // twin.c)
 
-// GRID: blocks waited for each other in vain.
-enum sim_run_status { SIM_RUN_OK, SIM_RUN_DEADLOCK, SIM_RUN_NO_MEMORY, SIM_RUN_ASSERT, SIM_RUN_GRID };
+// GRID: blocks waited for each other in vain. ILLEGAL_ADDRESS, MISALIGNED: found by the checker.
+enum sim_run_status {
+  SIM_RUN_OK,
+  SIM_RUN_DEADLOCK,
+  SIM_RUN_NO_MEMORY,
+  SIM_RUN_ASSERT,
+  SIM_RUN_GRID,
+  SIM_RUN_ILLEGAL_ADDRESS,
+  SIM_RUN_MISALIGNED
+};
+// Is the address storage of the engine that kernels read (exchanged values)?
+bool sim_block_owns(const void *address);
+// May device `from` touch memory of device `to`? (device.c)
+bool sim_peer_enabled(int from, int to);
+// Ends the grid from inside a kernel; does not return.
+void sim_block_fail(enum sim_run_status status) __attribute__((noreturn));
 // Runs the whole grid and returns when it is done: blocks over OpenMP workers, the planned blocks through the
 // traced twin with *counters as their sum (zeroed first). One grid at a time in the process.
 enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *packet,
@@ -77,8 +91,11 @@ unsigned cusim_active_mask(unsigned line);  // lanes of the warp that come to th
 void *cusim_dynamic_shared(void);
 // A static __shared__ variable of the running block; does anything only in traced blocks.
 void cusim_note_shared(const void *base, size_t bytes);
-// Marks the atomic that follows for the tracer (a no-op outside traced blocks).
-void cusim_note_atomic(const void *address, size_t bytes);
+// Marks the atomic that follows for the tracer and the checker, with the line of the kernel that makes it (a
+// no-op outside traced blocks).
+void cusim_note_atomic(const void *address, size_t bytes, const void *line);
+// The barrier or warp operation that follows stands at the caller's line; for the checker.
+void cusim_note_site(void);
 // Counts arithmetic on half or bfloat16, whose code the tracer does not see.
 void cusim_note_half(unsigned long long operations);
 // What assert calls in a .cu file: in a kernel it ends the grid with cudaErrorAssert, elsewhere the program.

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "check.h"
 
 enum { MOST_TRACED = 16 };
 
@@ -28,6 +29,31 @@ static enum sim_run_status run_traced(const sim_launch *launch, sim_body *twin, 
     sim_trace_open(launch, index, sim_worker_shared(w), launch->dynamic_shared);
     status = sim_run_block(w, index, twin, true);
     sim_trace_close(counters);
+  }
+  sim_worker_leave();
+  return status;
+}
+
+static void open_check(const sim_launch *launch, uint64_t index, const worker *w, const void *packet) {
+  sim_check_place place = {.dynamic_shared = sim_worker_shared(w), .packet = packet};
+  place.stacks = sim_worker_stacks(w, &place.stack_bytes);
+  sim_check_open(launch, index, &place);
+}
+
+// Every block by this OS thread, one after the other, so that the checker's findings hang on nothing else.
+static enum sim_run_status run_checked(const sim_launch *launch, sim_body *twin, void *packet,
+                                       const uint64_t *blocks, int count, uint64_t all,
+                                       sim_counters *counters) {
+  worker *w = sim_worker_enter(launch, packet);
+  if (!w) return SIM_RUN_NO_MEMORY;
+  enum sim_run_status status = SIM_RUN_OK;
+  for (uint64_t index = 0; index < all && status == SIM_RUN_OK; index++) {
+    const bool counted = count < 0 || contains(blocks, count, index);
+    open_check(launch, index, w, packet);
+    if (counted) sim_trace_open(launch, index, sim_worker_shared(w), launch->dynamic_shared);
+    status = sim_run_block(w, index, twin, true);
+    if (counted) sim_trace_close(counters);
+    sim_check_close();
   }
   sim_worker_leave();
   return status;
@@ -112,10 +138,14 @@ static void *run_one(void *argument) {
   const together *all = b->all;
   const bool traced =
       all->twin && (all->traced_count < 0 || contains(all->traced, all->traced_count, b->index));
+  const bool checked = all->twin && sim_check_on();
   int status = SIM_RUN_NO_MEMORY;
   worker *w = sim_worker_enter(all->launch, all->packet);
   if (w && traced) sim_trace_open(all->launch, b->index, sim_worker_shared(w), all->launch->dynamic_shared);
-  if (w) status = (int)sim_run_block(w, b->index, traced ? all->twin : all->body, traced);
+  if (w && checked) open_check(all->launch, b->index, w, all->packet);
+  if (w)
+    status = (int)sim_run_block(w, b->index, traced || checked ? all->twin : all->body, traced || checked);
+  if (w && checked) sim_check_close();
   if (w && traced) {
     pthread_mutex_lock(&grid.lock);
     sim_trace_close(all->counters);
@@ -165,6 +195,13 @@ enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *
   if (launch->cooperative) {
     const together all = {launch, body, twin, packet, traced, count, counters};
     status = run_together(&all, blocks);
+    sim_check_grid_done();
+    pthread_mutex_unlock(&one_grid);
+    return status;
+  }
+  if (twin && sim_check_on() && !only_sampled()) {
+    status = run_checked(launch, twin, packet, traced, count, blocks, counters);
+    sim_check_grid_done();
     pthread_mutex_unlock(&one_grid);
     return status;
   }

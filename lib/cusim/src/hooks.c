@@ -1,44 +1,52 @@
 // SPDX-License-Identifier: MIT
 // The functions that `-fsanitize=thread -fsanitize-coverage=trace-pc` makes a kernel call, in place of the
 // sanitizer's runtime. Each return address names a source line; outside a traced block each is a test and a
-// return.
+// return. Two listen: the counters (trace.c) and the checker (check_block.c), the checker first, as it may
+// end the grid.
 //
 // This file must itself be built without -fsanitize.
-#include "observe.h"
+#include "check.h"
 
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
-#define ACCESS(name, bytes, access)                                          \
-  void name(void *address) {                                                 \
-    if (sim_trace_current) sim_trace_access(CALLER, address, bytes, access); \
+static inline void access_at(uintptr_t pc, const void *address, size_t bytes, enum sim_access access,
+                             unsigned flags) {
+  const unsigned write = access == SIM_STORE ? SIM_CHECK_WRITE : 0;
+  if (sim_check_current) sim_check_access(pc, address, bytes, flags | write);
+  if (sim_trace_current) sim_trace_access(pc, address, bytes, access);
+}
+
+#define ACCESS(name, bytes, access, flags)            \
+  void name(void *address) {                          \
+    access_at(CALLER, address, bytes, access, flags); \
   }
-#define ACCESS_PAIR(name, bytes)                         \
+#define ACCESS_PAIR(name, bytes, flags)                  \
   void name(void *address) {                             \
-    if (!sim_trace_current) return;                      \
-    sim_trace_access(CALLER, address, bytes, SIM_LOAD);  \
-    sim_trace_access(CALLER, address, bytes, SIM_STORE); \
+    access_at(CALLER, address, bytes, SIM_LOAD, flags);  \
+    access_at(CALLER, address, bytes, SIM_STORE, flags); \
   }
-#define ACCESSES(bytes)                                            \
-  void __tsan_read##bytes(void *);                                 \
-  void __tsan_write##bytes(void *);                                \
-  void __tsan_unaligned_read##bytes(void *);                       \
-  void __tsan_unaligned_write##bytes(void *);                      \
-  void __tsan_volatile_read##bytes(void *);                        \
-  void __tsan_volatile_write##bytes(void *);                       \
-  void __tsan_unaligned_volatile_read##bytes(void *);              \
-  void __tsan_unaligned_volatile_write##bytes(void *);             \
-  void __tsan_read_write##bytes(void *);                           \
-  void __tsan_unaligned_read_write##bytes(void *);                 \
-  ACCESS(__tsan_read##bytes, bytes, SIM_LOAD)                      \
-  ACCESS(__tsan_write##bytes, bytes, SIM_STORE)                    \
-  ACCESS(__tsan_unaligned_read##bytes, bytes, SIM_LOAD)            \
-  ACCESS(__tsan_unaligned_write##bytes, bytes, SIM_STORE)          \
-  ACCESS(__tsan_volatile_read##bytes, bytes, SIM_LOAD)             \
-  ACCESS(__tsan_volatile_write##bytes, bytes, SIM_STORE)           \
-  ACCESS(__tsan_unaligned_volatile_read##bytes, bytes, SIM_LOAD)   \
-  ACCESS(__tsan_unaligned_volatile_write##bytes, bytes, SIM_STORE) \
-  ACCESS_PAIR(__tsan_read_write##bytes, bytes)                     \
-  ACCESS_PAIR(__tsan_unaligned_read_write##bytes, bytes)
+enum { UNALIGNED = SIM_CHECK_UNALIGNED, VOLATILE = SIM_CHECK_VOLATILE };
+#define ACCESSES(bytes)                                                                  \
+  void __tsan_read##bytes(void *);                                                       \
+  void __tsan_write##bytes(void *);                                                      \
+  void __tsan_unaligned_read##bytes(void *);                                             \
+  void __tsan_unaligned_write##bytes(void *);                                            \
+  void __tsan_volatile_read##bytes(void *);                                              \
+  void __tsan_volatile_write##bytes(void *);                                             \
+  void __tsan_unaligned_volatile_read##bytes(void *);                                    \
+  void __tsan_unaligned_volatile_write##bytes(void *);                                   \
+  void __tsan_read_write##bytes(void *);                                                 \
+  void __tsan_unaligned_read_write##bytes(void *);                                       \
+  ACCESS(__tsan_read##bytes, bytes, SIM_LOAD, 0)                                         \
+  ACCESS(__tsan_write##bytes, bytes, SIM_STORE, 0)                                       \
+  ACCESS(__tsan_unaligned_read##bytes, bytes, SIM_LOAD, UNALIGNED)                       \
+  ACCESS(__tsan_unaligned_write##bytes, bytes, SIM_STORE, UNALIGNED)                     \
+  ACCESS(__tsan_volatile_read##bytes, bytes, SIM_LOAD, VOLATILE)                         \
+  ACCESS(__tsan_volatile_write##bytes, bytes, SIM_STORE, VOLATILE)                       \
+  ACCESS(__tsan_unaligned_volatile_read##bytes, bytes, SIM_LOAD, VOLATILE | UNALIGNED)   \
+  ACCESS(__tsan_unaligned_volatile_write##bytes, bytes, SIM_STORE, VOLATILE | UNALIGNED) \
+  ACCESS_PAIR(__tsan_read_write##bytes, bytes, 0)                                        \
+  ACCESS_PAIR(__tsan_unaligned_read_write##bytes, bytes, UNALIGNED)
 
 ACCESSES(1)
 ACCESSES(2)
@@ -49,6 +57,9 @@ ACCESSES(16)
 // Structure copies of other sizes arrive as ranges. A GPU moves them in equal pieces of up to 16 bytes, as
 // wide as size and alignment allow, and the pieces of one copy are separate requests.
 static void range(uintptr_t pc, const char *address, size_t bytes, enum sim_access access) {
+  const unsigned whole = access == SIM_STORE ? SIM_CHECK_WRITE : 0;
+  if (sim_check_current) sim_check_access(pc, address, bytes, SIM_CHECK_PIECES | whole);
+  if (!sim_trace_current) return;
   size_t piece = 16;
   while (bytes % piece != 0 || (uintptr_t)address % piece != 0) piece /= 2;
   for (size_t done = 0; done < bytes; done += piece) sim_trace_access(pc, address + done, piece, access);
@@ -56,10 +67,10 @@ static void range(uintptr_t pc, const char *address, size_t bytes, enum sim_acce
 void __tsan_read_range(void *, long);
 void __tsan_write_range(void *, long);
 void __tsan_read_range(void *address, long bytes) {
-  if (sim_trace_current) range(CALLER, address, (size_t)bytes, SIM_LOAD);
+  range(CALLER, address, (size_t)bytes, SIM_LOAD);
 }
 void __tsan_write_range(void *address, long bytes) {
-  if (sim_trace_current) range(CALLER, address, (size_t)bytes, SIM_STORE);
+  range(CALLER, address, (size_t)bytes, SIM_STORE);
 }
 
 void __tsan_init(void);
@@ -90,6 +101,7 @@ void __tsan_func_entry(void *return_address) {
 
 void __sanitizer_cov_trace_pc(void);
 void __sanitizer_cov_trace_pc(void) {
+  if (sim_check_current) sim_check_basic_block(CALLER);
   if (sim_trace_current) sim_trace_basic_block(__builtin_return_address(0));
 }
 
@@ -97,7 +109,10 @@ void __sanitizer_cov_trace_pc(void) {
 // gcc turns every __atomic builtin of instrumented code into one of these, so they must do the work too. All
 // use the strongest order: a kernel's relaxed atomics must not become weaker, and speed does not matter here.
 
-#define TRACE(access, type) \
+#define TRACE(access, type)                                                            \
+  if (sim_check_current)                                                               \
+    sim_check_access(CALLER, (const void *)p, sizeof(type),                            \
+                     SIM_CHECK_ATOMIC | ((access) == SIM_LOAD ? 0 : SIM_CHECK_WRITE)); \
   if (sim_trace_current) sim_trace_access(CALLER, (const void *)p, sizeof(type), access)
 #define ATOMIC_FETCH(bits, type, operation)                                           \
   type __tsan_atomic##bits##_fetch_##operation(volatile void *, type, int);           \
@@ -152,9 +167,17 @@ void __tsan_atomic_thread_fence(int);
 void __tsan_atomic_signal_fence(int);
 void __tsan_atomic_thread_fence(int order) {
   (void)order;
+  if (sim_check_current) sim_check_fence();
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 void __tsan_atomic_signal_fence(int order) {
   (void)order;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+// ---------------------------------------------------------------- called by cusim's headers
+
+void cusim_note_site(void);
+void cusim_note_site(void) {
+  if (sim_check_current) sim_check_site(CALLER);
 }

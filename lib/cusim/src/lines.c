@@ -57,11 +57,17 @@ static const char *calling_line(Dwfl *dwfl, Dwarf_Addr pc, const char *file, int
   return file;
 }
 
-static bool find_line(uintptr_t pc, char *text, size_t bytes) {
+// Locked. Opened with the first question.
+static Dwfl *process(void) {
   static Dwfl *dwfl;
   static bool tried;
   if (!tried) dwfl = open_process();
   tried = true;
+  return dwfl;
+}
+
+static bool find_line(uintptr_t pc, char *text, size_t bytes) {
+  Dwfl *dwfl = process();
   Dwfl_Line *line = dwfl ? dwfl_getsrc(dwfl, (Dwarf_Addr)pc) : NULL;
   int number = 0;
   const char *file = line ? dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
@@ -71,7 +77,26 @@ static bool find_line(uintptr_t pc, char *text, size_t bytes) {
   snprintf(text, bytes, "%s:%d", slash ? slash + 1 : file, number);
   return true;
 }
+
+static bool find_symbol(uintptr_t pc, char *text, size_t bytes) {
+  Dwfl_Module *module = process() ? dwfl_addrmodule(process(), (Dwarf_Addr)pc) : NULL;
+  const char *name = module ? dwfl_module_addrname(module, (Dwarf_Addr)pc) : NULL;
+  if (name) snprintf(text, bytes, "%s", name);
+  return name != NULL;
+}
 #endif
+
+bool sim_symbol_name(uintptr_t pc, char *text, size_t bytes) {
+  bool found = false;
+#if HD_HAVE_LIBDW
+  pthread_mutex_lock(&lock);
+  found = find_symbol(pc - 1, text, bytes);
+  pthread_mutex_unlock(&lock);
+#else
+  (void)pc, (void)text, (void)bytes;
+#endif
+  return found;
+}
 
 void sim_line_name(uintptr_t pc, char *text, size_t bytes) {
 #if HD_HAVE_LIBDW

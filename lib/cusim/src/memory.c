@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "check.h"
 #include "exec.h"
 #include "stream.h"
 
@@ -84,14 +85,16 @@ static cudaError_t reserve(void **pointer, size_t bytes, int device, int kind) {
   pthread_rwlock_wrlock(&lock);
   const bool room =
       device < 0 || (rounded >= bytes && used[device] + rounded <= sim_machine_get()->card->memory_bytes);
-  void *p = room ? aligned_alloc(alignment, rounded) : NULL;
+  void *p = NULL;
+  if (room) p = sim_check_on() ? sim_check_allocate(bytes, alignment) : aligned_alloc(alignment, rounded);
   const bool known = p && insert((sim_allocation){(uintptr_t)p, bytes, device, kind});
   if (known && device >= 0) used[device] += rounded;
   pthread_rwlock_unlock(&lock);
   if (!known) {
-    free(p);
+    if (!sim_check_on()) free(p);
     return sim_error(cudaErrorMemoryAllocation);
   }
+  sim_check_allocated(&(sim_allocation){(uintptr_t)p, bytes, device, kind});
   if (rounded >= huge) madvise(p, rounded, MADV_HUGEPAGE);
   if (kind == SIM_DEVICE) memset(p, 0xFF, bytes);
   *pointer = p;
@@ -119,8 +122,12 @@ static cudaError_t release(void *p, bool host) {
     used[gone.device] -= (gone.bytes + alignment - 1) / alignment * alignment;
   }
   pthread_rwlock_unlock(&lock);
-  if (!found) return sim_error(cudaErrorInvalidValue);
-  free(p);
+  if (!found) {
+    sim_check_bad_free(p, host);
+    return sim_error(cudaErrorInvalidValue);
+  }
+  sim_check_released(&gone, true);
+  if (!sim_check_on()) free(p);
   return cudaSuccess;
 }
 
@@ -172,6 +179,7 @@ cudaError_t cudaHostRegister(void *host, size_t bytes, unsigned flags) {
   pthread_rwlock_wrlock(&lock);
   const bool done = insert((sim_allocation){(uintptr_t)host, bytes, -1, SIM_PINNED});
   pthread_rwlock_unlock(&lock);
+  if (done) sim_check_allocated(&(sim_allocation){(uintptr_t)host, bytes, -1, SIM_PINNED});
   return done ? cudaSuccess : sim_error(cudaErrorMemoryAllocation);
 }
 
@@ -180,6 +188,7 @@ cudaError_t cudaHostUnregister(void *host) {
   pthread_rwlock_wrlock(&lock);
   const bool found = forget(host, true, &gone);
   pthread_rwlock_unlock(&lock);
+  if (found) sim_check_released(&gone, false);
   return found ? cudaSuccess : sim_error(cudaErrorHostMemoryNotRegistered);
 }
 

@@ -63,6 +63,8 @@ bool sim_decode_available(void);
 // Writes "file.cu:12" (the file's last path component) into text, or "0x1234" where there is no debug
 // information.
 void sim_line_name(uintptr_t pc, char *text, size_t bytes);
+// The function that pc returns into, as it is called in the symbol table; false if that is not known.
+bool sim_symbol_name(uintptr_t pc, char *text, size_t bytes);
 
 // ---------------------------------------------------------------- profile.c
 

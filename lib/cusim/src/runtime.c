@@ -33,18 +33,22 @@ int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim
   const sim_card *card = sim_machine_get()->card;
   if (sim_sticky_error()) return (int)sim_error(sim_sticky_error());
   const char *known = name ? name : sim_function_name(function);
-  const sim_launch launch = {.kernel = known ? known : "kernel",
-                             .function = function,
-                             .grid = grid,
-                             .block = block,
-                             .dynamic_shared = dynamic_shared,
-                             .device = sim_stream_device(stream),
-                             .cooperative = cooperative != 0,
-                             .arguments = arguments};
+  sim_launch launch = {.kernel = known ? known : "kernel",
+                       .function = function,
+                       .grid = grid,
+                       .block = block,
+                       .dynamic_shared = dynamic_shared,
+                       .device = sim_stream_device(stream),
+                       .cooperative = cooperative != 0,
+                       .arguments = arguments};
   const cudaError_t wrong = check(&launch, card);
   if (wrong) return (int)sim_error(wrong);
   sim_counters counters;
-  switch (sim_execute(&launch, body, packet, &counters)) {
+  const sim_check_stream checked = sim_stream_checked(stream);
+  launch.check_op = sim_check_op_begin(&checked, launch.kernel, true);
+  const enum sim_run_status status = sim_execute(&launch, body, packet, &counters);
+  sim_check_op_end(launch.check_op);
+  switch (status) {
     case SIM_RUN_OK:
       break;
     case SIM_RUN_NO_MEMORY:
@@ -53,6 +57,12 @@ int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim
     case SIM_RUN_GRID:
       sim_sticky(cudaErrorLaunchFailure);
       return (int)sim_error(cudaErrorLaunchFailure);
+    case SIM_RUN_ILLEGAL_ADDRESS:
+      sim_sticky(cudaErrorIllegalAddress);
+      return (int)sim_error(cudaErrorIllegalAddress);
+    case SIM_RUN_MISALIGNED:
+      sim_sticky(cudaErrorMisalignedAddress);
+      return (int)sim_error(cudaErrorMisalignedAddress);
     case SIM_RUN_ASSERT:
       sim_sticky(cudaErrorAssert);
       return (int)sim_error(cudaErrorAssert);

@@ -109,6 +109,7 @@ typedef struct sim_launch {
   bool barriers;       // the kernel was seen to use block barriers
   bool cooperative;    // all blocks live at once and may wait for each other
   uint64_t arguments;  // hash of the arguments that are not pointers, 0: unknown; a part of the trace's key
+  unsigned check_op;   // the checker's number of this operation
 } sim_launch;
 
 // One traced block on one worker thread. The executor calls open, then switch for every change of fiber
@@ -118,7 +119,7 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
 void sim_trace_switch(int thread);
 void sim_trace_shared(const void *base, size_t bytes);  // a static __shared__ variable of this block
 void sim_trace_barrier(int thread);                     // __syncthreads reached
-void sim_trace_warp_op(int thread, int lanes);          // every lane taking part calls it, with their number
+void sim_trace_warp_op(int thread, unsigned mask);      // every lane taking part calls it, with all of them
 void sim_trace_exit(int thread);                        // the thread returned; optional, bounds the log
 void sim_trace_atomic(int thread, const void *address,
                       size_t bytes);  // call before the atomic; its hooks are then one

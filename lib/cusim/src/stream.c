@@ -65,6 +65,17 @@ int sim_stream_device(cudaStream_t stream) {
   return device;
 }
 
+sim_check_stream sim_stream_checked(cudaStream_t stream) {
+  pthread_mutex_lock(&lock);
+  const struct CUstream_st *s = resolve(stream);
+  const bool is_legacy = s == &legacy[s->device];
+  pthread_mutex_unlock(&lock);
+  return (sim_check_stream){.stream = is_legacy ? NULL : s,
+                            .device = s->device,
+                            .legacy = is_legacy,
+                            .blocking = !is_legacy && s->blocking};
+}
+
 double sim_stream_tail(cudaStream_t stream) {
   pthread_mutex_lock(&lock);
   struct CUstream_st *s = resolve(stream);
@@ -125,12 +136,17 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   sim_host_wait_device(sim_stream_device(stream), sim_stream_tail(stream));
+  const sim_check_stream checked = sim_stream_checked(stream);
+  sim_check_host_waits_stream(&checked);
   return sim_error(sim_sticky_error());
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
   if (sim_sticky_error()) return sim_error(sim_sticky_error());
-  return sim_stream_tail(stream) <= sim_host_now() ? cudaSuccess : cudaErrorNotReady;
+  if (sim_stream_tail(stream) > sim_host_now()) return cudaErrorNotReady;
+  const sim_check_stream checked = sim_stream_checked(stream);
+  sim_check_host_waits_stream(&checked);
+  return cudaSuccess;
 }
 
 cudaError_t cudaStreamGetFlags(cudaStream_t stream, unsigned *flags) {
@@ -173,6 +189,7 @@ cudaError_t cudaEventCreate(cudaEvent_t *event) {
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   if (!event) return sim_error(cudaErrorInvalidResourceHandle);
+  sim_check_event_destroy(event);
   free(event);
   return cudaSuccess;
 }
@@ -188,6 +205,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   event->at = sim_timeline_push(s->line, SIM_HOST_FUNCTION, s->device, 0, 1, "event");
   pthread_mutex_unlock(&lock);
   event->recorded = true;
+  const sim_check_stream checked = sim_stream_checked(stream);
+  sim_check_event_record(event, &checked);
   return sim_error(sim_sticky_error());
 }
 
@@ -201,18 +220,23 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   pthread_mutex_lock(&lock);
   sim_timeline_wait(resolve(stream)->line, event->at);
   pthread_mutex_unlock(&lock);
+  const sim_check_stream checked = sim_stream_checked(stream);
+  sim_check_event_wait(&checked, event);
   return cudaSuccess;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (!event) return sim_error(cudaErrorInvalidResourceHandle);
   if (event->recorded) sim_host_wait(event->at);
+  sim_check_host_waits_event(event);
   return sim_error(sim_sticky_error());
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   if (!event) return sim_error(cudaErrorInvalidResourceHandle);
-  return !event->recorded || event->at <= sim_host_now() ? cudaSuccess : cudaErrorNotReady;
+  if (event->recorded && event->at > sim_host_now()) return cudaErrorNotReady;
+  sim_check_host_waits_event(event);
+  return cudaSuccess;
 }
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end) {

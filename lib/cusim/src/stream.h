@@ -3,7 +3,7 @@
 #ifndef CUSIM_STREAM_H
 #define CUSIM_STREAM_H
 #include "cuda_runtime_api.h"
-#include "sim.h"
+#include "check.h"
 
 // Remembers the error for cudaGetLastError and returns it; cudaSuccess passes through.
 cudaError_t sim_error(cudaError_t error);
@@ -19,6 +19,8 @@ int sim_current_device(void);
 double sim_stream_push(cudaStream_t stream, enum sim_engine engine, double seconds, double share,
                        const char *label);
 int sim_stream_device(cudaStream_t stream);
+// The stream as the checker knows it.
+sim_check_stream sim_stream_checked(cudaStream_t stream);
 // Ends of everything issued to the stream, to the device.
 double sim_stream_tail(cudaStream_t stream);
 double sim_device_tail(int device);

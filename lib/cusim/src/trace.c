@@ -125,11 +125,11 @@ void sim_trace_barrier(int thread) {
   }
 }
 
-void sim_trace_warp_op(int thread, int lanes) {
+void sim_trace_warp_op(int thread, unsigned mask) {
   sim_trace *t = sim_trace_current;
   if (!t) return;
   unsigned *joined = &t->warp_op_lanes[thread / LANES];
-  if (++*joined < (unsigned)lanes) return;
+  if (++*joined < (unsigned)__builtin_popcount(mask)) return;
   *joined = 0;
   t->sum.warp_ops++;
 }

@@ -14,8 +14,18 @@ typedef unsigned char cusim_slot[16];
 void cusim_exchange(unsigned mask, const void *value, std::size_t bytes, const cusim_slot **all);
 unsigned cusim_lane(void);
 unsigned cusim_active_mask(unsigned line);
-void cusim_note_atomic(const void *address, std::size_t bytes);
+void cusim_note_atomic(const void *address, std::size_t bytes, const void *line);
+void cusim_note_site(void);
 }
+
+// The traced pass inlines what waits, so that the checker can name the kernel's line.
+#ifdef CUSIM_TRACED_PASS
+#define CUSIM_WAITS __attribute__((always_inline)) inline
+#define CUSIM_NOTE_SITE() cusim_note_site()
+#else
+#define CUSIM_WAITS inline
+#define CUSIM_NOTE_SITE() (void)0
+#endif
 
 #define threadIdx cusim_thread_idx
 #define blockIdx cusim_block_idx
@@ -23,20 +33,25 @@ void cusim_note_atomic(const void *address, std::size_t bytes);
 #define gridDim cusim_grid_dim
 enum { warpSize = 32 };
 
-inline void __syncthreads() {
+CUSIM_WAITS void __syncthreads() {
+  CUSIM_NOTE_SITE();
   cusim_sync_threads();
 }
-inline int __syncthreads_count(int predicate) {
+CUSIM_WAITS int __syncthreads_count(int predicate) {
+  CUSIM_NOTE_SITE();
   return cusim_sync_threads_count(predicate);
 }
-inline int __syncthreads_and(int predicate) {
+CUSIM_WAITS int __syncthreads_and(int predicate) {
+  CUSIM_NOTE_SITE();
   return cusim_sync_threads_count(!predicate) == 0;
 }
-inline int __syncthreads_or(int predicate) {
+CUSIM_WAITS int __syncthreads_or(int predicate) {
+  CUSIM_NOTE_SITE();
   return cusim_sync_threads_count(predicate) != 0;
 }
-inline void __syncwarp(unsigned mask = 0xffffffffu) {
+CUSIM_WAITS void __syncwarp(unsigned mask = 0xffffffffu) {
   const cusim_slot *all;
+  CUSIM_NOTE_SITE();
   cusim_exchange(mask, "", 1, &all);
 }
 inline void __threadfence() {
@@ -58,8 +73,9 @@ namespace cusim {
 
 // The values of the lanes of mask that take part; the result says which these are.
 template <class T>
-inline unsigned exchange(unsigned mask, const T &value, const cusim_slot *&all) {
+CUSIM_WAITS unsigned exchange(unsigned mask, const T &value, const cusim_slot *&all) {
   unsigned part;
+  CUSIM_NOTE_SITE();
   cusim_exchange(mask, &value, sizeof value, &all);
   std::memcpy(&part, all[32], sizeof part);
   return part;
@@ -74,7 +90,7 @@ inline T taken_from(const cusim_slot *all, unsigned lane) {
 
 // The value of lane `source` if it takes part in the exchange, else one's own.
 template <class T>
-inline T shuffle(unsigned mask, T value, unsigned source, bool inside) {
+CUSIM_WAITS T shuffle(unsigned mask, T value, unsigned source, bool inside) {
   static_assert(sizeof(T) <= 16, "shuffles move at most 16 bytes");
   const cusim_slot *all;
   const unsigned part = cusim::exchange(mask, value, all);
@@ -82,7 +98,7 @@ inline T shuffle(unsigned mask, T value, unsigned source, bool inside) {
 }
 
 template <class T, class Combine>
-inline T warp_reduce(unsigned mask, T value, Combine combine) {
+CUSIM_WAITS T warp_reduce(unsigned mask, T value, Combine combine) {
   const cusim_slot *all;
   unsigned part = cusim::exchange(mask, value, all);
   T result = taken_from<T>(all, __builtin_ctz(part));
@@ -94,38 +110,38 @@ inline T warp_reduce(unsigned mask, T value, Combine combine) {
 }  // namespace cusim
 
 template <class T>
-inline T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
+CUSIM_WAITS T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
   const unsigned base = cusim_lane() & ~(unsigned)(width - 1);
   return cusim::shuffle(mask, value, base + ((unsigned)source & (unsigned)(width - 1)), true);
 }
 template <class T>
-inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
+CUSIM_WAITS T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
   const unsigned lane = cusim_lane(), in_group = lane & (unsigned)(width - 1);
   return cusim::shuffle(mask, value, lane - delta, in_group >= delta);
 }
 template <class T>
-inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
+CUSIM_WAITS T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
   const unsigned lane = cusim_lane(), in_group = lane & (unsigned)(width - 1);
   return cusim::shuffle(mask, value, lane + delta, in_group + delta < (unsigned)width);
 }
 template <class T>
-inline T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32) {
+CUSIM_WAITS T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32) {
   const unsigned lane = cusim_lane(), other = lane ^ (unsigned)lanes;
   // A lane of a later group is out of reach, one of an earlier group is not: as documented for the hardware.
   return cusim::shuffle(mask, value, other, other < (lane & ~(unsigned)(width - 1)) + (unsigned)width);
 }
-inline unsigned __ballot_sync(unsigned mask, int predicate) {
+CUSIM_WAITS unsigned __ballot_sync(unsigned mask, int predicate) {
   const unsigned mine = predicate ? 1u << cusim_lane() : 0u;
   return cusim::warp_reduce(mask, mine, [](unsigned a, unsigned b) { return a | b; });
 }
-inline int __any_sync(unsigned mask, int predicate) {
+CUSIM_WAITS int __any_sync(unsigned mask, int predicate) {
   return __ballot_sync(mask, predicate) != 0;
 }
-inline int __all_sync(unsigned mask, int predicate) {
+CUSIM_WAITS int __all_sync(unsigned mask, int predicate) {
   return __ballot_sync(mask, !predicate) == 0;
 }
 template <class T>
-inline unsigned __match_any_sync(unsigned mask, T value) {
+CUSIM_WAITS unsigned __match_any_sync(unsigned mask, T value) {
   const cusim_slot *all;
   const unsigned part = cusim::exchange(mask, value, all);
   unsigned equal = 0;
@@ -134,24 +150,24 @@ inline unsigned __match_any_sync(unsigned mask, T value) {
   return equal;
 }
 template <class T>
-inline T __reduce_add_sync(unsigned mask, T value) {
+CUSIM_WAITS T __reduce_add_sync(unsigned mask, T value) {
   return cusim::warp_reduce(mask, value, [](T a, T b) { return (T)(a + b); });
 }
 template <class T>
-inline T __reduce_max_sync(unsigned mask, T value) {
+CUSIM_WAITS T __reduce_max_sync(unsigned mask, T value) {
   return cusim::warp_reduce(mask, value, [](T a, T b) { return a > b ? a : b; });
 }
 template <class T>
-inline T __reduce_min_sync(unsigned mask, T value) {
+CUSIM_WAITS T __reduce_min_sync(unsigned mask, T value) {
   return cusim::warp_reduce(mask, value, [](T a, T b) { return a < b ? a : b; });
 }
-inline unsigned __reduce_and_sync(unsigned mask, unsigned value) {
+CUSIM_WAITS unsigned __reduce_and_sync(unsigned mask, unsigned value) {
   return cusim::warp_reduce(mask, value, [](unsigned a, unsigned b) { return a & b; });
 }
-inline unsigned __reduce_or_sync(unsigned mask, unsigned value) {
+CUSIM_WAITS unsigned __reduce_or_sync(unsigned mask, unsigned value) {
   return cusim::warp_reduce(mask, value, [](unsigned a, unsigned b) { return a | b; });
 }
-inline unsigned __reduce_xor_sync(unsigned mask, unsigned value) {
+CUSIM_WAITS unsigned __reduce_xor_sync(unsigned mask, unsigned value) {
   return cusim::warp_reduce(mask, value, [](unsigned a, unsigned b) { return a ^ b; });
 }
 
@@ -160,7 +176,7 @@ inline unsigned __reduce_xor_sync(unsigned mask, unsigned value) {
 // instrumentation and are announced as one atomic instead.
 #ifdef CUSIM_TRACED_PASS
 #define CUSIM_ATOMIC __attribute__((no_sanitize("thread"), noinline)) static
-#define CUSIM_NOTE_ATOMIC(p) cusim_note_atomic(p, sizeof *(p))
+#define CUSIM_NOTE_ATOMIC(p) cusim_note_atomic(p, sizeof *(p), __builtin_return_address(0))
 #else
 #define CUSIM_ATOMIC static inline
 #define CUSIM_NOTE_ATOMIC(p) (void)0
@@ -170,6 +186,7 @@ namespace cusim {
 // itself.
 template <class T, class Change>
 CUSIM_ATOMIC T atomic_update(T *p, Change change) {
+  CUSIM_NOTE_ATOMIC(p);
   using bits = std::conditional_t<sizeof(T) == 8, unsigned long long,
                                   std::conditional_t<sizeof(T) == 2, unsigned short, unsigned>>;
   bits *address = reinterpret_cast<bits *>(p);
@@ -180,17 +197,17 @@ CUSIM_ATOMIC T atomic_update(T *p, Change change) {
     const T after = change(before);
     std::memcpy(&next, &after, sizeof next);
   } while (!__atomic_compare_exchange_n(address, &old, next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-  CUSIM_NOTE_ATOMIC(p);
   return before;
 }
 template <class T>
-CUSIM_ATOMIC T atomic_add(T *p, T value) {
-  if constexpr (std::is_integral_v<T>) {
-    CUSIM_NOTE_ATOMIC(p);
-    return __atomic_fetch_add(p, value, __ATOMIC_RELAXED);
-  } else {
-    return atomic_update(p, [value](T old) { return (T)(old + value); });
-  }
+CUSIM_ATOMIC T integer_add(T *p, T value) {
+  CUSIM_NOTE_ATOMIC(p);
+  return __atomic_fetch_add(p, value, __ATOMIC_RELAXED);
+}
+template <class T>
+inline T atomic_add(T *p, T value) {
+  if constexpr (std::is_integral_v<T>) return integer_add(p, value);
+  return atomic_update(p, [value](T old) { return (T)(old + value); });
 }
 template <class T>
 struct same {
