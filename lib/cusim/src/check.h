@@ -69,7 +69,6 @@ enum sim_check_flags {
 void sim_check_access(uintptr_t pc, const void *address, size_t bytes, unsigned flags);
 void sim_check_fence(void);
 void sim_check_site(uintptr_t pc);  // where the barrier or warp operation that follows stands
-void sim_check_basic_block(uintptr_t pc);
 
 // ---------------------------------------------------------------- the runtime API (check_memory.c,
 // check_order.c)

@@ -137,10 +137,6 @@ void sim_check_site(uintptr_t pc) {
   if (c && c->running >= 0) c->thread[c->running].site = pc;
 }
 
-void sim_check_basic_block(uintptr_t pc) {
-  (void)pc;
-}
-
 // ---------------------------------------------------------------- block barriers
 
 static bool same_line(uintptr_t a, uintptr_t b) {
