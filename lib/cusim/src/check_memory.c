@@ -89,12 +89,15 @@ static size_t position(uintptr_t address) {
   return low;
 }
 
-// Locked for writing.
+// Locked for writing. Without memory for a larger table the region stays unknown.
 static void insert(sim_region *r) {
   if (region_count == region_room) {
     const size_t room = region_room ? 2 * region_room : 64;
     sim_region **grown = realloc(regions, room * sizeof *grown);
-    if (!grown) return;
+    if (!grown) {
+      free(r);
+      return;
+    }
     regions = grown;
     region_room = room;
   }
@@ -107,7 +110,7 @@ static void insert(sim_region *r) {
 static void add_symbol(const char *name, void *address, size_t bytes, void *arg) {
   (void)arg;
   sim_region *r = calloc(1, sizeof *r);
-  if (!r || !bytes) return;
+  if (!r) return;
   const uintptr_t base = (uintptr_t)address;
   *r = (sim_region){.a = {base, bytes, -1, SIM_SYMBOL},
                     .low = base,
