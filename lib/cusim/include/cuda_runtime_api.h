@@ -3,6 +3,7 @@
 // at once, in the order it is issued; its times are virtual.
 #ifndef CUSIM_CUDA_RUNTIME_API_H
 #define CUSIM_CUDA_RUNTIME_API_H
+#define __CUDA_RUNTIME_API_H__  // programs ask by this name whether the header was read
 #include "driver_types.h"
 #include "vector_types.h"
 

@@ -2,6 +2,7 @@
 // Types of CUDA's host API, under its names and with its numbers.
 #ifndef CUSIM_DRIVER_TYPES_H
 #define CUSIM_DRIVER_TYPES_H
+#define __DRIVER_TYPES_H__  // programs ask by this name whether the header was read
 #include <stddef.h>
 
 // Number, name, text. One list for the enum and for cudaGetErrorName and cudaGetErrorString.
@@ -141,6 +142,13 @@ typedef enum cudaDeviceAttr {
   cudaDevAttrClusterLaunch = 120
 } cudaDeviceAttr;
 
+typedef enum cudaComputeMode {
+  cudaComputeModeDefault = 0,
+  cudaComputeModeExclusive = 1,
+  cudaComputeModeProhibited = 2,
+  cudaComputeModeExclusiveProcess = 3
+} cudaComputeMode;
+
 typedef struct cudaUUID_t {
   char bytes[16];
 } cudaUUID_t;
@@ -238,6 +246,7 @@ typedef enum cudaLimit {
   cudaLimitMallocHeapSize = 2
 } cudaLimit;
 
+#define CUDART_CB  // the calling convention of callbacks
 typedef struct CUstream_st *cudaStream_t;
 typedef struct CUevent_st *cudaEvent_t;
 typedef struct CUmemPoolHandle_st *cudaMemPool_t;
