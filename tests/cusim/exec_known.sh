@@ -32,9 +32,9 @@ for kernel in transpose_conflicts:32 transpose_padded:1; do
   holds ${kernel%:*} shared_ld_wavefronts_ideal $requests
   holds ${kernel%:*} shared_st_wavefronts $requests
 done
-holds gemm flop_sp_fma $((64 * 64 * 64))
-holds gemm flop_sp_add 0
-holds gemm flop_sp_mul 0
+holds gemm smsp__sass_thread_inst_executed_op_ffma_pred_on.sum $((64 * 64 * 64))
+holds gemm smsp__sass_thread_inst_executed_op_fadd_pred_on.sum 0
+holds gemm smsp__sass_thread_inst_executed_op_fmul_pred_on.sum 0
 
 # Identical blocks: sampling changes no number but its own.
 for kind in sampled all; do

@@ -3,7 +3,7 @@ if(NOT HD_HAVE_CMOCKA)  # the rest needs it
   return()
 endif()
 set(observe_source_dir ${PROJECT_SOURCE_DIR}/lib/cusim/src)
-set(observe_sources hooks trace trace_join trace_merge trace_count trace_table request decode lines card model clock profile)
+set(observe_sources hooks trace trace_join trace_merge trace_count trace_table request decode lines card model clock sample profile report)
 list(TRANSFORM observe_sources PREPEND ${observe_source_dir}/)
 list(TRANSFORM observe_sources APPEND .c)
 add_library(cusim-observe-tested STATIC ${observe_sources} ${CMAKE_CURRENT_LIST_DIR}/observe_check.c)
@@ -39,13 +39,10 @@ endif()
 
 # Instrumented code, as simnvcc builds it for traced blocks.
 if(HD_HAVE_CAPSTONE AND NOT HEDDLE_SANITIZE AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  foreach(part observe_kernels observe_ladder_kernels)
-    add_library(cusim-${part} OBJECT ${CMAKE_CURRENT_LIST_DIR}/${part}.c)
-    target_compile_options(cusim-${part} PRIVATE -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
-      -ffp-contract=fast -mfma -gdwarf-4 -fsanitize=thread -fsanitize-coverage=trace-pc)
-  endforeach()
+  add_library(cusim-observe_kernels OBJECT ${CMAKE_CURRENT_LIST_DIR}/observe_kernels.c)
+  target_compile_options(cusim-observe_kernels PRIVATE -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
+    -ffp-contract=fast -mfma -gdwarf-4 -fsanitize=thread -fsanitize-coverage=trace-pc)
   observe_test(observe_decode $<TARGET_OBJECTS:cusim-observe_kernels>)
-  observe_test(observe_ladder $<TARGET_OBJECTS:cusim-observe_ladder_kernels>)
 endif()
 
 # Real kernels through simnvcc, profiled.
@@ -56,4 +53,23 @@ if(COMMAND cusim_add_objects AND HD_HAVE_CAPSTONE AND NOT HEDDLE_SANITIZE)
   add_test(NAME cusim-observe_known
            COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/observe_known.sh $<TARGET_FILE:cusim-observe_known>)
   set_tests_properties(cusim-observe_known PROPERTIES TIMEOUT 120)
+endif()
+
+# The published kernels on the cards they were measured on. The lesson's kernels are taken as the lesson built them.
+if(COMMAND cusim_add_objects AND HD_HAVE_CAPSTONE AND NOT HEDDLE_SANITIZE AND TARGET lesson-12-gemm-gpu)
+  add_executable(cusim-observe_validation)
+  target_include_directories(cusim-observe_validation PRIVATE ${PROJECT_SOURCE_DIR}/lessons/12-gemm-gpu)
+  target_link_libraries(cusim-observe_validation PRIVATE heddle)
+  foreach(file naive shared tile1d tile2d vector warptile)
+    set(object ${PROJECT_BINARY_DIR}/lessons/CMakeFiles/lesson-12-gemm-gpu.cusim/${file}.o)
+    set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
+    target_sources(cusim-observe_validation PRIVATE ${object})
+  endforeach()
+  cusim_add_objects(cusim-observe_validation ${CMAKE_CURRENT_LIST_DIR}/observe_validation.cu)
+  add_dependencies(cusim-observe_validation lesson-12-gemm-gpu)
+  set_target_properties(cusim-observe_validation PROPERTIES LINKER_LANGUAGE CXX)
+  add_test(NAME cusim-observe_validation
+           COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/observe_validation.sh $<TARGET_FILE:cusim-observe_validation>
+                   ${PROJECT_SOURCE_DIR}/docs/cusim-model.md)
+  set_tests_properties(cusim-observe_validation PROPERTIES TIMEOUT 120)
 endif()

@@ -47,12 +47,12 @@ for kernel in column_plain:1024 column_padded:32; do
   holds ${kernel%:*} shared_st_wavefronts 32
   holds ${kernel%:*} warp_barriers 32
 done
-holds gemm flop_sp_fma $((64 * 64 * 64))
-holds gemm flop_sp_add 0
-holds gemm flop_sp_mul 0
-holds count_all global_atomic_requests 2
+holds gemm smsp__sass_thread_inst_executed_op_ffma_pred_on.sum $((64 * 64 * 64))
+holds gemm smsp__sass_thread_inst_executed_op_fadd_pred_on.sum 0
+holds gemm smsp__sass_thread_inst_executed_op_fmul_pred_on.sum 0
+holds count_all l1tex__t_requests_pipe_lsu_mem_global_op_atom.sum 2
 holds count_all global_atomic_degree 64
-holds count_each global_atomic_requests 2
+holds count_each l1tex__t_requests_pipe_lsu_mem_global_op_atom.sum 2
 holds count_each global_atomic_degree 2
 holds shuffle_once warp_operations 2
 cat "$work/1.out"

@@ -75,7 +75,7 @@ static void plans(void **state) {
   (void)state;
   char text[4096];
   assert_int_equal(in_child(print_plan, "CUSIM_TRACE", "auto", text, sizeof text), 0);
-  assert_string_equal(text, "1: 0;2: 0 1;3: 0 500 999;0:;");  // a shape is traced once
+  assert_string_equal(text, "1: 0;2: 1 0;3: 500 0 999;0:;");  // a shape is traced once
   assert_int_equal(in_child(print_plan, "CUSIM_TRACE", "all", text, sizeof text), 0);
   assert_string_equal(text, "-1:;-1:;-1:;-1:;");  // every block
   assert_int_equal(in_child(print_plan, "CUSIM_TRACE", "off", text, sizeof text), 0);
@@ -135,7 +135,8 @@ static void files(void **state) {
   static const char *const names[] = {"observe_profile_test.csv", "observe_profile_test.json"};
   static const char *const starts[] = {"kernel,card,clock,grid,block,",
                                        "{\"card\": \"h200\", \"clock\": \"model\""};
-  static const char *const holds[] = {"\"scale\",h200,model,300x1x1,128x1x1,", "\"flop_sp_fma\": 600000,"};
+  static const char *const holds[] = {"\"scale\",h200,model,300x1x1,128x1x1,",
+                                      "\"smsp__sass_thread_inst_executed_op_ffma_pred_on.sum\": 600000,"};
   char text[16384];
   for (int i = 0; i < 2; i++) {
     assert_int_equal(in_child(two_launches, "CUSIM_PROFILE", names[i], text, sizeof text), 0);

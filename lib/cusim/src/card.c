@@ -20,7 +20,7 @@ static const sim_card cards[] = {
      .sm_count = 40, .schedulers = 4, .lsu_lanes = 16, .fp32_lanes = 64, .fp64_lanes = 2,
      .max_threads_sm = 1024, .max_blocks_sm = 16, .max_warps_sm = 32,
      .registers_sm = 65536, .shared_sm = 64 * KIB, .shared_block_optin = 64 * KIB,
-     .l2_bytes = 4 * MIB, .memory_bytes = 15 * GIB,
+     .l1_bytes = 96 * KIB, .l2_bytes = 4 * MIB, .memory_bytes = 15 * GIB,
      .boost_hz = 1590e6, .base_hz = 585e6,
      .dram_bytes_per_s = 320e9, .dram_efficiency = 0.75, .dram_latency_cycles = 450, .l2_latency_cycles = 190,
      .l2_bytes_per_cycle_sm = 64, .launch_s = 2.5e-6, .kernel_overhead_s = 1.3e-6,
@@ -29,7 +29,7 @@ static const sim_card cards[] = {
      .sm_count = 80, .schedulers = 4, .lsu_lanes = 32, .fp32_lanes = 64, .fp64_lanes = 32,
      .max_threads_sm = 2048, .max_blocks_sm = 32, .max_warps_sm = 64,
      .registers_sm = 65536, .shared_sm = 96 * KIB, .shared_block_optin = 96 * KIB,
-     .l2_bytes = 6 * MIB, .memory_bytes = 16 * GIB,
+     .l1_bytes = 128 * KIB, .l2_bytes = 6 * MIB, .memory_bytes = 16 * GIB,
      .boost_hz = 1530e6, .base_hz = 1290e6,
      .dram_bytes_per_s = 900e9, .dram_efficiency = 0.90, .dram_latency_cycles = 440, .l2_latency_cycles = 195,
      .l2_bytes_per_cycle_sm = 64, .launch_s = 2.5e-6, .kernel_overhead_s = 1.3e-6,
@@ -38,7 +38,7 @@ static const sim_card cards[] = {
      .sm_count = 108, .schedulers = 4, .lsu_lanes = 32, .fp32_lanes = 64, .fp64_lanes = 32,
      .max_threads_sm = 2048, .max_blocks_sm = 32, .max_warps_sm = 64,
      .registers_sm = 65536, .shared_sm = 164 * KIB, .shared_block_optin = 163 * KIB,
-     .l2_bytes = 40 * MIB, .memory_bytes = 80 * GIB,
+     .l1_bytes = 192 * KIB, .l2_bytes = 40 * MIB, .memory_bytes = 80 * GIB,
      .boost_hz = 1410e6, .base_hz = 1275e6,
      .dram_bytes_per_s = 2039e9, .dram_efficiency = 0.90, .dram_latency_cycles = 500, .l2_latency_cycles = 210,
      .l2_bytes_per_cycle_sm = 64, .launch_s = 2.5e-6, .kernel_overhead_s = 1.3e-6,
@@ -47,16 +47,16 @@ static const sim_card cards[] = {
      .sm_count = 128, .schedulers = 4, .lsu_lanes = 16, .fp32_lanes = 128, .fp64_lanes = 2,
      .max_threads_sm = 1536, .max_blocks_sm = 24, .max_warps_sm = 48,
      .registers_sm = 65536, .shared_sm = 100 * KIB, .shared_block_optin = 99 * KIB,
-     .l2_bytes = 72 * MIB, .memory_bytes = 24 * GIB,
+     .l1_bytes = 128 * KIB, .l2_bytes = 72 * MIB, .memory_bytes = 24 * GIB,
      .boost_hz = 2520e6, .base_hz = 2235e6,
      .dram_bytes_per_s = 1008e9, .dram_efficiency = 0.90, .dram_latency_cycles = 550, .l2_latency_cycles = 270,
      .l2_bytes_per_cycle_sm = 64, .launch_s = 2.5e-6, .kernel_overhead_s = 1.3e-6,
-     .tensor_flops = 165e12, .cublas_fraction = 0.65},
+     .tensor_flops = 165e12, .cublas_fraction = 0.68},
     {.id = "h100", .name = "NVIDIA H100-SXM5-80GB", .major = 9, .minor = 0,
      .sm_count = 132, .schedulers = 4, .lsu_lanes = 32, .fp32_lanes = 128, .fp64_lanes = 64,
      .max_threads_sm = 2048, .max_blocks_sm = 32, .max_warps_sm = 64,
      .registers_sm = 65536, .shared_sm = 228 * KIB, .shared_block_optin = 227 * KIB,
-     .l2_bytes = 50 * MIB, .memory_bytes = 80 * GIB,
+     .l1_bytes = 256 * KIB, .l2_bytes = 50 * MIB, .memory_bytes = 80 * GIB,
      .boost_hz = 1980e6, .base_hz = 1590e6,
      .dram_bytes_per_s = 3350e9, .dram_efficiency = 0.90, .dram_latency_cycles = 600, .l2_latency_cycles = 260,
      .l2_bytes_per_cycle_sm = 64, .launch_s = 2.5e-6, .kernel_overhead_s = 1.3e-6,
@@ -65,7 +65,7 @@ static const sim_card cards[] = {
      .sm_count = 132, .schedulers = 4, .lsu_lanes = 32, .fp32_lanes = 128, .fp64_lanes = 64,
      .max_threads_sm = 2048, .max_blocks_sm = 32, .max_warps_sm = 64,
      .registers_sm = 65536, .shared_sm = 228 * KIB, .shared_block_optin = 227 * KIB,
-     .l2_bytes = 50 * MIB, .memory_bytes = (size_t)141000000000,
+     .l1_bytes = 256 * KIB, .l2_bytes = 50 * MIB, .memory_bytes = (size_t)141000000000,
      .boost_hz = 1980e6, .base_hz = 1590e6,
      .dram_bytes_per_s = 4800e9, .dram_efficiency = 0.896, .dram_latency_cycles = 600, .l2_latency_cycles = 260,
      .l2_bytes_per_cycle_sm = 64, .launch_s = 2.5e-6, .kernel_overhead_s = 1.3e-6,
@@ -74,7 +74,7 @@ static const sim_card cards[] = {
      .sm_count = 84, .schedulers = 4, .lsu_lanes = 16, .fp32_lanes = 128, .fp64_lanes = 2,
      .max_threads_sm = 1536, .max_blocks_sm = 16, .max_warps_sm = 48,
      .registers_sm = 65536, .shared_sm = 100 * KIB, .shared_block_optin = 99 * KIB,
-     .l2_bytes = 6 * MIB, .memory_bytes = 48 * GIB,
+     .l1_bytes = 128 * KIB, .l2_bytes = 6 * MIB, .memory_bytes = 48 * GIB,
      .boost_hz = 1800e6, .base_hz = 1410e6,
      .dram_bytes_per_s = 768e9, .dram_efficiency = 0.90, .dram_latency_cycles = 500, .l2_latency_cycles = 230,
      .l2_bytes_per_cycle_sm = 64, .launch_s = 2.5e-6, .kernel_overhead_s = 1.3e-6,
@@ -110,6 +110,10 @@ const sim_card *sim_card_find(const char *id) {
     if (strcmp(cards[i].id, id) == 0) return &cards[i];
   }
   return NULL;
+}
+
+const sim_card *sim_card_at(int i) {
+  return i >= 0 && (size_t)i < COUNT(cards) ? &cards[i] : NULL;
 }
 
 const char *sim_card_list(void) {

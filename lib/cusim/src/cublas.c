@@ -130,7 +130,7 @@ cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_
     return CUBLAS_STATUS_INVALID_VALUE;
   if (m == 0 || n == 0 || batch == 0) return CUBLAS_STATUS_SUCCESS;
   if (!on_device(c) || (k > 0 && (!on_device(a) || !on_device(b)))) return CUBLAS_STATUS_EXECUTION_FAILED;
-  for (int i = 0; i < batch; i++) {
+  for (int i = 0; i < batch && !sim_only_sampled(); i++) {
     const float *ai = a + i * stridea, *bi = b + i * strideb;
     float *ci = c + i * stridec;
     if (library_sgemm)
@@ -140,7 +140,7 @@ cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_
       plain_sgemm(ta, tb, m, n, k, *alpha, ai, lda, bi, ldb, *beta, ci, ldc);
   }
   const bool tensor = handle->math == CUBLAS_TF32_TENSOR_OP_MATH;
-  const sim_estimate e = sim_model_gemm(sim_machine_get()->card, m, (int64_t)n * batch, k, 4, tensor);
+  const sim_estimate e = sim_observe_gemm("cublasSgemm", m, (int64_t)n * batch, k, 4, tensor);
   sim_stream_push(handle->stream, SIM_COMPUTE, e.seconds, 1, "cublasSgemm");
   return CUBLAS_STATUS_SUCCESS;
 }

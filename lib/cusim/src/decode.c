@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What a basic block holds, from its machine code. -fsanitize-coverage=trace-pc starts every basic block with
 // a call of __sanitizer_cov_trace_pc, so the instructions from one such call to the next are one block's.
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "observe.h"
@@ -60,12 +62,57 @@ static void classify(const char *mnemonic, const char *operands, sim_block_work 
   if (count != &work->special) *(is_double ? &work->fp_dp : &work->fp_sp) += lanes;
 }
 
+static bool among(const char *name, const char *const *names, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(name, names[i]) == 0) return true;
+  }
+  return false;
+}
+
+static bool clears_register(const char *name, const char *operands) {
+  const char *comma = strchr(operands, ',');
+  return strcmp(name, "xor") == 0 && comma && strncmp(operands, comma + 2, (size_t)(comma - operands)) == 0;
+}
+
+// Integer arithmetic, addresses, comparisons, branches: an instruction of a GPU each. Moves are none: a GPU's
+// operands are registers.
+static void classify_integer(const char *name, const char *operands, sim_block_work *work) {
+  static const char *const logic[] = {"imul", "mul",  "div",    "idiv",  "and",   "or",   "xor",  "not",
+                                      "neg",  "andn", "popcnt", "lzcnt", "tzcnt", "mulx", "bswap"};
+  static const char *const others[] = {"add",  "sub", "lea", "inc",  "dec",   "cmp",
+                                       "test", "adc", "sbb", "cdqe", "movsxd"};
+  bool shift = (starts(name, "sh") || starts(name, "sa") || starts(name, "ro")) && strlen(name) <= 4;
+  if ((shift || among(name, logic, sizeof logic / sizeof *logic)) && !clears_register(name, operands)) {
+    work->logic++;
+    work->integer++;
+  } else if (starts(name, "j") || starts(name, "set") || starts(name, "cmov") ||
+             among(name, others, sizeof others / sizeof *others)) {
+    work->integer++;
+  }
+}
+
+static atomic_bool incomplete;
 static _Thread_local csh handle;
 static _Thread_local bool handle_open;
 
 bool sim_decode_available(void) {
   if (!handle_open) handle_open = cs_open(CS_ARCH_X86, CS_MODE_64, &handle) == CS_ERR_OK;
   return handle_open;
+}
+
+bool sim_decode_incomplete(void) {
+  return atomic_load(&incomplete);
+}
+
+// Once: FLOPs behind this instruction are not counted, so all sums are lower bounds.
+static void report_unknown(const unsigned char *code) {
+  enum { SHOWN = 8 };
+  if (atomic_exchange(&incomplete, true)) return;
+  char line[128];
+  sim_line_name((uintptr_t)code + 1, line, sizeof line);
+  fprintf(stderr, "cusim: %s: capstone does not know the instruction", line);
+  for (int i = 0; i < SHOWN; i++) fprintf(stderr, " %02x", code[i]);
+  fputs("...: FLOPs and instructions are at least what is reported\n", stderr);
 }
 
 sim_block_work sim_decode_block(const void *pc) {
@@ -80,7 +127,10 @@ sim_block_work sim_decode_block(const void *pc) {
     const unsigned char *from = code;
     size_t left = MOST_BYTES;
     uint64_t address = (uint64_t)(uintptr_t)code;
-    if (!cs_disasm_iter(handle, &code, &left, &address, insn)) break;
+    if (!cs_disasm_iter(handle, &code, &left, &address, insn)) {
+      report_unknown(code);
+      break;
+    }
     if (starts(insn->mnemonic, "ret") || starts(insn->mnemonic, "ud2") || starts(insn->mnemonic, "hlt"))
       break;
     // Late passes of the compiler may continue a block elsewhere. Other jumps fall through to edge code or to
@@ -95,6 +145,7 @@ sim_block_work sim_decode_block(const void *pc) {
       break;
     } else if (!call_target(from)) {
       work.instructions++;
+      classify_integer(insn->mnemonic, insn->op_str, &work);
       classify(insn->mnemonic, insn->op_str, &work);
     }
   }
@@ -103,6 +154,10 @@ sim_block_work sim_decode_block(const void *pc) {
 }
 #else
 bool sim_decode_available(void) {
+  return false;
+}
+
+bool sim_decode_incomplete(void) {
   return false;
 }
 

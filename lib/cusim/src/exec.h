@@ -45,6 +45,9 @@ void sim_block_fail(enum sim_run_status status) __attribute__((noreturn));
 enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *packet,
                                 sim_counters *counters);
 
+// CUSIM_EXECUTE=sampled: blocks that are not traced, and libraries, only take their modelled time.
+bool sim_only_sampled(void);
+
 // The traced twin of a plain body or kernel, or NULL: not compiled for it, or the program is stripped.
 sim_body *sim_twin(sim_body *body);
 // The readable name of a kernel by its address, or NULL.

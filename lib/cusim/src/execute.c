@@ -177,7 +177,7 @@ static enum sim_run_status run_together(const together *all, uint64_t blocks) {
 // CUSIM_EXECUTE=sampled: only the traced blocks are executed. Times come out as ever, results do not: for
 // modelling sizes that would take minutes, of kernels whose control flow does not hang on their data. May
 // change between launches.
-static bool only_sampled(void) {
+bool sim_only_sampled(void) {
   const char *how = getenv("CUSIM_EXECUTE");
   return how && strcmp(how, "sampled") == 0;
 }
@@ -199,14 +199,14 @@ enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *
     pthread_mutex_unlock(&one_grid);
     return status;
   }
-  if (twin && sim_check_on() && !only_sampled()) {
+  if (twin && sim_check_on() && !sim_only_sampled()) {
     status = run_checked(launch, twin, packet, traced, count, blocks, counters);
     sim_check_grid_done();
     pthread_mutex_unlock(&one_grid);
     return status;
   }
   if (count != 0) status = run_traced(launch, twin, packet, traced, count, blocks, counters);
-  if (status == SIM_RUN_OK && count >= 0 && (uint64_t)count < blocks && !(twin && only_sampled()))
+  if (status == SIM_RUN_OK && count >= 0 && (uint64_t)count < blocks && !(twin && sim_only_sampled()))
     status = run_plain(launch, body, packet, blocks, traced, count);
   pthread_mutex_unlock(&one_grid);
   return status;

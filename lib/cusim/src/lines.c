@@ -98,6 +98,14 @@ bool sim_symbol_name(uintptr_t pc, char *text, size_t bytes) {
   return found;
 }
 
+bool sim_lines_available(void) {
+#if HD_HAVE_LIBDW
+  return true;
+#else
+  return false;
+#endif
+}
+
 void sim_line_name(uintptr_t pc, char *text, size_t bytes) {
 #if HD_HAVE_LIBDW
   pthread_mutex_lock(&lock);

@@ -96,7 +96,7 @@ static cudaError_t reserve(void **pointer, size_t bytes, int device, int kind) {
   }
   sim_check_allocated(&(sim_allocation){(uintptr_t)p, bytes, device, kind});
   if (rounded >= huge) madvise(p, rounded, MADV_HUGEPAGE);
-  if (kind == SIM_DEVICE) memset(p, 0xFF, bytes);
+  if (kind == SIM_DEVICE && !sim_only_sampled()) memset(p, 0xFF, bytes);
   *pointer = p;
   return cudaSuccess;
 }

@@ -12,10 +12,12 @@ enum {
   REGISTER_FILES = 4,
   SHARED_UNIT = 128,
   SHARED_RESERVED = 1024,
-  SFU_LANES = 16
+  SFU_LANES = 16,
+  SECTOR = 32
 };
 
-static const double latency_factor = 1.5, shared_latency = 30, barrier_latency = 30, block_latency = 300;
+static const double integer_share = 0.6, latency_factor = 1.5, smoothness = 3;
+static const double shared_latency = 30, barrier_latency = 30, block_start = 150, warp_start = 8;
 static const double unroll = 4, unroll_low = 8, unroll_high = 2;
 
 static double at_least(double a, double b) {
@@ -60,66 +62,95 @@ int sim_occupancy_blocks(const sim_card *card, int threads, int registers, size_
 // Registers per thread if nobody told: the kernel's stack frame on the CPU holds the local arrays that nvcc
 // keeps in registers, and all that lives across a hook. A register per 5 bytes of it fits what ptxas gives
 // seven SGEMM kernels within 1.4 x. No more than let one block run.
-static int guess_registers(const sim_card *card, const sim_counters *c, int threads) {
+static int guess_registers(const sim_card *card, const sim_counters *c, int threads, int most) {
   enum { BYTES_PER_REGISTER = 5, LEAST = 32, MOST = 255, UNIT = 8 };
   int guess = (int)(c->frame_bytes / c->blocks / BYTES_PER_REGISTER);
   guess -= guess % UNIT;
   if (guess < LEAST) guess = LEAST;
   if (guess > MOST) guess = MOST;
+  if (most > 0 && guess > most) guess = most;
   while (guess > LEAST && sim_occupancy_blocks(card, threads, guess, 0, NULL) == 0) guess -= UNIT;
   return guess;
 }
 
 // ---------------------------------------------------------------- one block
 
-typedef struct block_cost {        // cycles
-  double issue, fp, l1, l2, busy;  // busy: their smooth maximum
-  double latency;
+typedef struct block_cost {                 // cycles
+  double issue, fp, l1, l2, busy;           // busy: their smooth maximum
+  double dram_loads, dram_stores, latency;  // at the SM's share of the memory's rate
 } block_cost;
 
 // An SM's quarters, a scheduler with its arithmetic units each, work only for warps of their own: with fewer
 // than four warps on the SM, `busy_quarters` is less than 1.
-static block_cost cost_of_block(const sim_card *card, const sim_counters *c, double busy_quarters,
-                                double unrolled) {
+static void cost_of_issue(block_cost *cost, const sim_card *card, const sim_counters *c,
+                          double busy_quarters) {
   double n = (double)c->blocks;
-  block_cost cost = {0};
   double sp = (double)c->fp_sp_warp_inst / n, dp = (double)c->fp_dp_warp_inst / n;
   double special = at_least((double)c->special_warp_inst, (double)c->special / WARP) / n;
   double half = (double)c->flop_hp / n / WARP, memory = (double)c->model_requests / n;
-  // A 64-bit address is two 32-bit additions; shared addresses are folded into the instruction.
-  memory += 2 * (double)(c->ld_requests + c->st_requests + c->atom_requests) / n;
+  double integer = integer_share * (double)c->int_warp_inst / n;
   double tensor_per_cycle = card->tensor_flops / card->boost_hz / card->sm_count;
-  cost.fp = sp * WARP / card->fp32_lanes + half * WARP / card->fp32_lanes / 2;
-  cost.fp = at_least(cost.fp, dp * WARP / card->fp64_lanes);
-  cost.fp = at_least(cost.fp, special * WARP / SFU_LANES);
-  cost.fp = at_least(cost.fp, (double)c->flop_tensor / n / tensor_per_cycle);
-  cost.issue = at_least(cost.fp, (sp + dp + half / 2 + special + memory) / card->schedulers);
-  cost.fp /= busy_quarters;
-  cost.issue /= busy_quarters;
+  cost->fp = sp * WARP / card->fp32_lanes + half * WARP / card->fp32_lanes / 2;
+  cost->fp = at_least(cost->fp, dp * WARP / card->fp64_lanes);
+  cost->fp = at_least(cost->fp, special * WARP / SFU_LANES);
+  cost->fp = at_least(cost->fp, (double)c->flop_tensor / n / tensor_per_cycle);
+  double others = (special + memory + integer) / card->schedulers;
+  cost->issue = at_least(cost->fp, (sp + dp + half / 2) / card->schedulers + others);
+  // Where a warp's operation takes the FP32 units two cycles, other instructions find every second slot free,
+  // and miss one in four of them.
+  if (card->fp32_lanes < WARP * card->schedulers) cost->issue = at_least(cost->issue, cost->fp + others / 4);
+  cost->fp /= busy_quarters;
+  cost->issue /= busy_quarters;
+}
+
+static double smooth_maximum(double a, double b, double c) {
+  return pow(pow(a, smoothness) + pow(b, smoothness) + pow(c, smoothness), 1 / smoothness);
+}
+
+static block_cost cost_of_block(const sim_card *card, const sim_counters *c, double busy_quarters, int sms,
+                                double unrolled) {
+  double n = (double)c->blocks;
+  block_cost cost = {0};
+  cost_of_issue(&cost, card, c, busy_quarters);
   bool narrow = card->lsu_lanes < WARP;
   cost.l1 = (double)(narrow ? c->model_lsu16 : c->model_lsu32) / n;
   cost.l1 += (double)c->warp_ops / n * WARP / card->lsu_lanes;
-  double sector_cycles = 32 / card->l2_bytes_per_cycle_sm;
-  cost.l2 = (double)c->ld_sectors / n * sector_cycles + 2 * (double)(c->st_lines + c->st_sectors) / n;
+  double sector_cycles = SECTOR / card->l2_bytes_per_cycle_sm;
+  cost.l2 = (double)c->l1_miss_sectors / n * sector_cycles + 2 * (double)(c->st_lines + c->st_sectors) / n;
   cost.l2 += (double)(2 * c->atom_sectors + c->atom_degree) / n;
-  cost.busy = sqrt(cost.issue * cost.issue + cost.l1 * cost.l1 + cost.l2 * cost.l2);
-  double loop_latency = (card->l2_latency_cycles + card->dram_latency_cycles) / 2;
-  cost.latency = (double)c->load_rounds / n * card->dram_latency_cycles;
-  cost.latency += (double)c->load_chain / n / unrolled * loop_latency;
+  cost.busy = smooth_maximum(cost.issue, cost.l1, cost.l2);
+
+  double dram_rate = card->dram_bytes_per_s * card->dram_efficiency / card->boost_hz / sms;
+  cost.dram_loads = (double)c->dram_ld_bytes / n / dram_rate;
+  cost.dram_stores = (double)c->dram_st_bytes / n / dram_rate;
+  // What other blocks read, too, one of them has asked DRAM for already, on average half the wait ago.
+  double alone =
+      c->l1_miss_sectors ? fmin(1, (double)c->dram_ld_bytes / SECTOR / (double)c->l1_miss_sectors) : 1;
+  double load_latency =
+      card->l2_latency_cycles + (1 + alone) / 2 * (card->dram_latency_cycles - card->l2_latency_cycles);
+  cost.latency = ((double)c->load_rounds + (double)c->load_chain / unrolled) / n * load_latency;
   cost.latency += (double)c->epochs_shared / n * shared_latency + (double)c->epochs / n * barrier_latency;
-  cost.latency = latency_factor * cost.latency + block_latency;
+  cost.latency = latency_factor * cost.latency + block_start + warp_start * (double)c->warps / n;
   return cost;
 }
 
-// Cycles until `jobs` have passed an SM that holds at most `residents` of them: a closed queue of one station
-// (`busy` per job) and a delay, by mean value analysis.
-static double queue_cycles(double busy, double latency, double jobs, int residents) {
-  double queued = 0, rate = 0;
+// Cycles until `jobs` have passed an SM that holds at most `residents` of them: a closed queue of two
+// stations, the SM and its share of the memory, and a delay, by mean value analysis. A job waits for its
+// loads in memory; its stores take memory time away from others only. Half of the time the other SMs load,
+// too, and ours gets its share; half of the time they don't, and all of it serves one after the other. So
+// with rate X memory serves m cycles' worth of loads in m/2 / (1 - X·(stores + m/2)), and
+//     X · (response + latency + memory / (1 - X·taken)) = n is a quadratic equation for X.
+static double queue_cycles(const block_cost *cost, double divided_by, double jobs, int residents) {
+  double busy = cost->busy / divided_by, latency = cost->latency;
+  double loads = cost->dram_loads / divided_by / 2, taken = cost->dram_stores / divided_by + loads;
+  double queued = 0, queued_memory = 0, rate = 0;
   int together = jobs < residents ? (int)ceil(jobs) : residents;
   for (int n = 1; n <= together; n++) {
-    double response = busy * (1 + queued);
-    rate = n / (response + latency);
+    double response = busy * (1 + queued), memory = loads * (1 + queued_memory);
+    double a = (response + latency) * taken, b = response + latency + memory + n * taken;
+    rate = 2 * n / (b + sqrt(b * b - 4 * a * n));
     queued = rate * response;
+    queued_memory = rate * memory / (1 - rate * taken);
   }
   return jobs / rate;
 }
@@ -134,8 +165,8 @@ typedef struct grid_shape {
 } grid_shape;
 
 static double grid_cycles(const block_cost *cost, const grid_shape *g) {
-  if (g->barriers) return queue_cycles(cost->busy, cost->latency, g->rounds, g->resident);
-  return queue_cycles(cost->busy / g->warps, cost->latency, g->rounds * g->warps, g->resident * g->warps);
+  if (g->barriers) return queue_cycles(cost, 1, g->rounds, g->resident);
+  return queue_cycles(cost, g->warps, g->rounds * g->warps, g->resident * g->warps);
 }
 
 // Cards lower their clock under load: from boost to base with the share of time the arithmetic units work.
@@ -147,7 +178,9 @@ static double clock_at(const sim_card *card, const block_cost *cost, const grid_
 }
 
 static const char *slowest_term(const block_cost *cost, double cycles, double rounds) {
-  if (cycles > 1.5 * cost->busy * rounds) return "latency";
+  double dram = cost->dram_loads + cost->dram_stores, most = at_least(cost->busy, dram);
+  if (cycles > 1.5 * most * rounds) return "latency";
+  if (dram > cost->busy) return "DRAM";
   if (cost->l2 >= cost->l1 && cost->l2 >= cost->issue) return "L2";
   return cost->l1 >= cost->issue ? "L1" : "issue";
 }
@@ -160,7 +193,8 @@ sim_estimate sim_model_kernel(const sim_card *card, const sim_launch *launch, co
   e.seconds = e.low_s = e.high_s = card->kernel_overhead_s;
   if (!blocks || !threads) return e;
   int registers = launch->registers;
-  if (!registers && c->blocks) registers = guess_registers(card, c, threads);
+  if (!registers && c->blocks) registers = guess_registers(card, c, threads, launch->registers_most);
+  e.registers = registers;
   size_t shared = launch->dynamic_shared + (size_t)c->static_shared_bytes;
   int resident = sim_occupancy_blocks(card, threads, registers, shared, &e.occupancy_limiter);
   grid_shape g = {
@@ -173,21 +207,19 @@ sim_estimate sim_model_kernel(const sim_card *card, const sim_launch *launch, co
   double warps_on_sm = fmin(g.resident, g.rounds) * g.warps;
   double quarters = fmin(1, warps_on_sm / card->schedulers);
   g.share = quarters * e.sms_used / card->sm_count;
-  block_cost cost = cost_of_block(card, c, quarters, unroll);
-  block_cost fast = cost_of_block(card, c, quarters, unroll_low);
-  block_cost slow = cost_of_block(card, c, quarters, unroll_high);
+  block_cost cost = cost_of_block(card, c, quarters, e.sms_used, unroll);
+  block_cost fast = cost_of_block(card, c, quarters, e.sms_used, unroll_low);
+  block_cost slow = cost_of_block(card, c, quarters, e.sms_used, unroll_high);
   double cycles = grid_cycles(&cost, &g);
   double sm_s = cycles / clock_at(card, &cost, &g, cycles);
-  double dram = (double)(c->dram_ld_bytes + c->dram_st_bytes) / (double)c->blocks * blocks;
-  double dram_s = dram / (card->dram_bytes_per_s * card->dram_efficiency);
   double hot_s = (double)c->atom_hottest / (double)c->blocks * blocks / card->boost_hz;
-  double roof_s = at_least(dram_s, hot_s), overhead = card->kernel_overhead_s;
-  e.seconds = overhead + at_least(sm_s, roof_s);
-  e.low_s = overhead + at_least(grid_cycles(&fast, &g) / card->boost_hz, roof_s);
-  e.high_s = overhead + at_least(grid_cycles(&slow, &g) / card->base_hz, roof_s);
+  double overhead = card->kernel_overhead_s;
+  e.seconds = overhead + at_least(sm_s, hot_s);
+  e.low_s = overhead + at_least(grid_cycles(&fast, &g) / card->boost_hz, hot_s);
+  e.high_s = overhead + at_least(grid_cycles(&slow, &g) / card->base_hz, hot_s);
   e.limiter = slowest_term(&cost, cycles, g.rounds);
-  if (roof_s > sm_s) e.limiter = dram_s >= hot_s ? "DRAM" : "atomics";
-  if (overhead > at_least(sm_s, roof_s)) e.limiter = "launch";
+  if (hot_s > sm_s) e.limiter = "atomics";
+  if (overhead > at_least(sm_s, hot_s)) e.limiter = "launch";
   return e;
 }
 
@@ -204,7 +236,7 @@ static double gemm_compute(const sim_card *card, double m, double n, double k, d
       double rows = fmin(tiles[i].side, ceil(m / LEAST_SIDE) * LEAST_SIDE);
       double columns = fmin(tiles[i].side, ceil(n / LEAST_SIDE) * LEAST_SIDE);
       double count = ceil(m / rows) * ceil(n / columns) * pieces, rounds = ceil(count / card->sm_count);
-      double fill = (block_latency + latency_factor * card->dram_latency_cycles) / card->boost_hz;
+      double fill = (block_start + latency_factor * card->dram_latency_cycles) / card->boost_hz;
       double seconds =
           rounds * 2 * rows * columns * ceil(k / pieces) / (sm_rate * tiles[i].efficiency) + fill;
       if (seconds >= best) continue;

@@ -51,12 +51,15 @@ typedef struct sim_block_work {
   unsigned sp_add, sp_mul, sp_fma, dp_add, dp_mul, dp_fma;  // lanes of packed instructions counted one by one
   unsigned special;                                         // division, square root, reciprocal
   unsigned fp_sp, fp_dp;                                    // floating-point instructions of the six kinds
+  unsigned integer;                                         // integer, address and control instructions
+  unsigned logic;  // those of them that count no loop and make no address: products, shifts, bits
   unsigned instructions;
 } sim_block_work;
 
 // pc: what __sanitizer_cov_trace_pc returns to. Without capstone all counts are zero.
 sim_block_work sim_decode_block(const void *pc);
 bool sim_decode_available(void);
+bool sim_decode_incomplete(void);  // an instruction that capstone does not know has ended a block early
 
 // ---------------------------------------------------------------- lines.c
 
@@ -65,6 +68,7 @@ bool sim_decode_available(void);
 void sim_line_name(uintptr_t pc, char *text, size_t bytes);
 // The function that pc returns into, as it is called in the symbol table; false if that is not known.
 bool sim_symbol_name(uintptr_t pc, char *text, size_t bytes);
+bool sim_lines_available(void);
 
 // ---------------------------------------------------------------- profile.c
 
@@ -73,11 +77,13 @@ typedef struct sim_site {
   uintptr_t pc;
   enum sim_space space;
   enum sim_access access;
-  unsigned bytes;  // per lane
-  uint64_t requests, sectors, wavefronts, ideal, lanes;
+  unsigned bytes;                                                // per lane
+  uint64_t requests, sectors, wavefronts, ideal, lanes, degree;  // degree: of atomics
 } sim_site;
 
 bool sim_profile_wants_sites(void);
+// Wall-clock time in which a block was traced, for the report of what tracing costs.
+void sim_profile_traced(double seconds);
 void sim_profile_sites(const char *kernel, const sim_site *sites, size_t count);  // adds; thread-safe
 
 #ifdef __cplusplus

@@ -32,7 +32,7 @@ typedef struct sim_card {
   int lsu_lanes;               // load/store lanes per SM
   int fp32_lanes, fp64_lanes;  // per SM
   int max_threads_sm, max_blocks_sm, max_warps_sm;
-  size_t registers_sm, shared_sm, shared_block_optin, l2_bytes, memory_bytes;
+  size_t registers_sm, shared_sm, shared_block_optin, l1_bytes, l2_bytes, memory_bytes;
   double boost_hz, base_hz;
   double dram_bytes_per_s, dram_efficiency;
   double dram_latency_cycles, l2_latency_cycles;
@@ -49,6 +49,7 @@ typedef struct sim_link {  // one direction
 } sim_link;
 
 const sim_card *sim_card_find(const char *id);  // NULL if unknown
+const sim_card *sim_card_at(int);               // NULL behind the last one
 const char *sim_card_list(void);                // "t4 v100 a100 rtx4090 h100 h200 a6000"
 const sim_link *sim_link_find(const char *id);  // NULL if unknown
 
@@ -96,6 +97,8 @@ typedef struct sim_counters {
   uint64_t load_rounds, load_chain;       // epochs with a few global loads; rounds of long load loops
   uint64_t dram_ld_bytes, dram_st_bytes;  // shares of the footprint: re-reads by other blocks hit L2
   uint64_t atom_hottest;                  // sum over blocks of the most atomics on one address
+  uint64_t l1_miss_sectors;               // of global loads: not read by this block a short while before
+  uint64_t int_warp_inst;                 // warp-level integer, address and control instructions
   uint64_t frame_bytes;                   // largest stack frame of the kernel, summed over blocks
 } sim_counters;
 
@@ -105,7 +108,8 @@ typedef struct sim_launch {
   sim_dim3 grid, block;
   size_t dynamic_shared;
   int device;
-  int registers;       // per thread, 0: unknown (from __launch_bounds__, ptxas or CUSIM_REGISTERS)
+  int registers;       // per thread, 0: unknown (CUSIM_REGISTERS)
+  int registers_most;  // per thread, what __launch_bounds__ or -maxrregcount allow; 0: no bound
   bool barriers;       // the kernel was seen to use block barriers
   bool cooperative;    // all blocks live at once and may wait for each other
   uint64_t arguments;  // hash of the arguments that are not pointers, 0: unknown; a part of the trace's key
@@ -151,6 +155,7 @@ typedef struct sim_estimate {
   double occupancy;               // resident warps / maximum
   const char *occupancy_limiter;  // "registers", "shared", "threads", "blocks"
   int sms_used;
+  int registers;  // per thread, as known or guessed
 } sim_estimate;
 
 // counters: sums over counters->blocks traced blocks, scaled here to the grid.
@@ -201,13 +206,19 @@ void sim_profile_launch(const sim_launch *, const sim_counters *, const sim_esti
 // for the report.
 sim_estimate sim_observe_launch(const sim_launch *, const sim_counters *traced);
 
+// The same for a library's matrix product, which nothing traces.
+sim_estimate sim_observe_gemm(const char *name, int64_t m, int64_t n, int64_t k, int element_bytes,
+                              bool tensor);
+
 // How many and which blocks of a grid to trace: CUSIM_TRACE=auto|all|off. Fills up to `most` block indices,
-// returns how many. auto: the first, middle and last block, once per (kernel, grid, block, shared, device)
+// returns how many. auto: the middle, first and last block, once per (kernel, grid, block, shared, device)
 // key. Returns -1 for every block of the grid (all).
 int sim_trace_plan(const sim_launch *, uint64_t *blocks, int most);
 // How many blocks of the grid a traced one stands for: with auto, the middle one for all but the first and
-// the last.
-uint64_t sim_trace_weight(const sim_launch *, uint64_t block);
+// the last, or, where it was traced alone, for all.
+uint64_t sim_trace_weight(const sim_launch *, uint64_t block, bool alone);
+// Are blocks of this grid sampled, the middle one first? Then the rest may be left out if that one is long.
+bool sim_trace_sampling(const sim_launch *);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 _Thread_local sim_trace *sim_trace_current __attribute__((tls_model("initial-exec")));
 static _Thread_local sim_trace *own;
@@ -56,6 +57,7 @@ void sim_trace_access(uintptr_t pc, const void *address, size_t bytes, enum sim_
 static void grow_blocks(sim_trace *t) {
   uint32_t old = t->block_capacity, capacity = old ? old * 2 : 64;
   t->block_work = sim_grow(t->block_work, capacity, sizeof *t->block_work);
+  t->block_touches = sim_grow_zeroed(t->block_touches, old, capacity, sizeof *t->block_touches);
   uint32_t *executions = sim_grow_zeroed(NULL, 0, (size_t)t->thread_capacity * capacity, sizeof *executions);
   for (int i = 0; i < t->thread_capacity && old; i++) {
     memcpy(executions + (size_t)i * capacity, t->block_executions + (size_t)i * old,
@@ -77,6 +79,7 @@ static uint32_t block_of(sim_trace *t, const void *pointer) {
   *at = t->block_count;
   if (t->block_count == t->block_capacity) grow_blocks(t);
   t->block_work[t->block_count] = sim_decode_block(pointer);
+  t->block_touches[t->block_count] = 0;
   return t->block_count++;
 }
 
@@ -84,6 +87,7 @@ void sim_trace_basic_block(const void *pc) {
   sim_trace *t = sim_trace_current;
   if (!t || t->thread < 0) return;
   uint32_t block = block_of(t, pc);
+  t->thread_block[t->thread] = block;
   t->block_executions[(size_t)t->thread * t->block_capacity + block]++;
 }
 
@@ -184,6 +188,8 @@ static void release(void *trace) {
                          t->warp_barriers,
                          t->block_work,
                          t->block_executions,
+                         t->block_touches,
+                         t->thread_block,
                          t->epoch_flags,
                          t->epoch_chain,
                          t->site_index.key,
@@ -210,6 +216,7 @@ static sim_trace *create(void) {
   int warps = THREADS_PER_BLOCK / LANES;
   t->thread_epoch = sim_grow_zeroed(NULL, 0, THREADS_PER_BLOCK, sizeof *t->thread_epoch);
   t->thread_order = sim_grow_zeroed(NULL, 0, THREADS_PER_BLOCK, sizeof *t->thread_order);
+  t->thread_block = sim_grow_zeroed(NULL, 0, THREADS_PER_BLOCK, sizeof *t->thread_block);
   t->warp_epoch = sim_grow_zeroed(NULL, 0, (size_t)warps, sizeof *t->warp_epoch);
   t->warp_exited = sim_grow_zeroed(NULL, 0, (size_t)warps, sizeof *t->warp_exited);
   t->warp_barriers = sim_grow_zeroed(NULL, 0, (size_t)warps, sizeof *t->warp_barriers);
@@ -219,12 +226,26 @@ static sim_trace *create(void) {
   return t;
 }
 
+static double wall_clock(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shared, size_t dynamic_bytes) {
   if (!own) own = create();
   sim_trace *t = own;
   if (sim_trace_current) {  // a block that an error ended early
     for (int warp = 0; warp < t->warps; warp++) sim_flush_warp(t, warp);
   }
+  const uint64_t middle = (uint64_t)launch->grid.x * launch->grid.y * launch->grid.z / 2;
+  if (t->middle_is_enough && block != middle && sim_trace_sampling(launch)) {
+    sim_trace_current = NULL;
+    return;
+  }
+  t->middle_is_enough = false;
+  t->accesses = 0;
+  t->opened_s = wall_clock();
   if (t->function != launch->function || !launch->function) forget_function(t);
   t->function = launch->function;
   t->launch = *launch;
@@ -236,6 +257,8 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
   t->shared_count = t->allocation_count = t->allocation_last = 0;
   t->epoch_count = 1;
   t->frame = 0;
+  const sim_card *card = sim_machine_get()->card;
+  t->l1_share = card->l1_bytes * (size_t)t->threads / (size_t)card->max_threads_sm;
   t->noted.open = false;
   memset(t->warp_op_lanes, 0, sizeof t->warp_op_lanes);
   if (t->epoch_capacity) {
@@ -246,7 +269,7 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
   sim_table_clear(&t->hot);
   for (uint32_t s = 0; s < t->site_count; s++) {
     sim_site *site = &t->site[s];
-    site->requests = site->sectors = site->wavefronts = site->ideal = site->lanes = 0;
+    site->requests = site->sectors = site->wavefronts = site->ideal = site->lanes = site->degree = 0;
   }
   size_t threads = (size_t)t->threads;
   if (t->site_capacity) memset(t->executions, 0, threads * t->site_capacity * sizeof *t->executions);
@@ -254,6 +277,7 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
     memset(t->block_executions, 0, threads * t->block_capacity * sizeof *t->block_executions);
   memset(t->thread_epoch, 0, threads * sizeof *t->thread_epoch);
   memset(t->thread_order, 0, threads * sizeof *t->thread_order);
+  memset(t->thread_block, 0, threads * sizeof *t->thread_block);
   memset(t->warp_epoch, 0, (size_t)t->warps * sizeof *t->warp_epoch);
   memset(t->warp_exited, 0, (size_t)t->warps * sizeof *t->warp_exited);
   memset(t->warp_barriers, 0, (size_t)t->warps * sizeof *t->warp_barriers);
@@ -290,6 +314,11 @@ void sim_trace_close(sim_counters *sum) {
   t->sum.threads = (uint64_t)t->threads;
   t->sum.frame_bytes = t->frame;
   sim_count_block(t);
-  add_counters(sum, &t->sum, sim_trace_weight(&t->launch, t->block));
+  // A tenth of a second of tracing: twice more would show the same, except at the edges of the grid.
+  enum { LONG = 1 << 19 };
+  const uint64_t grid = (uint64_t)t->launch.grid.x * t->launch.grid.y * t->launch.grid.z;
+  t->middle_is_enough = t->block == grid / 2 && t->accesses >= LONG && sim_trace_sampling(&t->launch);
+  add_counters(sum, &t->sum, sim_trace_weight(&t->launch, t->block, t->middle_is_enough));
+  sim_profile_traced(wall_clock() - t->opened_s);
   if (sim_profile_wants_sites()) sim_profile_sites(t->launch.kernel, t->site, t->site_count);
 }

@@ -37,6 +37,8 @@ void sim_push_slot(slot_vector *, int32_t slot);
 typedef struct request {
   sim_request lanes;
   uint32_t site;
+  int warp;
+  uint32_t k;      // which execution of the site
   uint32_t order;  // of the first lane to join: how many accesses that thread had made in this epoch
   int allocation;  // index into sim_trace.allocation, for global requests
 } request;
@@ -93,6 +95,8 @@ struct sim_trace {
   uint32_t block_count, block_capacity;
   key_table block_index;
   uint32_t *block_executions;  // [thread][basic block]
+  uint8_t *block_touches;      // [basic block]: BLOCK_GLOBAL | BLOCK_SHARED
+  uint32_t *thread_block;      // [thread]: the basic block it is in
 
   uint8_t *epoch_flags;   // [epoch]: EPOCH_GLOBAL | EPOCH_SHARED | EPOCH_LOADS
   uint32_t *epoch_chain;  // [epoch]: most executions of one global load site by one thread
@@ -107,9 +111,14 @@ struct sim_trace {
   } noted;
   unsigned warp_op_lanes[LANES];  // [warp]: lanes that have joined the warp operation under way
 
+  size_t l1_share;         // bytes of L1 for this block, if the SM is full of its like
   key_table sectors, hot;  // distinct sectors of the block; atomics per address
   size_t frame;
+  uint64_t accesses;
+  double opened_s;        // wall clock
+  bool middle_is_enough;  // the middle block of this launch was long: the first and the last are not traced
 };
+enum { BLOCK_GLOBAL = 1, BLOCK_SHARED = 2 };
 enum { EPOCH_GLOBAL = 1, EPOCH_SHARED = 2, EPOCH_LOADS = 4 };
 
 // ---------------------------------------------------------------- trace_join.c

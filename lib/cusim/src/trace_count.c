@@ -8,11 +8,30 @@ void sim_model_request(sim_trace *t, unsigned cycles) {
   t->sum.model_lsu16 += cycles > 2 ? cycles : 2;
 }
 
+// Threads are traced one after the other, on the GPU they run side by side: how long ago a sector was read is
+// told by the epoch and the execution of the load, not by the order of the log.
+static uint32_t moment(const sim_trace *t, const request *r) {
+  enum { MOST = 0xffff };
+  return t->warp_epoch[r->warp] << 16 | (r->k < MOST ? r->k : MOST);
+}
+
+static bool still_in_l1(const sim_trace *t, uint32_t last, uint32_t now) {
+  enum { LOOP_NEIGHBOURS = 64 };
+  if (t->sum.unique_ld_sectors * SECTOR <= t->l1_share) return true;
+  uint32_t apart = last > now ? last - now : now - last;
+  return last >> 16 == now >> 16 && apart <= LOOP_NEIGHBOURS;
+}
+
 static void count_unique(sim_trace *t, const request *r, const uintptr_t *sector, unsigned count,
                          bool store) {
+  uint32_t now = moment(t, r);
   for (unsigned i = 0; i < count; i++) {
     bool fresh;
-    sim_table_at(&t->sectors, (uint64_t)sector[i] << 1 | store, &fresh);
+    uint32_t *last = sim_table_at(&t->sectors, (uint64_t)sector[i] << 1 | store, &fresh);
+    if (!store) {
+      t->sum.l1_miss_sectors += fresh || !still_in_l1(t, *last, now);
+      *last = now;
+    }
     if (!fresh) continue;
     touched *a = &t->allocation[r->allocation];
     if (store) {
@@ -60,6 +79,7 @@ static void count_global(sim_trace *t, const request *r, sim_site *site) {
       c->atom_requests++;
       c->atom_sectors += sectors;
       c->atom_degree += sim_request_degree(&r->lanes);
+      site->degree += sim_request_degree(&r->lanes);
       count_hot(t, r);
       break;
   }
@@ -87,6 +107,7 @@ static void count_shared(sim_trace *t, const request *r, sim_site *site) {
   unsigned degree = sim_request_degree(&r->lanes);
   c->shatom_requests++;
   c->shatom_degree += degree;
+  site->degree += degree;
   sim_model_request(t, degree > waves ? degree : waves);
 }
 
@@ -104,6 +125,10 @@ void sim_count_request(sim_trace *t, const request *r) {
 }
 
 // ---------------------------------------------------------------- a block
+
+// Up to this many executions of a load in one epoch (the fill of a tile) are in flight together; more are a
+// loop.
+enum { FEW_TIMES = 8 };
 
 static void count_blocks(sim_trace *t) {
   sim_counters *c = &t->sum;
@@ -130,13 +155,14 @@ static void count_blocks(sim_trace *t) {
     c->fp_sp_warp_inst += by_warp * w->fp_sp;
     c->fp_dp_warp_inst += by_warp * w->fp_dp;
     c->special_warp_inst += by_warp * w->special;
+    // What runs often between two barriers and touches no global memory is an inner loop over registers and
+    // shared memory. nvcc unrolls it: counters and addresses go, other integer arithmetic stays.
+    bool inner =
+        by_warp > FEW_TIMES * t->epoch_count * (uint64_t)t->warps && !(t->block_touches[b] & BLOCK_GLOBAL);
+    c->int_warp_inst += by_warp * (inner ? w->logic : w->integer);
   }
   c->fp_warp_inst = c->fp_sp_warp_inst + c->fp_dp_warp_inst;
 }
-
-// Up to this many executions of a load in one epoch (the fill of a tile) are in flight together; more are a
-// loop.
-enum { ONE_ROUND = 8 };
 
 static void count_epochs(sim_trace *t) {
   sim_counters *c = &t->sum;
@@ -145,7 +171,7 @@ static void count_epochs(sim_trace *t) {
     c->epochs_global += (t->epoch_flags[e] & EPOCH_GLOBAL) != 0;
     c->epochs_shared += (t->epoch_flags[e] & EPOCH_SHARED) != 0;
     uint32_t chain = t->epoch_chain[e];
-    if (chain > ONE_ROUND)
+    if (chain > FEW_TIMES)
       c->load_chain += chain;
     else if (chain)
       c->load_rounds++;

@@ -53,6 +53,8 @@ static int32_t request_of(sim_trace *t, int warp, uint32_t site, uint32_t k, uin
   request *r = &t->pool[slot];
   r->lanes.mask = 0;
   r->site = site;
+  r->warp = warp;
+  r->k = k;
   r->order = order;
   r->allocation = allocation;
   list->slot[list->count++] = slot;
@@ -141,12 +143,16 @@ void sim_join_access(sim_trace *t, int thread, uintptr_t pc, const void *address
   int warp = thread / LANES, lane = thread % LANES, allocation = 0;
   enum sim_space space = space_of(t, address, &allocation);
   if (space == SIM_SPACE_OTHER) return;
+  t->accesses++;
   uint32_t site = site_of(t, pc, space, access, bytes), epoch = t->thread_epoch[thread];
   if (t->warp_epoch[warp] != epoch) {
     sim_flush_warp(t, warp);
     t->warp_epoch[warp] = epoch;
   }
   uint32_t k = t->executions[(size_t)thread * t->site_capacity + site]++;
+  if (t->block_count) {
+    t->block_touches[t->thread_block[thread]] |= space == SIM_SPACE_GLOBAL ? BLOCK_GLOBAL : BLOCK_SHARED;
+  }
   uint8_t flags = EPOCH_SHARED;
   if (space == SIM_SPACE_GLOBAL) flags = access == SIM_STORE ? EPOCH_GLOBAL : EPOCH_GLOBAL | EPOCH_LOADS;
   sim_mark_epoch(t, epoch, flags, flags & EPOCH_LOADS ? k + 1 : 0);
