@@ -63,6 +63,14 @@ typedef struct sim_machine {
 } sim_machine;
 const sim_machine *sim_machine_get(void);
 
+// ---------------------------------------------------------------- chaos (schedule.c)
+
+// Is CUSIM_SCHEDULE=seed set: are legal orders other than the usual one wanted?
+bool sim_schedule_shuffled(void);
+// One of count choices, 0 … count - 1: the same for the same seed, place (who asks, about what) and step (for
+// the how manieth time). 0, the usual order, without a seed. Thread-safe, without state.
+uint64_t sim_schedule_choice(uint64_t place, uint64_t step, uint64_t count);
+
 // ---------------------------------------------------------------- counters of traced blocks (trace.c)
 
 // Sums over the traced blocks of one launch. Names follow Nsight Compute's metrics where one exists.
