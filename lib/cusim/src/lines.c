@@ -41,19 +41,23 @@ static int number_of(Dwarf_Die *die, unsigned attribute) {
 // kernel calls it.
 static const char *calling_line(Dwfl *dwfl, Dwarf_Addr pc, const char *file, int *number) {
   Dwarf_Addr bias;
-  Dwarf_Die *unit = dwfl_addrdie(dwfl, pc, &bias), *scopes = NULL;
+  Dwarf_Die *unit = dwfl_addrdie(dwfl, pc, &bias), *scopes = NULL, *callers = NULL;
   Dwarf_Files *files;
   size_t file_count;
   if (!unit || dwarf_getsrcfiles(unit, &files, &file_count) != 0) return file;
-  int count = dwarf_getscopes(unit, pc - bias, &scopes);
+  // The scopes around an inlined function are those of its definition; the chain of its callers is asked for
+  // by the innermost one.
+  const int found = dwarf_getscopes(unit, pc - bias, &scopes);
+  const int count = found > 0 ? dwarf_getscopes_die(&scopes[0], &callers) : 0;
   for (int i = 0; i < count && !is_kernel_source(file); i++) {
-    if (dwarf_tag(&scopes[i]) != DW_TAG_inlined_subroutine) continue;
-    const char *from = dwarf_filesrc(files, (size_t)number_of(&scopes[i], DW_AT_call_file), NULL, NULL);
+    if (dwarf_tag(&callers[i]) != DW_TAG_inlined_subroutine) continue;
+    const char *from = dwarf_filesrc(files, (size_t)number_of(&callers[i], DW_AT_call_file), NULL, NULL);
     if (!is_kernel_source(from)) continue;
     file = from;
-    *number = number_of(&scopes[i], DW_AT_call_line);
+    *number = number_of(&callers[i], DW_AT_call_line);
   }
   free(scopes);
+  free(callers);
   return file;
 }
 
