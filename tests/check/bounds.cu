@@ -84,7 +84,7 @@ static int left_edge(int bug) {
 // back.
 static __global__ void unsigned_underflow_bug(const int *in, int *out, int n) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < (unsigned)n) out[i] = in[max(i - 1, 0u)];  // BUG: out-of-bounds
+  if (i < (unsigned)n) out[i] = in[max(i - 1, 0u)];  // BUG: out-of-bounds|illegal-address
 }
 static __global__ void unsigned_underflow_twin(const int *in, int *out, int n) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;

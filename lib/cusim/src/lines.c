@@ -82,6 +82,19 @@ static bool find_line(uintptr_t pc, char *text, size_t bytes) {
   return true;
 }
 
+typedef struct answer {
+  uintptr_t pc;
+  bool found;
+  char text[128];
+} answer;
+
+static void *find_answer(void *arg) {
+  answer *a = arg;
+  // A return address may already belong to the next line.
+  a->found = find_line(a->pc - 1, a->text, sizeof a->text);
+  return NULL;
+}
+
 static bool find_symbol(uintptr_t pc, char *text, size_t bytes) {
   Dwfl_Module *module = process() ? dwfl_addrmodule(process(), (Dwarf_Addr)pc) : NULL;
   const char *name = module ? dwfl_module_addrname(module, (Dwarf_Addr)pc) : NULL;
@@ -112,9 +125,19 @@ bool sim_lines_available(void) {
 
 void sim_line_name(uintptr_t pc, char *text, size_t bytes) {
 #if HD_HAVE_LIBDW
+  // The checker asks about the same few places again and again.
+  enum { CACHED = 1024 };
+  static answer cache[CACHED];
   pthread_mutex_lock(&lock);
-  // A return address may already belong to the next line.
-  bool found = find_line(pc - 1, text, bytes);
+  answer *a = &cache[pc * 0x9E3779B97F4A7C15u >> 54];
+  if (a->pc != pc) {
+    *a = (answer){.pc = pc};
+    // On a stack of its own: the caller may be a thread of a kernel, and libdw takes more stack than it has.
+    pthread_t asker;
+    if (pthread_create(&asker, NULL, find_answer, a) == 0) pthread_join(asker, NULL);
+  }
+  const bool found = a->found;
+  if (found) snprintf(text, bytes, "%s", a->text);
   pthread_mutex_unlock(&lock);
   if (found) return;
 #endif
