@@ -104,6 +104,9 @@ void sim_check_event_destroy(const void *event);
 void sim_check_host_waits_event(const void *event);
 void sim_check_host_waits_stream(const sim_check_stream *s);
 void sim_check_host_waits_device(int device);
+// A fault at this address: was it a host access that the checker is waiting for? Then it can go on. For other
+// handlers of SIGSEGV, which ask this first.
+bool sim_host_fault(uintptr_t address, bool write);
 // A host call that the runtime refuses or should have: kind and sentence, at the caller's line.
 __attribute__((format(printf, 2, 3))) void sim_check_host_problem(const char *kind, const char *format, ...);
 

@@ -62,7 +62,9 @@ typedef struct walk {
 
 static _Unwind_Reason_Code one_frame(struct _Unwind_Context *context, void *arg) {
   walk *w = arg;
-  const uintptr_t pc = _Unwind_GetIP(context);
+  int before = 0;
+  // The instruction that faulted is where it is, not in front of where the frame goes on.
+  const uintptr_t pc = _Unwind_GetIPInfo(context, &before) + (uintptr_t)(before != 0);
   if (w->skipped++ == 0 || !sim_in_image(pc)) return _URC_NO_REASON;
   w->pc[w->count++] = pc;
   return w->count == SIM_CHECK_FRAMES ? _URC_END_OF_STACK : _URC_NO_REASON;
@@ -145,6 +147,13 @@ sim_region *sim_region_near(uintptr_t address) {
   pthread_rwlock_unlock(&lock);
   if (!below || !above) return below ? below : above;
   return address - below->a.base - below->a.bytes < above->a.base - address ? below : above;
+}
+
+void sim_region_each(void (*visit)(const sim_region *, unsigned op), unsigned op) {
+  pthread_rwlock_rdlock(&lock);
+  for (size_t i = 0; i < region_count; i++)
+    if (regions[i]->live) visit(regions[i], op);
+  pthread_rwlock_unlock(&lock);
 }
 
 // ---------------------------------------------------------------- shadow
@@ -285,6 +294,7 @@ void sim_check_released(const sim_allocation *a, bool ours) {
   if (!sim_check_on()) return;
   sim_region *r = sim_region_at(a->base);
   if (!r || r->a.base != a->base) return;
+  sim_host_forget(r);
   pthread_rwlock_wrlock(&lock);
   drop_shadow(r);
   r->live = false;

@@ -124,6 +124,7 @@ size_t sim_op_beside(unsigned op, const sim_range **ranges) {
 
 unsigned sim_check_op_begin(const sim_check_stream *s, const char *what, bool kernel) {
   if (!sim_check_on()) return 0;
+  sim_host_suspend(true);
   pthread_mutex_lock(&lock);
   const int index = index_of(s);
   gather(index);
@@ -160,8 +161,12 @@ void sim_check_op_end(unsigned op) {
   operations[op].after = NULL;
   operations[op].beside = NULL;
   operations[op].beside_count = 0;
+  const bool kernel = operations[op].kernel, hidden = !host_knows(op);
+  sim_host_suspend(false);
+  for (size_t i = 0; i < bulk_count && hidden; i++)
+    if (bulks[i].op == op) sim_host_protect_range(&bulks[i]);
   pthread_mutex_unlock(&lock);
-  sim_host_protect(op);
+  if (kernel && hidden) sim_region_each(sim_host_protect_region, op);
 }
 
 bool sim_op_before(unsigned a, unsigned b) {
@@ -225,7 +230,10 @@ static bool check_kernels(unsigned op, uintptr_t low, uintptr_t high, bool write
 }
 
 void sim_check_range(unsigned op, const void *address, size_t bytes, bool write) {
-  if (!op || !bytes || !sim_check_wants(SIM_CHECK_RACE)) return;
+  // Pageable memory is the host's: what it does with it is its own affair.
+  if (!op || !bytes || !sim_check_wants(SIM_CHECK_RACE | SIM_CHECK_HOST) ||
+      !sim_region_at((uintptr_t)address))
+    return;
   const uintptr_t low = (uintptr_t)address, high = low + bytes;
   pthread_mutex_lock(&lock);
   bool found = check_kernels(op, low, high, write);

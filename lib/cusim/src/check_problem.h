@@ -141,8 +141,14 @@ size_t sim_op_beside(unsigned op, const sim_range **ranges);
 
 // ---------------------------------------------------------------- host accesses (check_host.c)
 
-// The operation is done but the host does not know: host accesses to what it touched are problems, until
-// sim_host_release finds that the host has waited for it.
-void sim_host_protect(unsigned op);
+// The operation that touched these bytes is done, but the host does not know: host accesses to pinned and
+// managed memory among them are problems until sim_host_release finds that the host has waited.
+void sim_host_protect_range(const sim_range *range);
+void sim_host_protect_region(const sim_region *r, unsigned op);  // what a kernel touched of it
 void sim_host_release(void);
+void sim_host_forget(const sim_region *r);  // it is about to be freed
+// While an operation runs, cusim itself may touch everything.
+void sim_host_suspend(bool on);
+// All regions, for the end of a kernel.
+void sim_region_each(void (*visit)(const sim_region *, unsigned op), unsigned op);
 #endif

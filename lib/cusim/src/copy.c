@@ -172,7 +172,21 @@ cudaError_t cudaMemset(void *to, int value, size_t bytes) {
 static cudaError_t find_symbol(const void *symbol, size_t end) {
   sim_allocation a;
   if (!sim_memory_find(symbol, &a) || a.kind != SIM_SYMBOL) return sim_error(cudaErrorInvalidSymbol);
-  return end <= a.bytes ? cudaSuccess : sim_error(cudaErrorInvalidValue);
+  if (end <= a.bytes) return cudaSuccess;
+  sim_check_host_problem("copy-out-of-bounds", "a copy to or from byte %zu of a device variable of %zu bytes",
+                         end, a.bytes);
+  return sim_error(cudaErrorInvalidValue);
+}
+
+static void move_symbol(void *to, const void *from, size_t bytes) {
+  const sim_check_stream checked = sim_stream_checked(NULL);
+  const unsigned op = sim_check_op_begin(&checked, "a symbol's copy", false);
+  sim_check_range(op, from, bytes, false);
+  sim_check_range(op, to, bytes, true);
+  memcpy(to, from, bytes);
+  sim_check_copied(to, NULL, bytes);
+  sim_check_op_end(op);
+  sim_check_host_waits_stream(&checked);
 }
 
 // Timed like a pinned copy of the same size: the symbol itself belongs to no device.
@@ -185,7 +199,7 @@ cudaError_t cudaMemcpyToSymbol(const void *symbol, const void *from, size_t byte
   (void)kind;
   const cudaError_t error = find_symbol(symbol, offset + bytes);
   if (error || !bytes) return error;
-  memcpy((char *)(uintptr_t)symbol + offset, from, bytes);
+  move_symbol((char *)(uintptr_t)symbol + offset, from, bytes);
   time_symbol(bytes, SIM_COPY_H2D);
   return cudaSuccess;
 }
@@ -195,7 +209,7 @@ cudaError_t cudaMemcpyFromSymbol(void *to, const void *symbol, size_t bytes, siz
   (void)kind;
   const cudaError_t error = find_symbol(symbol, offset + bytes);
   if (error || !bytes) return error;
-  memcpy(to, (const char *)symbol + offset, bytes);
+  move_symbol(to, (const char *)symbol + offset, bytes);
   time_symbol(bytes, SIM_COPY_D2H);
   return cudaSuccess;
 }

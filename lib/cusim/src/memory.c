@@ -166,7 +166,11 @@ cudaError_t cudaFreeHost(void *pointer) {
 }
 
 cudaError_t cudaFreeAsync(void *pointer, cudaStream_t stream) {
-  (void)stream;
+  sim_allocation a;
+  const sim_check_stream checked = sim_stream_checked(stream);
+  const unsigned op = sim_check_op_begin(&checked, "cudaFreeAsync", false);
+  if (pointer && sim_memory_find(pointer, &a)) sim_check_range(op, (const void *)a.base, a.bytes, true);
+  sim_check_op_end(op);
   return release(pointer, false);
 }
 

@@ -166,14 +166,20 @@ cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t call
                                   unsigned flags) {
   if (!callback || flags) return sim_error(cudaErrorInvalidValue);
   sim_stream_push(stream, SIM_HOST_FUNCTION, 0, 1, "callback");
+  const sim_check_stream checked = sim_stream_checked(stream);
+  const unsigned op = sim_check_op_begin(&checked, "a callback", false);
   callback(stream, sim_sticky_error(), data);
+  sim_check_op_end(op);
   return cudaSuccess;
 }
 
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data) {
   if (!function) return sim_error(cudaErrorInvalidValue);
   sim_stream_push(stream, SIM_HOST_FUNCTION, 0, 1, "host function");
+  const sim_check_stream checked = sim_stream_checked(stream);
+  const unsigned op = sim_check_op_begin(&checked, "a host function", false);
   function(data);
+  sim_check_op_end(op);
   return cudaSuccess;
 }
 
