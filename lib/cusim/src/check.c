@@ -46,8 +46,7 @@ static const struct {
               {"0", 0},
               {"off", 0}};
 
-static unsigned wanted;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+unsigned sim_check_wanted;
 
 static void read_options(void) {
   const char *given = getenv("CUSIM_CHECK");
@@ -62,18 +61,9 @@ static void read_options(void) {
           word);
       _exit(2);
     }
-    wanted |= groups[i].group;
+    sim_check_wanted |= groups[i].group;
   }
   free(copy);
-}
-
-bool sim_check_wants(unsigned asked) {
-  pthread_once(&once, read_options);
-  return (wanted & asked) != 0;
-}
-
-bool sim_check_on(void) {
-  return sim_check_wants(~0u);
 }
 
 // ---------------------------------------------------------------- collecting
@@ -317,6 +307,7 @@ static void at_exit(void) {
   _exit(EXIT_PROBLEM);
 }
 
-__attribute__((constructor)) static void begin(void) {
+__attribute__((constructor(101))) static void begin(void) {
+  read_options();
   if (sim_check_on()) atexit(at_exit);
 }

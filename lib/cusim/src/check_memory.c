@@ -26,7 +26,6 @@ typedef struct image {
   int count;
 } image;
 static image program;
-static pthread_once_t image_once = PTHREAD_ONCE_INIT;
 
 static int add_segments(struct dl_phdr_info *info, size_t size, void *arg) {
   (void)size, (void)arg;
@@ -39,17 +38,15 @@ static int add_segments(struct dl_phdr_info *info, size_t size, void *arg) {
   }
   return 1;  // the program itself comes first
 }
-static void read_image(void) {
+__attribute__((constructor(101))) static void read_image(void) {
   dl_iterate_phdr(add_segments, NULL);
 }
 
 uintptr_t sim_image_base(void) {
-  pthread_once(&image_once, read_image);
   return program.base;
 }
 
 bool sim_in_image(uintptr_t address) {
-  pthread_once(&image_once, read_image);
   for (int i = 0; i < program.count; i++)
     if (address >= program.low[i] && address < program.high[i]) return true;
   return false;
