@@ -8,6 +8,9 @@ void sim_check_access(uintptr_t pc, const void *address, size_t bytes, unsigned 
   (void)pc, (void)address, (void)bytes, (void)flags;
 }
 void sim_check_fence(void) {}
+void sim_check_source(uintptr_t pc, unsigned mask, unsigned lane) {
+  (void)pc, (void)mask, (void)lane;
+}
 void sim_check_site(uintptr_t pc) {
   (void)pc;
 }

@@ -45,7 +45,7 @@ class thread_group {
     return kind_ == details::kind::block ? details::rank_in_block()
                                          : (unsigned)__builtin_popcount(details::below(lanes_));
   }
-  void sync() const {
+  CUSIM_WAITS void sync() const {
     if (kind_ == details::kind::block)
       __syncthreads();
     else
@@ -61,7 +61,7 @@ class thread_group {
 
 class thread_block : public thread_group {
  public:
-  static void sync() { __syncthreads(); }
+  CUSIM_WAITS static void sync() { __syncthreads(); }
   static unsigned thread_rank() { return details::rank_in_block(); }
   static unsigned num_threads() { return blockDim.x * blockDim.y * blockDim.z; }
   static unsigned size() { return num_threads(); }
@@ -85,7 +85,7 @@ class lane_group : public thread_group {
   unsigned num_threads() const { return (unsigned)__builtin_popcount(lanes_); }
   unsigned size() const { return num_threads(); }
   unsigned thread_rank() const { return (unsigned)__builtin_popcount(details::below(lanes_)); }
-  void sync() const { __syncwarp(lanes_); }
+  CUSIM_WAITS void sync() const { __syncwarp(lanes_); }
   int any(int predicate) const { return __any_sync(lanes_, predicate); }
   int all(int predicate) const { return __all_sync(lanes_, predicate); }
   unsigned ballot(int predicate) const { return details::by_rank(lanes_, __ballot_sync(lanes_, predicate)); }
@@ -169,7 +169,10 @@ inline coalesced_group labeled_partition(const lane_group &group, T label) {
 
 class grid_group {
  public:
-  void sync() const { cusim_sync_grid(); }
+  CUSIM_WAITS void sync() const {
+    CUSIM_NOTE_SITE();
+    cusim_sync_grid();
+  }
   bool is_valid() const { return true; }
   unsigned long long size() const { return num_blocks() * thread_block::num_threads(); }
   unsigned long long num_threads() const { return size(); }
@@ -188,7 +191,7 @@ inline grid_group this_grid() {
 }
 
 template <class Group>
-inline void sync(const Group &group) {
+CUSIM_WAITS void sync(const Group &group) {
   group.sync();
 }
 template <class Group>

@@ -264,6 +264,7 @@ void cusim_sync_grid(void) {
   cusim_sync_threads();
   if (!w->at_grid) {
     w->at_grid = true;
+    if (w->traced) sim_check_grid_reached();
     sim_check_pause();
     const bool together = sim_grid_wait();
     sim_check_resume();

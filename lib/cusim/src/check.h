@@ -53,11 +53,12 @@ void sim_check_barrier(int thread);  // __syncthreads reached
 void sim_check_warp_op(int thread,
                        unsigned mask);  // a warp operation reached, with the mask as it was called
 void sim_check_exit(int thread);
-// Around a wait for the grid's other blocks; then: they have all come.
+// Around a wait for the grid's other blocks.
 void sim_check_pause(void);
 void sim_check_resume(void);
-void sim_check_grid_sync(void);
-void sim_check_grid_done(void);  // the launch has ended
+void sim_check_grid_reached(void);  // this block waits for the others
+void sim_check_grid_sync(void);     // they have all come
+void sim_check_grid_done(void);     // the launch has ended
 // The block can never go on: barrier_waiters and warp_waiters have a bit per lane, for each warp.
 void sim_check_stuck(unsigned warps, const unsigned *barrier_waiters, const unsigned *warp_waiters);
 
@@ -73,6 +74,7 @@ enum sim_check_flags {
 };
 void sim_check_access(uintptr_t pc, const void *address, size_t bytes, unsigned flags);
 void sim_check_fence(void);
+void sim_check_source(uintptr_t pc, unsigned mask, unsigned lane);  // a shuffle from a lane outside its mask
 void sim_check_site(uintptr_t pc);  // where the barrier or warp operation that follows stands
 
 // ---------------------------------------------------------------- the runtime API (check_memory.c,

@@ -324,9 +324,16 @@ static bool is_mapped(uintptr_t address) {
 }
 
 static void use_other(sim_check *c, uintptr_t pc, uintptr_t address, size_t bytes, unsigned flags) {
-  if (sim_in_image(address) || sim_block_owns((const void *)address) || !sim_check_wants(SIM_CHECK_MEMORY))
+  if (sim_in_constants(address) || sim_block_owns((const void *)address) ||
+      !sim_check_wants(SIM_CHECK_MEMORY))
     return;
   const sim_check_context where = sim_check_here(c, pc);
+  const sim_region *variable = sim_in_image(address) ? sim_region_near(address) : NULL;
+  if (variable && variable->a.kind == SIM_SYMBOL && address - variable->a.base < SHARED_WINDOW) {
+    global_out_of_bounds(c, pc, variable, address, bytes, flags);
+    if (flags & SIM_CHECK_WRITE) sim_block_fail(SIM_RUN_ILLEGAL_ADDRESS);
+    return;
+  }
   if (address < 65536) {
     sim_check_problem("null-pointer", &where, "%s of %zu bytes at 0x%zx: %s", doing(flags), bytes,
                       (size_t)address, address ? "an offset from a null pointer" : "the pointer is null");

@@ -23,6 +23,8 @@ static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 
 typedef struct image {
   uintptr_t low[16], high[16], base;
+  bool variable[16];                // may be written
+  uintptr_t relro_low, relro_high;  // but for this, once the program runs
   int count;
 } image;
 static image program;
@@ -32,7 +34,12 @@ static int add_segments(struct dl_phdr_info *info, size_t size, void *arg) {
   program.base = info->dlpi_addr;
   for (int i = 0; i < info->dlpi_phnum && program.count < 16; i++) {
     const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+    if (p->p_type == PT_GNU_RELRO) {
+      program.relro_low = info->dlpi_addr + p->p_vaddr;
+      program.relro_high = program.relro_low + p->p_memsz;
+    }
     if (p->p_type != PT_LOAD) continue;
+    program.variable[program.count] = p->p_flags & PF_W;
     program.low[program.count] = info->dlpi_addr + p->p_vaddr;
     program.high[program.count++] = info->dlpi_addr + p->p_vaddr + p->p_memsz;
   }
@@ -49,6 +56,13 @@ uintptr_t sim_image_base(void) {
 bool sim_in_image(uintptr_t address) {
   for (int i = 0; i < program.count; i++)
     if (address >= program.low[i] && address < program.high[i]) return true;
+  return false;
+}
+
+bool sim_in_constants(uintptr_t address) {
+  if (address >= program.relro_low && address < program.relro_high) return true;
+  for (int i = 0; i < program.count; i++)
+    if (address >= program.low[i] && address < program.high[i]) return !program.variable[i];
   return false;
 }
 

@@ -67,6 +67,7 @@ void sim_check_report_leaks(void);
 
 uintptr_t sim_image_base(void);  // of the program
 bool sim_in_image(uintptr_t address);
+bool sim_in_constants(uintptr_t address);  // of the program
 
 // ---------------------------------------------------------------- order inside a launch (check_race.c)
 

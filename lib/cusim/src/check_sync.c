@@ -10,7 +10,14 @@
 
 #include "check_block.h"
 
-enum { MOST_GROUPS = 40, WARPS = SIM_MOST_THREADS / SIM_LANES, LAST = 8, PLACES = 8192, MOST_SKIPS = 64 };
+enum {
+  MOST_GROUPS = 40,
+  WARPS = SIM_MOST_THREADS / SIM_LANES,
+  LAST = 8,
+  PLACES = 8192,
+  MOST_SKIPS = 64,
+  MOST_OTHERS = 64
+};
 
 typedef struct sim_warp_group {  // lanes of one mask; a lane is at most one operation ahead of the others
   unsigned mask, arrived, side;
@@ -36,6 +43,11 @@ typedef struct skip {  // a lane ended while others waited for it in a warp oper
   uint64_t time;
 } skip;
 
+typedef struct other_barrier {  // a thread waits at another place than the first one of its epoch
+  unsigned thread, epoch;
+  uintptr_t site;
+} other_barrier;
+
 typedef struct sim_steps {
   uint32_t generation;  // of places: one per block
   uint64_t time;
@@ -48,16 +60,25 @@ typedef struct sim_steps {
   place places[PLACES];
   skip skips[MOST_SKIPS];
   unsigned skip_count;
+  other_barrier others[MOST_OTHERS];
+  unsigned other_count;
 } sim_steps;
 
 // ---------------------------------------------------------------- the launch's operations
 
 // Each part of a cooperative kernel between grid barriers is an operation of its own.
-static struct { unsigned op[1024], count; } phases;
+enum { MOST_PHASES = 1024 };
+static struct {
+  unsigned op[MOST_PHASES], count;
+  sim_check_context site[MOST_PHASES];  // where a block first waited for the grid
+  unsigned reached, ended_at;           // grid barriers reached by any block; passed by the first one to end
+  sim_check_context ended;
+  bool any_ended;
+} phases;
 
 static unsigned op_of_phase(unsigned first, unsigned phase) {
   if (!phases.count) phases.op[phases.count++] = first;
-  while (phases.count <= phase && phases.count < 1024) {
+  while (phases.count <= phase && phases.count < MOST_PHASES) {
     phases.op[phases.count] = sim_op_next(first);
     phases.count++;
   }
@@ -69,10 +90,22 @@ void sim_check_grid_sync(void) {
   if (c) c->view.op = op_of_phase(c->launch.check_op, ++c->phase);
 }
 
+void sim_check_grid_reached(void) {
+  const sim_check *c = sim_check_current;
+  if (!c || c->phase >= MOST_PHASES || c->phase < phases.reached) return;
+  phases.site[c->phase] = sim_check_here(c, c->thread[c->running].site);
+  phases.reached = c->phase + 1;
+}
+
 void sim_check_grid_done(void) {
   if (!sim_check_on()) return;
   sim_sync_forget();
-  phases.count = 0;
+  if (phases.any_ended && phases.ended_at < phases.reached && sim_check_wants(SIM_CHECK_SYNC))
+    sim_check_problem("divergent-barrier", &phases.site[phases.ended_at],
+                      "waits for the grid here, but block %llu has ended without coming",
+                      (unsigned long long)phases.ended.block);
+  phases.count = phases.reached = 0;
+  phases.any_ended = false;
 }
 
 // ---------------------------------------------------------------- a block
@@ -81,7 +114,7 @@ void sim_sync_open(sim_check *c) {
   if (!c->steps && !(c->steps = calloc(1, sizeof *c->steps))) abort();
   sim_steps *s = c->steps;
   s->generation++;
-  s->epochs = s->skip_count = 0;
+  s->epochs = s->skip_count = s->other_count = 0;
   memset(s->groups, 0, sizeof s->groups);
   memset(s->last, 0, c->threads * sizeof *s->last);
   memset(c->thread, 0, c->threads * sizeof *c->thread);
@@ -137,6 +170,14 @@ void sim_check_site(uintptr_t pc) {
   if (c && c->running >= 0) c->thread[c->running].site = pc;
 }
 
+void sim_check_source(uintptr_t pc, unsigned mask, unsigned lane) {
+  sim_check *c = sim_check_current;
+  if (!c || c->running < 0 || !sim_check_wants(SIM_CHECK_SYNC)) return;
+  const sim_check_context where = sim_check_here(c, pc);
+  sim_check_problem("warp-mask", &where, "takes the value of lane %u, which mask 0x%08x does not name", lane,
+                    mask);
+}
+
 // ---------------------------------------------------------------- block barriers
 
 static bool same_line(uintptr_t a, uintptr_t b) {
@@ -167,14 +208,25 @@ void sim_check_barrier(int thread) {
   if (t->epoch == s->epochs && !s->barrier[epoch]) {
     s->barrier[epoch] = t->site;
     s->barrier_thread[epoch] = (uint16_t)thread;
-  } else if (t->site && !same_line(s->barrier[epoch], t->site)) {
-    sim_check_context where = sim_check_here(c, t->site);
-    const sim_index i = sim_check_thread_index(c, s->barrier_thread[epoch]);
-    where.other_pc = s->barrier[epoch];
+  } else if (t->site != s->barrier[epoch] && s->other_count < MOST_OTHERS) {
+    s->others[s->other_count++] = (other_barrier){(unsigned)thread, epoch, t->site};
+  }
+}
+
+// Asked when the block has ended: finding lines takes more stack than a thread has.
+static void find_different_barriers(sim_check *c) {
+  const sim_steps *s = c->steps;
+  for (unsigned i = 0; i < s->other_count; i++) {
+    const other_barrier *o = &s->others[i];
+    if (same_line(s->barrier[o->epoch], o->site)) continue;
+    c->running = (int)o->thread;
+    sim_check_context where = sim_check_here(c, o->site);
+    const sim_index t = sim_check_thread_index(c, s->barrier_thread[o->epoch]);
+    where.other_pc = s->barrier[o->epoch];
     where.tail = ": all threads of a block must come to the same one";
     sim_check_problem("divergent-barrier", &where,
-                      "waits at this __syncthreads() while thread (%u,%u,%u) waits at another", i.x, i.y,
-                      i.z);
+                      "waits at this __syncthreads() while thread (%u,%u,%u) waits at another", t.x, t.y,
+                      t.z);
   }
 }
 
@@ -290,7 +342,14 @@ static void find_skipped_operations(sim_check *c) {
 }
 
 void sim_sync_close(sim_check *c) {
+  if (!phases.any_ended || c->phase < phases.ended_at ||
+      (c->phase == phases.ended_at && c->block < phases.ended.block)) {
+    phases.any_ended = true;
+    phases.ended_at = c->phase;
+    phases.ended = sim_check_here(c, 0);
+  }
   if (!sim_check_wants(SIM_CHECK_SYNC)) return;
+  find_different_barriers(c);
   find_bypassed_barriers(c);
   find_skipped_operations(c);
   for (uint32_t i = 0; i < c->steps->epochs && i < SIM_MOST_EPOCHS; i++) c->steps->barrier[i] = 0;

@@ -176,6 +176,11 @@ void __tsan_atomic_signal_fence(int order) {
 
 // ---------------------------------------------------------------- called by cusim's headers
 
+void cusim_note_source(unsigned mask, unsigned lane);
+void cusim_note_source(unsigned mask, unsigned lane) {
+  if (sim_check_current && !(mask >> lane & 1)) sim_check_source(CALLER, mask, lane);
+}
+
 void cusim_note_site(void);
 void cusim_note_site(void) {
   if (sim_check_current) sim_check_site(CALLER);

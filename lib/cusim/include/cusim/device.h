@@ -16,15 +16,18 @@ unsigned cusim_lane(void);
 unsigned cusim_active_mask(unsigned line);
 void cusim_note_atomic(const void *address, std::size_t bytes, const void *line);
 void cusim_note_site(void);
+void cusim_note_source(unsigned mask, unsigned lane);
 }
 
 // The traced pass inlines what waits, so that the checker can name the kernel's line.
 #ifdef CUSIM_TRACED_PASS
 #define CUSIM_WAITS __attribute__((always_inline)) inline
 #define CUSIM_NOTE_SITE() cusim_note_site()
+#define CUSIM_NOTE_SOURCE(mask, lane) cusim_note_source(mask, lane)
 #else
 #define CUSIM_WAITS inline
 #define CUSIM_NOTE_SITE() (void)0
+#define CUSIM_NOTE_SOURCE(mask, lane) (void)0
 #endif
 
 #define threadIdx cusim_thread_idx
@@ -112,7 +115,9 @@ CUSIM_WAITS T warp_reduce(unsigned mask, T value, Combine combine) {
 template <class T>
 CUSIM_WAITS T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
   const unsigned base = cusim_lane() & ~(unsigned)(width - 1);
-  return cusim::shuffle(mask, value, base + ((unsigned)source & (unsigned)(width - 1)), true);
+  const unsigned from = base + ((unsigned)source & (unsigned)(width - 1));
+  CUSIM_NOTE_SOURCE(mask, from);
+  return cusim::shuffle(mask, value, from, true);
 }
 template <class T>
 CUSIM_WAITS T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
