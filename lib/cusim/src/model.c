@@ -185,8 +185,19 @@ static const char *slowest_term(const block_cost *cost, double cycles, double ro
   return cost->l1 >= cost->issue ? "L1" : "issue";
 }
 
+// Kernels run side by side while there is room for all their blocks, and neither an SM's units nor memory are
+// taken more than fully.
+static double share_of(const block_cost *cost, const grid_shape *g, const sim_estimate *e, int sm_count,
+                       double cycles) {
+  double used = (double)e->sms_used / sm_count;
+  double room = g->blocks / ((double)g->resident * sm_count);
+  double units = cost->busy * g->rounds / cycles * used;
+  double memory = (cost->dram_loads + cost->dram_stores) * g->rounds / cycles;
+  return fmin(1, at_least(room, at_least(units, memory)));
+}
+
 sim_estimate sim_model_kernel(const sim_card *card, const sim_launch *launch, const sim_counters *c) {
-  sim_estimate e = {.limiter = "launch", .occupancy_limiter = "blocks"};
+  sim_estimate e = {.limiter = "launch", .occupancy_limiter = "blocks", .share = 1};
   double blocks = (double)volume(launch->grid);
   int threads = (int)volume(launch->block);
   e.sms_used = blocks < card->sm_count ? (int)blocks : card->sm_count;
@@ -212,6 +223,7 @@ sim_estimate sim_model_kernel(const sim_card *card, const sim_launch *launch, co
   block_cost slow = cost_of_block(card, c, quarters, e.sms_used, unroll_high);
   double cycles = grid_cycles(&cost, &g);
   double sm_s = cycles / clock_at(card, &cost, &g, cycles);
+  e.share = share_of(&cost, &g, &e, card->sm_count, cycles);
   double hot_s = (double)c->atom_hottest / (double)c->blocks * blocks / card->boost_hz;
   double overhead = card->kernel_overhead_s;
   e.seconds = overhead + at_least(sm_s, hot_s);
@@ -250,7 +262,8 @@ static double gemm_compute(const sim_card *card, double m, double n, double k, d
 sim_estimate sim_model_gemm(const sim_card *card, int64_t m, int64_t n, int64_t k, int element_bytes,
                             bool tensor) {
   static const double tensor_fraction = 0.80;
-  sim_estimate e = {.limiter = "launch", .occupancy = 0.25, .occupancy_limiter = "registers", .sms_used = 1};
+  sim_estimate e = {
+      .limiter = "launch", .occupancy = 0.25, .occupancy_limiter = "registers", .sms_used = 1, .share = 1};
   e.seconds = e.low_s = e.high_s = card->kernel_overhead_s;
   if (m <= 0 || n <= 0 || k <= 0) return e;
   int lanes = element_bytes == 8 ? card->fp64_lanes : card->fp32_lanes;
@@ -262,6 +275,7 @@ sim_estimate sim_model_gemm(const sim_card *card, int64_t m, int64_t n, int64_t 
   double dram = bytes / (card->dram_bytes_per_s * card->dram_efficiency);
   double seconds = at_least(compute, dram);
   e.limiter = dram > compute ? "DRAM" : "issue";
+  e.share = (double)e.sms_used / card->sm_count;
   if (card->kernel_overhead_s > seconds) e.limiter = "launch";
   e.seconds = card->kernel_overhead_s + seconds;
   e.low_s = e.seconds;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // One kernel launch: checked as a driver checks it, executed, observed, placed in virtual time.
-#include <math.h>
-
 #include "exec.h"
 #include "stream.h"
 
@@ -20,11 +18,6 @@ static cudaError_t check(const sim_launch *l, const sim_card *c) {
       return cudaErrorCooperativeLaunchTooLarge;
   }
   return cudaSuccess;
-}
-
-// The part of the device's SMs that the grid can fill: what other streams' kernels may use beside it.
-static double share_of(const sim_estimate *e, const sim_card *c) {
-  return fmin(1, fmax(1.0 / c->sm_count, (double)e->sms_used / c->sm_count));
 }
 
 int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim_dim3 block,
@@ -68,6 +61,6 @@ int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim
       return (int)sim_error(cudaErrorAssert);
   }
   const sim_estimate estimate = sim_observe_launch(&launch, &counters);
-  sim_stream_push(stream, SIM_COMPUTE, estimate.seconds, share_of(&estimate, card), launch.kernel);
+  sim_stream_push(stream, SIM_COMPUTE, estimate.seconds, estimate.share, launch.kernel);
   return cudaSuccess;
 }

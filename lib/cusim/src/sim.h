@@ -163,6 +163,7 @@ typedef struct sim_estimate {
   double occupancy;               // resident warps / maximum
   const char *occupancy_limiter;  // "registers", "shared", "threads", "blocks"
   int sms_used;
+  double share;   // of the device while it runs: what kernels of other streams cannot have
   int registers;  // per thread, as known or guessed
 } sim_estimate;
 
@@ -194,7 +195,7 @@ void sim_host_wait_device(int device, double until);
 double sim_timeline_tail(const sim_timeline *);        // when the last operation ends
 void sim_timeline_wait(sim_timeline *, double until);  // the next operation starts no earlier (event wait)
 // Appends one operation that becomes ready when the host has issued it and the stream's tail is done, and
-// returns its end. share: fraction of the device's SMs the kernel can use (1 for copies).
+// returns its end. share: fraction of the device that the kernel takes (1 for copies).
 double sim_timeline_push(sim_timeline *, enum sim_engine, int device, double seconds, double share,
                          const char *label);
 // The same for an operation that the host issued at `issued` and that runs now (streams that run lazily).

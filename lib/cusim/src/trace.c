@@ -200,6 +200,8 @@ static void release(void *trace) {
                          t->sectors.value,
                          t->hot.key,
                          t->hot.value,
+                         t->load_windows.key,
+                         t->load_windows.value,
                          t};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
 }
@@ -257,6 +259,7 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
   t->shared_count = t->allocation_count = t->allocation_last = 0;
   t->epoch_count = 1;
   t->frame = 0;
+  memset(t->recent_other, 0, sizeof t->recent_other);
   const sim_card *card = sim_machine_get()->card;
   t->l1_share = card->l1_bytes * (size_t)t->threads / (size_t)card->max_threads_sm;
   t->noted.open = false;
@@ -267,6 +270,7 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
   }
   sim_table_clear(&t->sectors);
   sim_table_clear(&t->hot);
+  sim_table_clear(&t->load_windows);
   for (uint32_t s = 0; s < t->site_count; s++) {
     sim_site *site = &t->site[s];
     site->requests = site->sectors = site->wavefronts = site->ideal = site->lanes = site->degree = 0;

@@ -25,7 +25,10 @@ typedef struct slot_vector {
   size_t count, capacity;
 } slot_vector;
 
-size_t sim_mix(uint64_t key);
+static inline size_t sim_mix(uint64_t key) {
+  key *= 0x9e3779b97f4a7c15u;
+  return (size_t)(key ^ key >> 29);
+}
 void sim_table_clear(key_table *);
 void sim_table_free(key_table *);
 // The value of a key, which is made with value 0 if it is new.
@@ -80,6 +83,7 @@ struct sim_trace {
   uint32_t site_count, site_capacity;
   key_table site_index;
   recent_key recent_site[RECENT], recent_block[RECENT];
+  uintptr_t recent_other[RECENT];  // pieces of 256 bytes, as allocations are aligned, that no kernel sees: stacks
   uint32_t *executions;       // [thread][site], within the thread's epoch
   request_list *list;         // [warp][site]
   slot_vector *shared_loads;  // [warp], in the order of the first lane
@@ -113,6 +117,7 @@ struct sim_trace {
 
   size_t l1_share;         // bytes of L1 for this block, if the SM is full of its like
   key_table sectors, hot;  // distinct sectors of the block; atomics per address
+  key_table load_windows;  // distinct sectors loaded in each window of each loop
   size_t frame;
   uint64_t accesses;
   double opened_s;        // wall clock

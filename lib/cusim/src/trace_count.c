@@ -9,29 +9,29 @@ void sim_model_request(sim_trace *t, unsigned cycles) {
 }
 
 // Threads are traced one after the other, on the GPU they run side by side: how long ago a sector was read is
-// told by the epoch and the execution of the load, not by the order of the log.
-static uint32_t moment(const sim_trace *t, const request *r) {
-  enum { MOST = 0xffff };
-  return t->warp_epoch[r->warp] << 16 | (r->k < MOST ? r->k : MOST);
+// told by the epoch and the execution of the load, not by the order of the log. Within WINDOW executions of a
+// loop it stays in L1.
+static uint32_t window_of(const sim_trace *t, const request *r) {
+  enum { WINDOW = 64, MOST = 0xff, EPOCHS = 0xfff };
+  uint32_t turn = r->k / WINDOW < MOST ? r->k / WINDOW : MOST;
+  return ((t->warp_epoch[r->warp] & EPOCHS) << 8 | turn) + 1;
 }
 
-static bool still_in_l1(const sim_trace *t, uint32_t last, uint32_t now) {
-  enum { LOOP_NEIGHBOURS = 64 };
-  if (t->sum.unique_ld_sectors * SECTOR <= t->l1_share) return true;
-  uint32_t apart = last > now ? last - now : now - last;
-  return last >> 16 == now >> 16 && apart <= LOOP_NEIGHBOURS;
+static void count_load_sector(sim_trace *t, uintptr_t sector, uint32_t *last, uint32_t window, bool fresh) {
+  if (!fresh && *last == window) return;
+  *last = window;
+  bool fresh_window;
+  sim_table_at(&t->load_windows, (uint64_t)sector << 20 | (window & 0xfffff), &fresh_window);
+  t->sum.l1_miss_sectors += fresh_window;
 }
 
 static void count_unique(sim_trace *t, const request *r, const uintptr_t *sector, unsigned count,
                          bool store) {
-  uint32_t now = moment(t, r);
+  uint32_t window = window_of(t, r);
   for (unsigned i = 0; i < count; i++) {
     bool fresh;
     uint32_t *last = sim_table_at(&t->sectors, (uint64_t)sector[i] << 1 | store, &fresh);
-    if (!store) {
-      t->sum.l1_miss_sectors += fresh || !still_in_l1(t, *last, now);
-      *last = now;
-    }
+    if (!store) count_load_sector(t, sector[i], last, window, fresh);
     if (!fresh) continue;
     touched *a = &t->allocation[r->allocation];
     if (store) {
@@ -191,6 +191,11 @@ static void count_footprint(sim_trace *t) {
   }
 }
 
+// A block that fits L1 reads everything once.
+static void count_misses(sim_trace *t) {
+  if (t->sum.unique_ld_sectors * SECTOR <= t->l1_share) t->sum.l1_miss_sectors = t->sum.unique_ld_sectors;
+}
+
 static void count_hottest(sim_trace *t) {
   uint32_t most = 0;
   for (size_t i = 0; t->hot.count && i < t->hot.capacity; i++) {
@@ -203,5 +208,6 @@ void sim_count_block(sim_trace *t) {
   count_blocks(t);
   count_epochs(t);
   count_footprint(t);
+  count_misses(t);
   count_hottest(t);
 }

@@ -114,8 +114,13 @@ static enum sim_space space_of(sim_trace *t, const void *pointer, int *allocatio
       return SIM_SPACE_GLOBAL;
     }
   }
+  uintptr_t piece = address >> 8, *other = &t->recent_other[piece % RECENT];
+  if (*other == piece) return SIM_SPACE_OTHER;
   sim_allocation found;
-  if (!sim_memory_find(pointer, &found)) return SIM_SPACE_OTHER;
+  if (!sim_memory_find(pointer, &found)) {
+    *other = piece;
+    return SIM_SPACE_OTHER;
+  }
   // A block that touches more allocations than we keep apart has the rest counted into the last one.
   if (t->allocation_count < MOST_ALLOCATIONS)
     t->allocation[t->allocation_count++] = (touched){.allocation = found};
@@ -160,6 +165,7 @@ void sim_join_access(sim_trace *t, int thread, uintptr_t pc, const void *address
   request *r = &t->pool[slot];
   r->lanes.address[lane] = (uintptr_t)address;
   r->lanes.mask |= 1u << lane;
+  if (t->thread_order[thread] < r->order) r->order = t->thread_order[thread];
   t->thread_order[thread]++;
   bool keep = space == SIM_SPACE_SHARED && access == SIM_LOAD;
   if (!keep && r->lanes.mask == sim_warp_lanes(t, warp)) {

@@ -57,8 +57,28 @@ static uint64_t chunk_key(const request *r) {
 
 // Hands the shared loads of one warp and epoch to the model, the mergeable ones as the wide loads nvcc would
 // emit.
+// By their place in the program, not by which lane happened to run first: the seeds of CUSIM_SCHEDULE change
+// that. Mostly they are in order already.
+static void put_in_order(const sim_trace *t, slot_vector *loads) {
+  for (size_t i = 1; i < loads->count; i++) {
+    int32_t slot = loads->slot[i];
+    const request *r = &t->pool[slot];
+    size_t to = i;
+    for (; to > 0; to--) {
+      const request *before = &t->pool[loads->slot[to - 1]];
+      bool ordered = before->order != r->order ? before->order < r->order
+                     : before->site != r->site ? t->site[before->site].pc < t->site[r->site].pc
+                                               : before->k <= r->k;
+      if (ordered) break;
+      loads->slot[to] = loads->slot[to - 1];
+    }
+    loads->slot[to] = slot;
+  }
+}
+
 void sim_merge_shared_loads(sim_trace *t, slot_vector *loads) {
   if (!loads->count) return;
+  put_in_order(t, loads);
   merge_group *group = sim_grow_zeroed(NULL, 0, loads->count, sizeof *group);
   size_t groups = 0;
   key_table open = {0};

@@ -22,17 +22,11 @@ void *sim_grow_zeroed(void *old, size_t old_count, size_t count, size_t size) {
   return memory;
 }
 
-size_t sim_mix(uint64_t key) {
-  key *= 0x9e3779b97f4a7c15u;
-  return (size_t)(key ^ key >> 29);
-}
-
 void sim_table_clear(key_table *table) {
   if (table->count) memset(table->key, 0, table->capacity * sizeof *table->key);
   table->count = 0;
 }
 
-// The value of a key, which is made with value 0 if it is new.
 uint32_t *sim_table_at(key_table *table, uint64_t key, bool *fresh) {
   if (table->count * 2 >= table->capacity) {
     key_table old = *table;
