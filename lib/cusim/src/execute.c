@@ -18,7 +18,7 @@ static bool contains(const uint64_t *blocks, int count, uint64_t index) {
 }
 
 // Traced blocks, or all of them when count is negative, by this OS thread.
-static enum sim_run_status run_traced(const sim_launch *launch, sim_body *twin, void *packet,
+static enum sim_run_status run_traced(const sim_launch *launch, sim_body *body, sim_body *twin, void *packet,
                                       const uint64_t *blocks, int count, uint64_t all,
                                       sim_counters *counters) {
   worker *w = sim_worker_enter(launch, packet);
@@ -26,9 +26,9 @@ static enum sim_run_status run_traced(const sim_launch *launch, sim_body *twin, 
   enum sim_run_status status = SIM_RUN_OK;
   for (uint64_t i = 0; i < (count < 0 ? all : (uint64_t)count) && status == SIM_RUN_OK; i++) {
     const uint64_t index = count < 0 ? i : blocks[i];
-    sim_trace_open(launch, index, sim_worker_shared(w), launch->dynamic_shared);
-    status = sim_run_block(w, index, twin, true);
-    sim_trace_close(counters);
+    const bool traced = sim_trace_open(launch, index, sim_worker_shared(w), launch->dynamic_shared);
+    if (traced || !sim_only_sampled()) status = sim_run_block(w, index, traced ? twin : body, traced);
+    if (traced) sim_trace_close(counters);
   }
   sim_worker_leave();
   return status;
@@ -205,7 +205,7 @@ enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *
     pthread_mutex_unlock(&one_grid);
     return status;
   }
-  if (count != 0) status = run_traced(launch, twin, packet, traced, count, blocks, counters);
+  if (count != 0) status = run_traced(launch, body, twin, packet, traced, count, blocks, counters);
   if (status == SIM_RUN_OK && count >= 0 && (uint64_t)count < blocks && !(twin && sim_only_sampled()))
     status = run_plain(launch, body, packet, blocks, traced, count);
   pthread_mutex_unlock(&one_grid);

@@ -44,7 +44,7 @@ static void report(void) {
   pthread_mutex_lock(&lock);
   sim_report(&profile, report_file);
   if (!report_file && tracing_s > 0)
-    fprintf(stderr, "tracing took %.2f s of the %.2f s since the first launch\n", tracing_s,
+    fprintf(stderr, "tracing took %.2f s of the %.2f s since the first traced block\n", tracing_s,
             wall_clock() - first_launch_s);
   pthread_mutex_unlock(&lock);
 }
@@ -59,7 +59,6 @@ static bool is_on(const char *name) {
 
 static void read_report(void) {
   const char *value = getenv("CUSIM_PROFILE");
-  first_launch_s = wall_clock();
   if (!value || !*value || strcmp(value, "0") == 0) return;
   if (strcmp(value, "1") != 0) {
     if (!ends_with(value, ".csv") && !ends_with(value, ".json")) {
@@ -83,6 +82,7 @@ bool sim_profile_wants_sites(void) {
 
 void sim_profile_traced(double seconds) {
   pthread_mutex_lock(&lock);
+  if (!first_launch_s) first_launch_s = wall_clock() - seconds;
   tracing_s += seconds;
   pthread_mutex_unlock(&lock);
 }

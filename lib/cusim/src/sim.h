@@ -126,8 +126,9 @@ typedef struct sim_launch {
 
 // One traced block on one worker thread. The executor calls open, then switch for every change of fiber
 // (thread is the linear index in the block, -1 between fibers), the event functions, then close, which adds
-// to *sum. Thread-safe: several workers may trace different blocks; all state is per worker.
-void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shared, size_t dynamic_bytes);
+// to *sum. Thread-safe: several workers may trace different blocks; all state is per worker. open returns
+// false if there is no need to trace this block: it may run as any other.
+bool sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shared, size_t dynamic_bytes);
 void sim_trace_switch(int thread);
 void sim_trace_shared(const void *base, size_t bytes);  // a static __shared__ variable of this block
 void sim_trace_barrier(int thread);                     // __syncthreads reached

@@ -2,8 +2,8 @@
 // Inside the runtime API: devices, streams and errors of the calling host thread.
 #ifndef CUSIM_STREAM_H
 #define CUSIM_STREAM_H
-#include "cuda_runtime_api.h"
 #include "check.h"
+#include "cuda_runtime_api.h"
 
 // Remembers the error for cudaGetLastError and returns it; cudaSuccess passes through.
 cudaError_t sim_error(cudaError_t error);

@@ -68,25 +68,26 @@ static void grow_blocks(sim_trace *t) {
   t->block_capacity = capacity;
 }
 
-static uint32_t block_of(sim_trace *t, const void *pointer) {
-  uintptr_t pc = (uintptr_t)pointer;
-  recent_key *recent = &t->recent_block[sim_mix(pc) % RECENT];
-  if (recent->key == pc) return recent->value;
+// Out of line, so that the usual case needs no room on the stack.
+static __attribute__((noinline)) uint32_t look_up_block(sim_trace *t, uintptr_t pc) {
   bool fresh;
   uint32_t *at = sim_table_at(&t->block_index, pc, &fresh);
-  *recent = (recent_key){pc, fresh ? t->block_count : *at};
-  if (!fresh) return *at;
-  *at = t->block_count;
-  if (t->block_count == t->block_capacity) grow_blocks(t);
-  t->block_work[t->block_count] = sim_decode_block(pointer);
-  t->block_touches[t->block_count] = 0;
-  return t->block_count++;
+  if (fresh) {
+    *at = t->block_count;
+    if (t->block_count == t->block_capacity) grow_blocks(t);
+    t->block_work[t->block_count] = sim_decode_block((const void *)pc);
+    t->block_touches[t->block_count++] = 0;
+  }
+  t->recent_block[sim_mix(pc) % RECENT] = (recent_key){pc, *at};
+  return *at;
 }
 
-void sim_trace_basic_block(const void *pc) {
+void sim_trace_basic_block(const void *pointer) {
   sim_trace *t = sim_trace_current;
   if (!t || t->thread < 0) return;
-  uint32_t block = block_of(t, pc);
+  const uintptr_t pc = (uintptr_t)pointer;
+  const recent_key *recent = &t->recent_block[sim_mix(pc) % RECENT];
+  uint32_t block = recent->key == pc ? recent->value : look_up_block(t, pc);
   t->thread_block[t->thread] = block;
   t->block_executions[(size_t)t->thread * t->block_capacity + block]++;
 }
@@ -234,7 +235,7 @@ static double wall_clock(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shared, size_t dynamic_bytes) {
+bool sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shared, size_t dynamic_bytes) {
   if (!own) own = create();
   sim_trace *t = own;
   if (sim_trace_current) {  // a block that an error ended early
@@ -243,7 +244,7 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
   const uint64_t middle = (uint64_t)launch->grid.x * launch->grid.y * launch->grid.z / 2;
   if (t->middle_is_enough && block != middle && sim_trace_sampling(launch)) {
     sim_trace_current = NULL;
-    return;
+    return false;
   }
   t->middle_is_enough = false;
   t->accesses = 0;
@@ -290,6 +291,7 @@ void sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
     sim_trace_shared(dynamic_shared, dynamic_bytes);
     t->sum.static_shared_bytes = 0;
   }
+  return true;
 }
 
 // Every field is a sum of integers, so the order in which workers add their blocks does not show.
@@ -321,7 +323,8 @@ void sim_trace_close(sim_counters *sum) {
   // A tenth of a second of tracing: twice more would show the same, except at the edges of the grid.
   enum { LONG = 1 << 19 };
   const uint64_t grid = (uint64_t)t->launch.grid.x * t->launch.grid.y * t->launch.grid.z;
-  t->middle_is_enough = t->block == grid / 2 && t->accesses >= LONG && sim_trace_sampling(&t->launch);
+  t->middle_is_enough =
+      !sum->traced && t->block == grid / 2 && t->accesses >= LONG && sim_trace_sampling(&t->launch);
   add_counters(sum, &t->sum, sim_trace_weight(&t->launch, t->block, t->middle_is_enough));
   sim_profile_traced(wall_clock() - t->opened_s);
   if (sim_profile_wants_sites()) sim_profile_sites(t->launch.kernel, t->site, t->site_count);

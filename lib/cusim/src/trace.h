@@ -56,7 +56,7 @@ typedef struct range {
 } range;
 
 // The last lookups, by the low bits of the key: a loop repeats a handful of addresses.
-enum { RECENT = 256 };
+enum { RECENT = 1024 };
 typedef struct recent_key {
   uint64_t key;
   uint32_t value;
@@ -83,7 +83,8 @@ struct sim_trace {
   uint32_t site_count, site_capacity;
   key_table site_index;
   recent_key recent_site[RECENT], recent_block[RECENT];
-  uintptr_t recent_other[RECENT];  // pieces of 256 bytes, as allocations are aligned, that no kernel sees: stacks
+  uintptr_t
+      recent_other[RECENT];   // pieces of 256 bytes, as allocations are aligned, that no kernel sees: stacks
   uint32_t *executions;       // [thread][site], within the thread's epoch
   request_list *list;         // [warp][site]
   slot_vector *shared_loads;  // [warp], in the order of the first lane

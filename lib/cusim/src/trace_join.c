@@ -83,19 +83,26 @@ static void grow_sites(sim_trace *t) {
   t->site_capacity = capacity;
 }
 
+// Out of line, so that the usual case needs no room on the stack.
+static __attribute__((noinline)) uint32_t look_up_site(sim_trace *t, uint64_t key, const sim_site *site) {
+  bool fresh;
+  uint32_t *at = sim_table_at(&t->site_index, key, &fresh);
+  if (fresh) {
+    *at = t->site_count;
+    if (t->site_count == t->site_capacity) grow_sites(t);
+    t->site[t->site_count++] = *site;
+  }
+  t->recent_site[sim_mix(key) % RECENT] = (recent_key){key, *at};
+  return *at;
+}
+
 static uint32_t site_of(sim_trace *t, uintptr_t pc, enum sim_space space, enum sim_access access,
                         size_t bytes) {
   uint64_t key = (uint64_t)pc << 9 | (uint64_t)space << 7 | (uint64_t)access << 5 | bytes;
-  recent_key *recent = &t->recent_site[sim_mix(key) % RECENT];
+  const recent_key *recent = &t->recent_site[sim_mix(key) % RECENT];
   if (recent->key == key) return recent->value;
-  bool fresh;
-  uint32_t *at = sim_table_at(&t->site_index, key, &fresh);
-  *recent = (recent_key){key, fresh ? t->site_count : *at};
-  if (!fresh) return *at;
-  *at = t->site_count;
-  if (t->site_count == t->site_capacity) grow_sites(t);
-  t->site[t->site_count] = (sim_site){.pc = pc, .space = space, .access = access, .bytes = (unsigned)bytes};
-  return t->site_count++;
+  const sim_site site = {.pc = pc, .space = space, .access = access, .bytes = (unsigned)bytes};
+  return look_up_site(t, key, &site);
 }
 
 static enum sim_space space_of(sim_trace *t, const void *pointer, int *allocation) {
