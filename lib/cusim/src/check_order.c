@@ -255,6 +255,19 @@ void sim_check_range(unsigned op, const void *address, size_t bytes, bool write)
   pthread_mutex_unlock(&lock);
 }
 
+void sim_check_rows(unsigned op, const void *address, size_t width, size_t pitch, size_t rows, bool write) {
+  if (!op || !rows) return;
+  if (pitch == width) {
+    width *= rows;
+    rows = 1;
+  }
+  for (size_t i = 0; i < rows; i++) {
+    const char *row = (const char *)address + i * pitch;
+    sim_check_range(op, row, width, write);
+    if (write) sim_check_copied(row, NULL, width);
+  }
+}
+
 // ---------------------------------------------------------------- events and waits
 
 // Locked.

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cublas_v2.h"
+#include "check.h"
 #include "exec.h"
 #include "stream.h"
 
@@ -130,15 +131,22 @@ cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_
     return CUBLAS_STATUS_INVALID_VALUE;
   if (m == 0 || n == 0 || batch == 0) return CUBLAS_STATUS_SUCCESS;
   if (!on_device(c) || (k > 0 && (!on_device(a) || !on_device(b)))) return CUBLAS_STATUS_EXECUTION_FAILED;
+  const sim_check_stream checked = sim_stream_checked(handle->stream);
+  const unsigned op = sim_check_op_begin(&checked, "cublasSgemm", false);
   for (int i = 0; i < batch && !sim_only_sampled(); i++) {
     const float *ai = a + i * stridea, *bi = b + i * strideb;
     float *ci = c + i * stridec;
+    const size_t word = sizeof *a;
+    sim_check_rows(op, ai, word * (size_t)(ta ? k : m), word * (size_t)lda, (size_t)(ta ? m : k), false);
+    sim_check_rows(op, bi, word * (size_t)(tb ? n : k), word * (size_t)ldb, (size_t)(tb ? k : n), false);
+    sim_check_rows(op, ci, word * (size_t)m, word * (size_t)ldc, (size_t)n, true);
     if (library_sgemm)
       library_sgemm(COLUMN_MAJOR, ta ? TRANSPOSE : NO_TRANSPOSE, tb ? TRANSPOSE : NO_TRANSPOSE, m, n, k,
                     *alpha, ai, lda, bi, ldb, *beta, ci, ldc);
     else
       plain_sgemm(ta, tb, m, n, k, *alpha, ai, lda, bi, ldb, *beta, ci, ldc);
   }
+  sim_check_op_end(op);
   const bool tensor = handle->math == CUBLAS_TF32_TENSOR_OP_MATH;
   const sim_estimate e = sim_observe_gemm("cublasSgemm", m, (int64_t)n * batch, k, 4, tensor);
   sim_stream_push(handle->stream, SIM_COMPUTE, e.seconds, 1, "cublasSgemm");
