@@ -91,6 +91,11 @@ __global__ void spin(float *x, int rounds) {
   x[0] = v;
 }
 
+// Its occupancy is known for a number of registers that the test gives.
+__global__ void resident(float *x) {
+  x[threadIdx.x] = 1;
+}
+
 static float milliseconds(cudaEvent_t from, cudaEvent_t to) {
   float ms;
   CHECK(cudaEventSynchronize(to));
@@ -156,6 +161,7 @@ int main(void) {
   count_all<<<1, 64>>>((unsigned *)out);
   count_each<<<1, 64>>>(y);
   shuffle_once<<<1, 64>>>(y);
+  resident<<<1, 384>>>(y);
   CHECK(cudaGetLastError());
   CHECK(cudaDeviceSynchronize());
   return overlap();

@@ -1,24 +1,38 @@
 #!/bin/sh
-# Counters of real kernels against known answers, and the same bits for any number of workers. usage: observe_known.sh PROGRAM
+# Counters of real kernels against known answers; the same bits for any number of workers and any legal order. usage: observe_known.sh PROGRAM
 program=$1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 failed=0
-unset CUSIM_CARD CUSIM_TRACE CUSIM_PROFILE_LINES
+unset CUSIM_CARD CUSIM_TRACE CUSIM_SCHEDULE
+export CUSIM_PROFILE_LINES=1
 
-for workers in 1 2; do
-  OMP_NUM_THREADS=$workers CUSIM_PROFILE=$work/$workers.csv CUSIM_TIMELINE=$work/$workers.json "$program" >"$work/$workers.out" ||
-    { echo "FAILED: the program itself, with $workers workers"; cat "$work/$workers.out"; failed=1; }
+# run NAME: a profile, a timeline and the program's own (virtual) times
+run() {
+  for kind in csv json; do
+    CUSIM_PROFILE=$work/$1.$kind CUSIM_TIMELINE=$work/$1.timeline "$program" >"$work/$1.out" ||
+      { echo "FAILED: the program itself ($1)"; cat "$work/$1.out"; failed=1; }
+  done
+}
+OMP_NUM_THREADS=1 run 1
+for again in 1: 2: 1:3 2:3 2:4711; do
+  seed=${again#*:}
+  name=workers-${again%:*}-seed-$seed
+  if [ -n "$seed" ]; then export CUSIM_SCHEDULE="$seed"; else unset CUSIM_SCHEDULE; fi
+  OMP_NUM_THREADS=${again%:*} run "$name"
+  for kind in csv json timeline out; do
+    cmp "$work/1.$kind" "$work/$name.$kind" || { echo "FAILED: $kind differs ($name)"; failed=1; }
+  done
 done
-for kind in csv json out; do
-  cmp "$work/1.$kind" "$work/2.$kind" || { echo "FAILED: $kind differs with the number of workers"; failed=1; }
-done
+unset CUSIM_SCHEDULE
+CUSIM_REGISTERS=32,column_padded=33,resident=168 run registers
+CUSIM_REGISTERS=gemm=33 run more
 
-# holds KERNEL COLUMN VALUE
+# holds KERNEL COLUMN VALUE [RUN]
 holds() {
   value=$(awk -F, -v kernel="\"$1\"" -v name="$2" '
     NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) column = i }
-    $1 == kernel && column { print $column }' "$work/1.csv")
+    $1 == kernel && column { print $column }' "$work/${4:-1}.csv")
   [ "$value" = "$3" ] || { echo "FAILED: $1: $2 is '$value', not $3"; failed=1; }
 }
 requests=l1tex__t_requests_pipe_lsu_mem_global_op_ld.sum
@@ -55,6 +69,11 @@ holds count_all global_atomic_degree 64
 holds count_each l1tex__t_requests_pipe_lsu_mem_global_op_atom.sum 2
 holds count_each global_atomic_degree 2
 holds shuffle_once warp_operations 2
+occupancy=sm__maximum_warps_per_active_cycle_pct
+holds gemm $occupancy 100 registers
+holds gemm $occupancy 75 more
+holds column_padded $occupancy 50 registers
+holds resident $occupancy 18.75 registers
 cat "$work/1.out"
 [ $failed = 0 ] && echo "all known answers hold"
 exit $failed

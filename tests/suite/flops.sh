@@ -1,0 +1,44 @@
+#!/bin/sh
+# The FLOPs that simulated kernels are counted to do are those their lesson declares. usage: flops.sh FOLDER [OPTION…]
+. "$(dirname "$0")/check.sh"
+folder=$1
+shift
+unset CUSIM_TRACE CUSIM_CARD
+
+# counted LESSON SIZE OPTION…: FLOPs of each kernel per launch into $work/counted, the declared ones into $work/declared.
+counted() {
+  lesson=$1 size=$2
+  shift 2
+  CUSIM_PROFILE=$work/profile.csv "$folder/lesson-$lesson" --device sim:h200 --size "$size" --format csv "$@" \
+    >"$work/rows" 2>"$work/errors" || cat "$work/errors"
+  awk -F, '
+    NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
+    function of(name) { return $column["smsp__sass_thread_inst_executed_op_" name "_pred_on.sum"] }
+    {
+      flops = $column["library_flops"] + of("fadd") + of("fmul") + 2 * of("ffma")
+      flops += of("dadd") + of("dmul") + 2 * of("dfma")
+      printf "%s %.0f\n", $1, flops / $column["launches"]
+    }' "$work/profile.csv" >"$work/counted"
+}
+
+# Rates are rounded to 9 digits.
+counted 01-roofline 8 --variant gpu "$@"
+declared=$(awk -F, '$2 == "gpu" { print $8 * $12 * 1e9 }' "$work/rows")
+holds "lesson 01: $(cat "$work/counted") FLOPs, declared $declared" \
+  awk "{ ratio = \$2 / ${declared:-1}; n += ratio > 1 - 1e-6 && ratio < 1 + 1e-6 } END { exit !(n == 1 && NR == 1) }" \
+  "$work/counted"
+
+counted 12-gemm-gpu 256 "$@"
+holds "lesson 12: 2 n^3 FLOPs in each of 8 kernels: $(tr '\n' ' ' <"$work/counted")" \
+  awk '$2 == 2 * 256 ^ 3 { n++ } END { exit !(n == 8 && NR == 8) }' "$work/counted"
+
+counted 09-transpose 256 "$@"
+holds 'lesson 09: no FLOPs in any of 6 kernels' awk '$2 == 0 { n++ } END { exit !(n == 6 && NR == 6) }' "$work/counted"
+
+# A step is all of its matrix products; what is done per element is not declared.
+batch=128
+counted 22-data-parallel $batch --variant gpu-one-worker --devices 1 --data synthetic "$@"
+declared=$((batch * (6 * (784 * 512 + 512 * 256 + 256 * 10) - 2 * 784 * 512)))
+holds "lesson 22: the products of a step are $declared FLOPs" \
+  awk "/cublasSgemm/ { sum += \$2 } END { exit !(sum == $declared) }" "$work/counted"
+finish
