@@ -101,8 +101,8 @@ unsigned sim_check_op_begin(const sim_check_stream *s, const char *what, bool ke
 void sim_check_op_end(unsigned op);
 // The operation reads or writes these bytes as a whole (rows of a pitched copy are one range each).
 void sim_check_range(unsigned op, const void *address, size_t bytes, bool write);
-// The same for `rows` rows of `width` bytes, `pitch` bytes apart, which the operation initialises if it writes:
-// what a library call does with a matrix.
+// The same for `rows` rows of `width` bytes, `pitch` bytes apart, which the operation initialises if it
+// writes: what a library call does with a matrix.
 void sim_check_rows(unsigned op, const void *address, size_t width, size_t pitch, size_t rows, bool write);
 // A copy within device memory takes over what is initialised; any other write initialises.
 void sim_check_copied(const void *to, const void *from, size_t bytes);

@@ -51,6 +51,8 @@ void sim_check_pending(sim_check *c);
 void sim_sync_open(sim_check *c);
 void sim_sync_close(sim_check *c);
 void sim_sync_free(sim_check *c);
+// The running thread touches shared memory or writes.
+void sim_sync_worked(sim_check *c);
 // An access of the running thread stands there.
 void sim_sync_note_site(sim_check *c, uintptr_t pc);
 #endif

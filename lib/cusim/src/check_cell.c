@@ -70,11 +70,11 @@ static void conflict(sim_check *c, uintptr_t pc, const sim_stamp *s, uintptr_t a
   p->open = true;
 }
 
-// Two atomics, or two accesses to a flag that both sides know to be one, do not race. A plain look at what
-// others update atomically in global memory is taken for a hint that an atomic confirms.
+// Two atomics do not race, nor do a write and a look at a flag that both sides know to be one. A plain look
+// at what others update atomically in global memory is taken for a hint that an atomic confirms.
 static bool harmless(unsigned a, unsigned b, bool global) {
   const unsigned flag = SIM_CHECK_ATOMIC | SIM_CHECK_VOLATILE;
-  if ((a & flag) && (b & flag)) return true;
+  if ((a & flag) && (b & flag)) return ((a | b) & SIM_CHECK_ATOMIC) || !(a & b & SIM_CHECK_WRITE);
   if (!global) return false;
   const bool a_plain_read = !(a & (SIM_CHECK_WRITE | SIM_CHECK_ATOMIC)),
              b_plain_read = !(b & (SIM_CHECK_WRITE | SIM_CHECK_ATOMIC));
@@ -144,7 +144,8 @@ void sim_check_race(sim_check *c, uintptr_t pc, sim_cell *cells, uintptr_t base,
     now.mask = (uint8_t)(((1u << last) - 1) & ~((1u << first) - 1));
     sim_cell *cell = &cells[word];
     // The loop's usual case: the thread reads what it wrote itself.
-    const bool own_write = same_thread(&cell->at[0], &now) && !(now.mask & ~cell->at[0].mask);
+    const bool own_write = same_thread(&cell->at[0], &now) && !(now.mask & ~cell->at[0].mask) &&
+                           !(cell->at[0].flags & (SIM_CHECK_ATOMIC | SIM_CHECK_VOLATILE));
     if (own_write && !(flags & SIM_CHECK_WRITE)) continue;
     const sim_stamp *with = found ? NULL : check_word(c, cell, &now, region);
     if (with) {
