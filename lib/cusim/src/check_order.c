@@ -304,6 +304,30 @@ void sim_check_event_wait(const sim_check_stream *s, const void *event) {
   pthread_mutex_unlock(&lock);
 }
 
+static void meet(const sim_check_stream *s, int device, bool before_it) {
+  if (!sim_check_on()) return;
+  pthread_mutex_lock(&lock);
+  stream_state *copy = streams[index_of(s)];
+  // Streams that come into being later hear of it from the device's default stream.
+  index_of(&(sim_check_stream){.device = device, .legacy = true});
+  for (int i = 0; i < stream_count; i++) {
+    if (streams[i]->device != device) continue;
+    if (before_it)
+      join(&copy->after, &streams[i]->after);
+    else
+      join(&streams[i]->after, &copy->after);
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+void sim_check_device_before(const sim_check_stream *s, int device) {
+  meet(s, device, true);
+}
+
+void sim_check_device_behind(const sim_check_stream *s, int device) {
+  meet(s, device, false);
+}
+
 void sim_check_event_destroy(const void *event) {
   if (!sim_check_on()) return;
   pthread_mutex_lock(&lock);

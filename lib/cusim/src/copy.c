@@ -78,6 +78,11 @@ static cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from
     return sim_error(cudaErrorInvalidMemcpyDirection);
   }
   const sim_check_stream checked = sim_stream_checked(stream);
+  const bool meet = checked.legacy && t.device >= 0 && f.device >= 0 && t.device != f.device;
+  if (meet) {
+    sim_check_device_before(&checked, t.device);
+    sim_check_device_before(&checked, f.device);
+  }
   const unsigned op = sim_check_op_begin(&checked, "a copy", false);
   for (size_t y = 0; y < height; y++) {
     char *row = (char *)to + y * to_pitch;
@@ -88,6 +93,10 @@ static cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from
     sim_check_copied(row, from_row, width);
   }
   sim_check_op_end(op);
+  if (meet) {
+    sim_check_device_behind(&checked, t.device);
+    sim_check_device_behind(&checked, f.device);
+  }
   const double end = time_copy(t, f, width * height, stream);
   // A copy from pageable memory has left it when the call returns; one to pageable memory has arrived.
   if (!synchronous && !t.pageable && !f.pageable) return cudaSuccess;
