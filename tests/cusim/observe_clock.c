@@ -186,6 +186,11 @@ static void chrome_trace(void **state) {
     sim_timeline *t = sim_timeline_create(0, "a \"quoted\" stream");
     sim_timeline_push(t, SIM_COMPUTE, 0, 1e-3, 1, "kernel\\1");
     sim_timeline_push(t, SIM_COPY_D2H, 0, 2e-3, 1, "out");
+    sim_timeline *other = sim_timeline_create(0, "other");
+    sim_timeline_wait(other, sim_timeline_tail(t));
+    sim_timeline_push(other, SIM_COMPUTE, 0, 1e-3, 1, "after out");
+    sim_host_range("outer", 0, 5e-3);
+    sim_host_range("mark", 1e-3, 1e-3);
     sim_trace_export();
     _exit(0);
   }
@@ -201,6 +206,12 @@ static void chrome_trace(void **state) {
   assert_non_null(strstr(text, "\"name\":\"kernel\\\\1\",\"cat\":\"compute\",\"pid\":0,\"tid\":0,"));
   assert_non_null(strstr(text, "\"dur\":2000.000}"));
   assert_non_null(strstr(text, "\"process_name\""));
+  assert_non_null(strstr(
+      text, "\"name\":\"outer\",\"cat\":\"host range\",\"pid\":1000,\"tid\":0,\"ts\":0.000,\"dur\":5"));
+  assert_non_null(strstr(text, "{\"ph\":\"i\",\"name\":\"mark\""));
+  assert_non_null(
+      strstr(text, "\"pid\":0,\"tid\":0,\"ts\":3000.000},\n{\"ph\":\"f\""));  // an arrow from the copy
+  assert_null(strstr(strstr(text, "\"ph\":\"f\"") + 1, "\"ph\":\"f\""));      // and no other
   assert_string_equal(text + strlen(text) - 4, "\n]}\n");
 }
 

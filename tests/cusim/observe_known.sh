@@ -25,6 +25,11 @@ for again in 1: 2: 1:3 2:3 2:4711; do
   done
 done
 unset CUSIM_SCHEDULE
+if command -v python3 >/dev/null; then
+  for file in 1.json 1.timeline; do
+    python3 -m json.tool "$work/$file" >"$work/pretty" || { echo "FAILED: $file is not JSON"; failed=1; }
+  done
+fi
 CUSIM_REGISTERS=32,column_padded=33,resident=168 run registers
 CUSIM_REGISTERS=gemm=33 run more
 

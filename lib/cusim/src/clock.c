@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "timeline.h"
 
-enum { ENGINES = SIM_HOST_FUNCTION + 1, MOST_DEVICES = 64, MOST_SPANS = 4096 };
+enum { ENGINES = SIM_HOST_RANGE, MOST_DEVICES = 64, MOST_SPANS = 4096 };
 
 typedef struct span {  // a stretch of time in which this share of an engine is used
   double start, end, share;
@@ -197,9 +197,6 @@ double sim_copy_seconds(const sim_link *link, size_t bytes) {
   return link->alpha_s + (double)bytes / link->bytes_per_s;
 }
 
-static void record(const sim_timeline *, enum sim_engine, int device, double start, double end,
-                   const char *label);
-
 double sim_timeline_push_at(sim_timeline *t, enum sim_engine kind, int device, double issued, double seconds,
                             double share, const char *label) {
   device_clock *d = device_at(device);
@@ -221,117 +218,18 @@ double sim_timeline_push_at(sim_timeline *t, enum sim_engine kind, int device, d
   }
   pthread_mutex_unlock(&d->lock);
   t->tail = seconds > 0 ? start + seconds : start;
-  record(t, kind, device, start, t->tail, label);
+  sim_timeline_record(&(sim_timeline_event){.device = device,
+                                            .track = t->number,
+                                            .track_name = t->name,
+                                            .engine = kind,
+                                            .start = start,
+                                            .end = t->tail,
+                                            .waited = start > issued && start == t->earliest,
+                                            .label = label});
   return t->tail;
 }
 
 double sim_timeline_push(sim_timeline *t, enum sim_engine kind, int device, double seconds, double share,
                          const char *label) {
   return sim_timeline_push_at(t, kind, device, host_clock, seconds, share, label);
-}
-
-// ---------------------------------------------------------------- Chrome trace export
-
-typedef struct event {
-  int device, stream, engine;
-  double start, end;
-  char stream_name[48], label[80];
-} event;
-
-static pthread_mutex_t events_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t events_once = PTHREAD_ONCE_INIT;
-static const char *events_file;
-static event *events;
-static size_t event_count, event_capacity;
-
-static void export_at_exit(void) {
-  sim_trace_export();
-}
-
-static void open_events(void) {
-  const char *file = getenv("CUSIM_TIMELINE");
-  if (!file || !*file) return;
-  events_file = file;
-  atexit(export_at_exit);
-}
-
-static void record(const sim_timeline *t, enum sim_engine kind, int device, double start, double end,
-                   const char *label) {
-  pthread_once(&events_once, open_events);
-  if (!events_file) return;
-  pthread_mutex_lock(&events_lock);
-  if (event_count == event_capacity) {
-    event_capacity = event_capacity ? event_capacity * 2 : 256;
-    events = need(realloc(events, event_capacity * sizeof *events));
-  }
-  event *e = &events[event_count++];
-  *e = (event){.device = device, .stream = t->number, .engine = kind, .start = start, .end = end};
-  snprintf(e->stream_name, sizeof e->stream_name, "%s", t->name);
-  snprintf(e->label, sizeof e->label, "%s", label ? label : "");
-  pthread_mutex_unlock(&events_lock);
-}
-
-// The order in which host threads happened to record must not show in the file.
-static int by_time(const void *left, const void *right) {
-  const event *a = left, *b = right;
-  if (a->device != b->device) return a->device - b->device;
-  if (a->stream != b->stream) return a->stream - b->stream;
-  if (a->start != b->start) return a->start < b->start ? -1 : 1;
-  if (a->end != b->end) return a->end < b->end ? -1 : 1;
-  if (a->engine != b->engine) return a->engine - b->engine;
-  return strcmp(a->label, b->label);
-}
-
-static void put_json(FILE *file, const char *text) {
-  fputc('"', file);
-  for (; *text; text++) {
-    unsigned char c = (unsigned char)*text;
-    if (c == '"' || c == '\\')
-      fprintf(file, "\\%c", c);
-    else if (c < ' ')
-      fprintf(file, "\\u%04x", c);
-    else
-      fputc(c, file);
-  }
-  fputc('"', file);
-}
-
-void sim_trace_export(void) {
-  static const char *const engine_names[ENGINES] = {"compute", "copy H2D", "copy D2H", "copy peer",
-                                                    "host function"};
-  pthread_once(&events_once, open_events);
-  if (!events_file) return;
-  FILE *file = fopen(events_file, "w");
-  if (!file) {
-    fprintf(stderr, "cusim: cannot write the timeline CUSIM_TIMELINE=%s\n", events_file);
-    return;
-  }
-  pthread_mutex_lock(&events_lock);
-  if (event_count) qsort(events, event_count, sizeof *events, by_time);
-  fputs("{\"displayTimeUnit\":\"ns\",\"otherData\":{\"clock\":\"model\"},\"traceEvents\":[\n", file);
-  const char *separator = "";
-  for (size_t i = 0; events && i < event_count; i++) {
-    const event *e = &events[i], *before = i ? &events[i - 1] : NULL;
-    if (!before || before->device != e->device) {
-      fprintf(file, "%s{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{\"name\":\"device %d\"}}",
-              separator, e->device, e->device);
-      separator = ",\n";
-    }
-    if (!before || before->device != e->device || before->stream != e->stream) {
-      fprintf(file,
-              "%s{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":", separator,
-              e->device, e->stream);
-      put_json(file, e->stream_name);
-      fputs("}}", file);
-    }
-    fputs(",\n{\"ph\":\"X\",\"name\":", file);
-    put_json(file, e->label);
-    fprintf(file, ",\"cat\":\"%s\",\"pid\":%d,\"tid\":%d,\"ts\":%.3f,\"dur\":%.3f}", engine_names[e->engine],
-            e->device, e->stream, e->start * 1e6, (e->end - e->start) * 1e6);
-  }
-  fputs("\n]}\n", file);
-  bool bad = ferror(file) != 0;
-  if (fclose(file) || bad)
-    fprintf(stderr, "cusim: writing the timeline CUSIM_TIMELINE=%s failed\n", events_file);
-  pthread_mutex_unlock(&events_lock);
 }

@@ -182,7 +182,7 @@ int sim_occupancy_blocks(const sim_card *card, int threads, int registers, size_
 // Every function is deterministic in the order of calls of one host thread. A stream's operations are serial;
 // kernels of one device overlap only across streams and share its SMs; each device has one engine per
 // direction of copy and one for outgoing peer traffic.
-enum sim_engine { SIM_COMPUTE, SIM_COPY_H2D, SIM_COPY_D2H, SIM_COPY_PEER, SIM_HOST_FUNCTION };
+enum sim_engine { SIM_COMPUTE, SIM_COPY_H2D, SIM_COPY_D2H, SIM_COPY_PEER, SIM_HOST_FUNCTION, SIM_HOST_RANGE };
 typedef struct sim_timeline sim_timeline;  // one stream
 
 sim_timeline *sim_timeline_create(int device, const char *name);
@@ -203,6 +203,8 @@ double sim_timeline_push(sim_timeline *, enum sim_engine, int device, double sec
 double sim_timeline_push_at(sim_timeline *, enum sim_engine, int device, double issued, double seconds,
                             double share, const char *label);
 double sim_copy_seconds(const sim_link *, size_t bytes);
+// A range of this host thread in virtual time (NVTX) or, with from == to, a mark: for the timeline only.
+void sim_host_range(const char *label, double from, double to);
 void sim_trace_export(void);  // CUSIM_TIMELINE=file.json: Chrome trace, written at exit
 
 // ---------------------------------------------------------------- reports (profile.c)
