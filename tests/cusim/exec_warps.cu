@@ -100,6 +100,15 @@ __global__ void votes(int *out) {
 #endif
 }
 
+__global__ void matches(int *out) {
+  const int lane = threadIdx.x;
+  int equal, different;
+  out[lane * 4 + 0] = (int)__match_all_sync(ALL, 2.5, &equal);
+  out[lane * 4 + 1] = (int)__match_all_sync(ALL, lane / 31, &different);
+  out[lane * 4 + 2] = equal * 10 + different;
+  out[lane * 4 + 3] = (int)__match_any_sync(ALL, (float)(lane % 2));
+}
+
 static void test_sums(int n) {
   int *host = (int *)malloc(sizeof(int) * (n + 1)), *x;
   unsigned long long expected = 0, zero[2] = {0, 0}, *out;
@@ -164,6 +173,13 @@ int main(void) {
     EXPECT((unsigned)o[3] == 0xffu << lane / 8 * 8, "thread %d: %x", t, o[3]);
     EXPECT(o[4] == VOTERS / 3 && o[5] == 1 && o[6] == 1, "thread %d: %d %d %d", t, o[4], o[5], o[6]);
     EXPECT(o[7] == 496 && o[8] == -4009 && o[9] == 31, "thread %d: %d %d %d", t, o[7], o[8], o[9]);
+  }
+  matches<<<1, FULL>>>(out);
+  CHECK(cudaMemcpy(host, out, sizeof host, cudaMemcpyDeviceToHost));
+  for (int lane = 0; lane < FULL; lane++) {
+    const int *o = host + lane * 4;
+    EXPECT(o[0] == -1 && o[1] == 0 && o[2] == 10, "lane %d: %x %x %d", lane, o[0], o[1], o[2]);
+    EXPECT((unsigned)o[3] == (lane % 2 ? 0xaaaaaaaau : 0x55555555u), "lane %d: %x", lane, o[3]);
   }
   CHECK(cudaFree(out));
   FINISH();

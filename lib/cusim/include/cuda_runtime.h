@@ -10,17 +10,31 @@
 
 #ifdef __cplusplus
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#endif
 
+// The device language is for .cu files only: a host compiler that reads this header has its own min and max.
+#ifdef __CUDACC__
+#include "cusim/access.h"
+#include "cusim/atomic.h"
 #include "cusim/device.h"
+#include "cusim/integer.h"
 #include "cusim/launch.h"
 #include "cusim/math.h"
-
-// Outside the source step (a host compiler that reads a CUDA header) the qualifiers mean nothing.
-#ifndef __CUDACC__
+#include "cusim/rounding.h"
+#include "cusim/video.h"
+#else
 #define __host__
 #define __device__
 #define __global__
-#endif
+#define __constant__
+#define __shared__
+#define __forceinline__ __inline__ __attribute__((always_inline))
+#define __noinline__ __attribute__((noinline))
+#define __align__(bytes) __attribute__((aligned(bytes)))
 #endif
 #endif

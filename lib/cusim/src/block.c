@@ -432,6 +432,7 @@ enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, boo
   w->alive = w->threads;
   w->arrived = w->predicates = w->barrier_generation = 0;
   w->status = SIM_RUN_OK;
+  sim_clock_reset();
   w->warps_ready = w->warps == 32 ? ~0u : (1u << w->warps) - 1;
   for (unsigned i = 0; i < w->warps; i++) {
     warp *p = &w->warp[i];

@@ -91,6 +91,12 @@ typedef unsigned char cusim_slot[16];
 void cusim_exchange(unsigned mask, const void *value, size_t bytes, const cusim_slot **all);
 unsigned cusim_lane(void);
 unsigned cusim_active_mask(unsigned line);  // lanes of the warp that come to this line of the source together
+// (intrinsic.c) Cycles of the block: the same on every run; sleeping adds to them.
+long long cusim_clock(void);
+void cusim_sleep(unsigned nanoseconds);
+void sim_clock_reset(void);  // a block begins
+void cusim_trap(void) __attribute__((noreturn));
+int cusim_address_space(const void *address);  // 0 local, 1 global, 2 shared
 void *cusim_dynamic_shared(void);
 // A static __shared__ variable of the running block; does anything only in traced blocks.
 void cusim_note_shared(const void *base, size_t bytes);

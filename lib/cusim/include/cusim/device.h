@@ -74,6 +74,13 @@ inline unsigned __activemask(unsigned line = __builtin_LINE()) {
 // ---------------------------------------------------------------- shuffles, votes, warp reductions
 namespace cusim {
 
+template <class T>
+struct same {
+  using type = T;
+};
+template <class T>
+using same_t = typename same<T>::type;  // keeps the value from taking part in deduction
+
 // The values of the lanes of mask that take part; the result says which these are.
 template <class T>
 CUSIM_WAITS unsigned exchange(unsigned mask, const T &value, const cusim_slot *&all) {
@@ -154,18 +161,33 @@ CUSIM_WAITS unsigned __match_any_sync(unsigned mask, T value) {
     if ((part >> lane & 1) && std::memcmp(all[lane], &value, sizeof value) == 0) equal |= 1u << lane;
   return equal;
 }
+// All ones and *all_equal set if every lane has the same bits, else 0.
 template <class T>
-CUSIM_WAITS T __reduce_add_sync(unsigned mask, T value) {
-  return cusim::warp_reduce(mask, value, [](T a, T b) { return (T)(a + b); });
+CUSIM_WAITS unsigned __match_all_sync(unsigned mask, T value, int *all_equal) {
+  const cusim_slot *all;
+  const unsigned part = cusim::exchange(mask, value, all);
+  *all_equal = 1;
+  for (unsigned lane = 0; lane < 32; lane++)
+    if ((part >> lane & 1) && std::memcmp(all[lane], &value, sizeof value) != 0) *all_equal = 0;
+  return *all_equal ? part : 0;
 }
-template <class T>
-CUSIM_WAITS T __reduce_max_sync(unsigned mask, T value) {
-  return cusim::warp_reduce(mask, value, [](T a, T b) { return a > b ? a : b; });
+CUSIM_WAITS int __uni_sync(unsigned mask, int predicate) {
+  const unsigned yes = __ballot_sync(mask, predicate);
+  return yes == 0 || __all_sync(mask, predicate);
 }
-template <class T>
-CUSIM_WAITS T __reduce_min_sync(unsigned mask, T value) {
-  return cusim::warp_reduce(mask, value, [](T a, T b) { return a < b ? a : b; });
-}
+#define CUSIM_REDUCE(T)                                                                              \
+  CUSIM_WAITS T __reduce_add_sync(unsigned mask, T value) {                                          \
+    return cusim::warp_reduce(mask, value, [](T a, T b) { return (T)((unsigned)a + (unsigned)b); }); \
+  }                                                                                                  \
+  CUSIM_WAITS T __reduce_max_sync(unsigned mask, T value) {                                          \
+    return cusim::warp_reduce(mask, value, [](T a, T b) { return a > b ? a : b; });                  \
+  }                                                                                                  \
+  CUSIM_WAITS T __reduce_min_sync(unsigned mask, T value) {                                          \
+    return cusim::warp_reduce(mask, value, [](T a, T b) { return a < b ? a : b; });                  \
+  }
+CUSIM_REDUCE(int)
+CUSIM_REDUCE(unsigned)
+#undef CUSIM_REDUCE
 CUSIM_WAITS unsigned __reduce_and_sync(unsigned mask, unsigned value) {
   return cusim::warp_reduce(mask, value, [](unsigned a, unsigned b) { return a & b; });
 }
@@ -176,113 +198,17 @@ CUSIM_WAITS unsigned __reduce_xor_sync(unsigned mask, unsigned value) {
   return cusim::warp_reduce(mask, value, [](unsigned a, unsigned b) { return a ^ b; });
 }
 
-// ---------------------------------------------------------------- atomics
-// Real ones of the host: blocks run on several OS threads. In the traced pass they stay outside the
-// instrumentation and are announced as one atomic instead.
-#ifdef CUSIM_TRACED_PASS
-#define CUSIM_ATOMIC __attribute__((no_sanitize("thread"), noinline)) static
-#define CUSIM_NOTE_ATOMIC(p) cusim_note_atomic(p, sizeof *(p), __builtin_return_address(0))
-#else
-#define CUSIM_ATOMIC static inline
-#define CUSIM_NOTE_ATOMIC(p) (void)0
-#endif
-namespace cusim {
-// old = *p; *p = change(old), as one step; returns old. Works on the bits, so that NaN compares equal to
-// itself.
-template <class T, class Change>
-CUSIM_ATOMIC T atomic_update(T *p, Change change) {
-  CUSIM_NOTE_ATOMIC(p);
-  using bits = std::conditional_t<sizeof(T) == 8, unsigned long long,
-                                  std::conditional_t<sizeof(T) == 2, unsigned short, unsigned>>;
-  bits *address = reinterpret_cast<bits *>(p);
-  bits old = __atomic_load_n(address, __ATOMIC_RELAXED), next;
-  T before;
-  do {
-    std::memcpy(&before, &old, sizeof before);
-    const T after = change(before);
-    std::memcpy(&next, &after, sizeof next);
-  } while (!__atomic_compare_exchange_n(address, &old, next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-  return before;
-}
-template <class T>
-CUSIM_ATOMIC T integer_add(T *p, T value) {
-  CUSIM_NOTE_ATOMIC(p);
-  return __atomic_fetch_add(p, value, __ATOMIC_RELAXED);
-}
-template <class T>
-inline T atomic_add(T *p, T value) {
-  if constexpr (std::is_integral_v<T>) return integer_add(p, value);
-  return atomic_update(p, [value](T old) { return (T)(old + value); });
-}
-template <class T>
-struct same {
-  using type = T;
-};
-template <class T>
-using same_t = typename same<T>::type;  // keeps the value from taking part in deduction
-}  // namespace cusim
-
-template <class T>
-inline T atomicAdd(T *p, cusim::same_t<T> value) {
-  return cusim::atomic_add(p, value);
-}
-template <class T>
-inline T atomicSub(T *p, cusim::same_t<T> value) {
-  return cusim::atomic_add(p, (T)(0 - value));
-}
-template <class T>
-inline T atomicExch(T *p, cusim::same_t<T> value) {
-  return cusim::atomic_update(p, [value](T) { return value; });
-}
-template <class T>
-inline T atomicMax(T *p, cusim::same_t<T> value) {
-  return cusim::atomic_update(p, [value](T old) { return old < value ? value : old; });
-}
-template <class T>
-inline T atomicMin(T *p, cusim::same_t<T> value) {
-  return cusim::atomic_update(p, [value](T old) { return value < old ? value : old; });
-}
-template <class T>
-inline T atomicAnd(T *p, cusim::same_t<T> value) {
-  return cusim::atomic_update(p, [value](T old) { return (T)(old & value); });
-}
-template <class T>
-inline T atomicOr(T *p, cusim::same_t<T> value) {
-  return cusim::atomic_update(p, [value](T old) { return (T)(old | value); });
-}
-template <class T>
-inline T atomicXor(T *p, cusim::same_t<T> value) {
-  return cusim::atomic_update(p, [value](T old) { return (T)(old ^ value); });
-}
-template <class T>
-inline T atomicCAS(T *p, cusim::same_t<T> expected, cusim::same_t<T> value) {
-  return cusim::atomic_update(p, [=](T old) { return old == expected ? value : old; });
-}
-inline unsigned atomicInc(unsigned *p, unsigned limit) {
-  return cusim::atomic_update(p, [limit](unsigned old) { return old >= limit ? 0u : old + 1; });
-}
-inline unsigned atomicDec(unsigned *p, unsigned limit) {
-  return cusim::atomic_update(p, [limit](unsigned old) { return old == 0 || old > limit ? limit : old - 1; });
-}
-// Narrower and wider scopes are the same on one machine.
-#define CUSIM_SCOPED(name)               \
-  template <class T, class... V>         \
-  inline T name##_block(T *p, V... v) {  \
-    return name(p, v...);                \
-  }                                      \
-  template <class T, class... V>         \
-  inline T name##_system(T *p, V... v) { \
-    return name(p, v...);                \
-  }
-CUSIM_SCOPED(atomicAdd)
-CUSIM_SCOPED(atomicSub)
-CUSIM_SCOPED(atomicExch)
-CUSIM_SCOPED(atomicMax)
-CUSIM_SCOPED(atomicMin)
-CUSIM_SCOPED(atomicAnd)
-CUSIM_SCOPED(atomicOr)
-CUSIM_SCOPED(atomicXor)
-CUSIM_SCOPED(atomicCAS)
-#undef CUSIM_SCOPED
-
+// ---------------------------------------------------------------- gone since compute capability 7.0
+#define CUSIM_GONE(name)                                                                               \
+  template <class... T>                                                                                \
+  int name(T...) __attribute__((error(#name " does not exist since compute capability 7.0: use " #name \
+                                            "_sync with the mask of the lanes that take part")));
+CUSIM_GONE(__shfl)
+CUSIM_GONE(__shfl_up)
+CUSIM_GONE(__shfl_down)
+CUSIM_GONE(__shfl_xor)
+CUSIM_GONE(__any)
+CUSIM_GONE(__all)
+CUSIM_GONE(__ballot)
+#undef CUSIM_GONE
 #endif
