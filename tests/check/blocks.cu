@@ -265,24 +265,24 @@ static int look_back_without_fence(int bug) {
 
 // CASE lock_without_fence: The lock is given back by a plain store that nothing orders behind the work it
 // guards: the next owner may see the lock free and the sum old.
-static __global__ void lock_without_fence_bug(int *lock, volatile int *sum) {
+static __global__ void lock_without_fence_bug(int *lock, int *sum) {
   if (threadIdx.x != 0) return;
   while (atomicCAS(lock, 0, 1) != 0) {
   }
-  *sum = *sum + (int)blockIdx.x;  // BUG: race-global
-  *(volatile int *)lock = 0;      // BUG: race-global
+  *sum += (int)blockIdx.x;  // BUG: race-global
+  *(volatile int *)lock = 0;
 }
-static __global__ void lock_without_fence_twin(int *lock, volatile int *sum) {
+static __global__ void lock_without_fence_twin(int *lock, int *sum) {
   if (threadIdx.x != 0) return;
   while (atomicCAS(lock, 0, 1) != 0) {
   }
   __threadfence();
-  *sum = *sum + (int)blockIdx.x;
+  *sum += (int)blockIdx.x;
   __threadfence();
   atomicExch(lock, 0);
 }
 static int lock_without_fence(int bug) {
-  void (*kernel)(int *, volatile int *) = bug ? lock_without_fence_bug : lock_without_fence_twin;
+  void (*kernel)(int *, int *) = bug ? lock_without_fence_bug : lock_without_fence_twin;
   int *lock = device_zeros(1), *sum = device_zeros(1), host;
   kernel<<<BLOCKS, THREADS>>>(lock, sum);
   finish();

@@ -307,7 +307,7 @@ static int constant_table(int bug) {
 }
 
 // CASE device_array: A __device__ array is as long as it was declared, whatever n the kernel is told.
-static __device__ int device_array_log[64];
+static __device__ int device_array_log[60];
 static __global__ void device_array_bug(const int *in, int *out, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < n) device_array_log[i] = in[i];  // BUG: out-of-bounds
@@ -315,8 +315,8 @@ static __global__ void device_array_bug(const int *in, int *out, int n) {
 }
 static __global__ void device_array_twin(const int *in, int *out, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < 64) device_array_log[i] = in[i];
-  if (i < n) out[i] = i < 64 ? device_array_log[i] : in[i];
+  if (i < 60) device_array_log[i] = in[i];
+  if (i < n) out[i] = i < 60 ? device_array_log[i] : in[i];
 }
 static int device_array(int bug) {
   return wrong_of(bug ? device_array_bug : device_array_twin, BLOCKS, same);

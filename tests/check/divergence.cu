@@ -41,8 +41,9 @@ static int barrier_in_branch(int bug) {
   return wrong;
 }
 
-// CASE barrier_in_loop: Each thread runs the loop as often as it has elements, so in the last round only some
-// reach the barrier inside: the number of rounds must be the same for the whole block.
+// CASE barrier_in_loop: Each thread runs the loop as often as it has elements, so in the last round some wait
+// at the barrier inside and some at the one behind: the number of rounds must be the same for the whole
+// block.
 static __global__ void barrier_in_loop_bug(const int *in, int *out, int n) {
   __shared__ int s[THREADS];
   const int t = threadIdx.x;
@@ -52,6 +53,9 @@ static __global__ void barrier_in_loop_bug(const int *in, int *out, int n) {
     out[i] = s[t ^ 1];
     __syncthreads();  // BUG: divergent-barrier
   }
+  s[t] = t;
+  __syncthreads();  // BUG: divergent-barrier
+  out[n + t] = s[t ^ 1];
 }
 static __global__ void barrier_in_loop_twin(const int *in, int *out, int n) {
   __shared__ int s[THREADS];
@@ -63,14 +67,17 @@ static __global__ void barrier_in_loop_twin(const int *in, int *out, int n) {
     if (i < n) out[i] = s[t ^ 1];
     __syncthreads();
   }
+  s[t] = t;
+  __syncthreads();
+  out[n + t] = s[t ^ 1];
 }
 static int barrier_in_loop(int bug) {
   void (*kernel)(const int *, int *, int) = bug ? barrier_in_loop_bug : barrier_in_loop_twin;
-  int *in = device_numbers(N), *out = device_zeros(N), host[N], wrong = 0;
+  int *in = device_numbers(N), *out = device_zeros(N + THREADS), host[N + THREADS], wrong = 0;
   kernel<<<1, THREADS>>>(in, out, N);
   finish();
-  fetch(host, out, N);
-  for (int i = 0; i < N; i++) wrong += host[i] != (i ^ 1);
+  fetch(host, out, N + THREADS);
+  for (int i = 0; i < N + THREADS; i++) wrong += host[i] != (i < N ? i ^ 1 : (i - N) ^ 1);
   CHECK(cudaFree(in));
   CHECK(cudaFree(out));
   return wrong;
@@ -217,8 +224,9 @@ static __global__ void group_sync_by_one_warp_bug(const int *in, int *out) {
   s[t] = in[t];
   if (t < 32) {
     block.sync();  // BUG: divergent-barrier
-    out[t] = s[t ^ 31];
+    s[t] = s[t ^ 31];
   }
+  out[t] = s[t];
 }
 static __global__ void group_sync_by_one_warp_twin(const int *in, int *out) {
   __shared__ int s[THREADS];
@@ -228,8 +236,13 @@ static __global__ void group_sync_by_one_warp_twin(const int *in, int *out) {
   s[t] = in[t];
   if (t < 32) {
     tile.sync();
-    out[t] = s[t ^ 31];
+    const int other = s[t ^ 31];
+    tile.sync();
+    s[t] = other;
   }
+  if (t >= 64) return;  // whole warps may leave: nobody waits for who is gone
+  block.sync();
+  out[t] = s[t ^ 32];
 }
 static int group_sync_by_one_warp(int bug) {
   void (*kernel)(const int *, int *) = bug ? group_sync_by_one_warp_bug : group_sync_by_one_warp_twin;
@@ -237,7 +250,7 @@ static int group_sync_by_one_warp(int bug) {
   kernel<<<1, THREADS>>>(in, out);
   finish();
   fetch(host, out, THREADS);
-  for (int t = 0; t < THREADS; t++) wrong += host[t] != (t < 32 ? t ^ 31 : 0);
+  for (int t = 0; t < THREADS; t++) wrong += host[t] != (t < 32 ? t + 32 : t < 64 ? 63 - t : 0);
   CHECK(cudaFree(in));
   CHECK(cudaFree(out));
   return wrong;

@@ -310,7 +310,7 @@ static void device_variable(source *s, size_t first) {
   char prefix[48];
   snprintf(prefix, sizeof prefix, "%s%s%s", constant ? "const_" : "", is_static || constant ? s->tu : "",
            is_static || constant ? "_" : "");
-  if (!is_extern) replace(s, at(s, first)->start, 0, "__attribute__((weak)) ");
+  if (!is_extern) replace(s, at(s, first)->start, 0, "__attribute__((weak, aligned(256))) ");
   each_declarator(s, first, stop, label_variable, prefix);
 }
 

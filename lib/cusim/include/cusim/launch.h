@@ -3,6 +3,7 @@
 #ifndef CUSIM_LAUNCH_H
 #define CUSIM_LAUNCH_H
 #include <cstddef>
+#include <cstring>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -40,6 +41,22 @@ struct zero {
   }
 };
 
+// What a launch calls. Where it holds a pointer and nothing else, the kernel was launched through that
+// pointer: the traced compilation calls the kernel's twin.
+template <class Call>
+Call called(Call call) {
+#ifdef CUSIM_TRACED_PASS
+  void (*kernel)();
+  if constexpr (!std::is_empty_v<Call> && std::is_trivially_copyable_v<Call> &&
+                sizeof call == sizeof kernel) {
+    std::memcpy(&kernel, &call, sizeof kernel);
+    kernel = cusim_traced(kernel);
+    std::memcpy(static_cast<void *>(&call), &kernel, sizeof kernel);
+  }
+#endif
+  return call;
+}
+
 // One launch site with its argument types. `run` executes one thread; its mangled name, unique by TU and
 // SITE, pairs the plain with the traced compilation.
 template <unsigned long long TU, int SITE, class Call, class... Arguments>
@@ -50,7 +67,7 @@ struct body {
   };
   static void run(void *p) {
     const packet *k = static_cast<const packet *>(p);
-    std::apply(k->call, k->arguments);
+    std::apply(cusim::called(k->call), k->arguments);
   }
 };
 
