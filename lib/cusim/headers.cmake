@@ -1,0 +1,59 @@
+# Headers of CUDA that cusim lacks. Each is an error that names the feature, so that a program which needs it stops
+# at its #include and not in another toolkit's headers. They are searched after cusim's own, before the system's.
+function(cusim_missing folder feature)
+  foreach(header IN LISTS ARGN)
+    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/include/${header})
+      file(CONFIGURE OUTPUT ${folder}/${header} CONTENT "#error \"cusim does not support ${feature} (${header})\"\n" @ONLY)
+    endif()
+  endforeach()
+endfunction()
+
+# Headers that programs include out of habit: all of them come with cuda_runtime.h.
+function(cusim_forward folder)
+  foreach(header IN LISTS ARGN)
+    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/include/${header})
+      file(CONFIGURE OUTPUT ${folder}/${header} CONTENT "#include <cuda_runtime.h>\n" @ONLY)
+    endif()
+  endforeach()
+endfunction()
+
+set(missing ${CUSIM_HOME}/missing)
+cusim_forward(${missing} builtin_types.h channel_descriptor.h common_functions.h cuda_device_runtime_api.h
+  cuda_surface_types.h cuda_texture_types.h device_atomic_functions.h device_double_functions.h device_functions.h
+  device_types.h driver_functions.h host_config.h host_defines.h library_types.h math_functions.h
+  sm_20_atomic_functions.h sm_20_intrinsics.h sm_30_intrinsics.h sm_32_atomic_functions.h sm_32_intrinsics.h
+  sm_35_atomic_functions.h sm_35_intrinsics.h sm_60_atomic_functions.h surface_functions.h
+  surface_indirect_functions.h surface_types.h texture_fetch_functions.h texture_indirect_functions.h
+  texture_types.h)
+cusim_missing(${missing} "cuFFT" cufft.h cufftXt.h cufftw.h)
+cusim_missing(${missing} "cuSPARSE" cusparse.h cusparse_v2.h)
+cusim_missing(${missing} "cuSOLVER" cusolverDn.h cusolverSp.h cusolverRf.h cusolverSp_LOWLEVEL_PREVIEW.h cusolver_common.h)
+cusim_missing(${missing} "NPP" npp.h nppi.h nppcore.h nppdefs.h npps.h nppversion.h)
+cusim_missing(${missing} "nvJPEG" nvjpeg.h)
+cusim_missing(${missing} "NVRTC" nvrtc.h nvrtc_helper.h)
+cusim_missing(${missing} "nvJitLink" nvJitLink.h)
+cusim_missing(${missing} "cuRAND's host functions" curand.h)
+cusim_missing(${missing} "cuBLAS-XT" cublasXt.h)
+cusim_missing(${missing} "cuBLASLt" cublasLt.h)
+cusim_missing(${missing} "the old cuBLAS interface" cublas.h)
+cusim_missing(${missing} "graphics interoperability" cuda_gl_interop.h cudaGL.h cuda_egl_interop.h cudaEGL.h
+  cuda_vdpau_interop.h cuda_d3d11_interop.h cuda_d3d10_interop.h cuda_d3d9_interop.h)
+cusim_missing(${missing} "libcu++" cuda/barrier cuda/pipeline cuda/atomic cuda/semaphore cuda/latch
+  cuda/annotated_ptr cuda/std/atomic cuda/std/barrier cuda/std/chrono cuda/std/complex cuda/std/span
+  cuda/std/type_traits cuda/std/utility cuda/ptx)
+cusim_missing(${missing} "pipelines" cuda_pipeline.h cuda_pipeline_primitives.h)
+cusim_missing(${missing} "barriers in shared memory" cuda_awbarrier.h cuda_awbarrier_primitives.h)
+cusim_missing(${missing} "8-bit floating point" cuda_fp8.h)
+cusim_missing(${missing} "CUB" cub/cub.cuh cub/block/block_reduce.cuh cub/block/block_scan.cuh
+  cub/block/block_load.cuh cub/block/block_store.cuh cub/block/block_radix_sort.cuh cub/warp/warp_reduce.cuh
+  cub/warp/warp_scan.cuh cub/device/device_reduce.cuh cub/device/device_scan.cuh cub/device/device_radix_sort.cuh
+  cub/device/device_histogram.cuh cub/device/device_select.cuh)
+foreach(name adjacent_difference copy count device_ptr device_vector execution_policy extrema fill find for_each
+             functional gather generate host_vector inner_product logical merge pair partition random reduce remove
+             replace reverse scan scatter sequence sort transform transform_reduce transform_scan tuple unique
+             universal_vector version iterator/constant_iterator iterator/counting_iterator
+             iterator/permutation_iterator iterator/transform_iterator iterator/zip_iterator
+             iterator/discard_iterator device_malloc device_free device_reference complex binary_search
+             system/cuda/execution_policy system/omp/execution_policy memory detail/config)
+  cusim_missing(${missing} "Thrust" thrust/${name}.h)
+endforeach()
