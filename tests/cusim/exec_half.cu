@@ -34,6 +34,15 @@ __global__ void arithmetic(float *out) {
   __nv_bfloat16 s = __float2bfloat16(1.0f);
   s += __float2bfloat16(0.5f);
   out[7] = __bfloat162float(s * s);
+  out[8] = __half2float(__float2half_rz(65519.9f));
+  out[9] = __half2float(__float2half_ru(1.0f + 0x1p-20f)) - 1.0f;
+  out[10] = __half2float(__float2half_rd(-0x1p-30f)) / 0x1p-24f;
+  out[11] = (float)__half2int_rd(__float2half(-1.5f)) + 10.0f * (float)__half2uint_rn(__float2half(2.5f));
+  const __half2 q = __heq2(__floats2half2_rn(1.0f, 2.0f), __floats2half2_rn(1.0f, 3.0f));
+  out[12] = __low2float(q) + 2.0f * __high2float(q) + 4.0f * __hbgeu2(q, q);
+  out[13] = __half2float(__hadd_sat(a, b)) + __half2float(__hfma_relu(a, __hneg(b), b));
+  out[14] = __bfloat162float(__int2bfloat16_rz(257)) + __bfloat162float(__float2bfloat16_ru(1.0f + 0x1p-10f));
+  out[15] = __half2float(htanh(__float2half(0.0f))) + __half2float(hexp10(__float2half(2.0f)));
 }
 
 // The value of a 16-bit pattern with that many bits of exponent and fraction, from the definition.
@@ -72,7 +81,7 @@ int main() {
   enum { COUNT = sizeof in / sizeof *in };
   unsigned short got_half[COUNT], got_bfloat[COUNT], *device_h, *device_b;
   float *device_in;
-  CHECK(cudaMalloc(&device_in, sizeof in));
+  CHECK(cudaMalloc(&device_in, 2 * sizeof in));
   CHECK(cudaMalloc(&device_h, sizeof got_half));
   CHECK(cudaMalloc(&device_b, sizeof got_bfloat));
   CHECK(cudaMemcpy(device_in, in, sizeof in, cudaMemcpyHostToDevice));
@@ -84,10 +93,11 @@ int main() {
     EXPECT(got_bfloat[i] == bfloat_bits[i], "%a: %04x", in[i], got_bfloat[i]);
   }
 
-  float out[8];
-  const float wanted[8] = {3.75f, 3.375f, 0.375f, 4.5f, 6.0f, 3.0f, 1.0f, 2.25f};
+  float out[16];
+  const float wanted[16] = {3.75f,    3.375f,   0.375f, 4.5f,  6.0f, 3.0f, 1.0f,         2.25f,
+                            65504.0f, 0x1p-10f, -1.0f,  18.0f, 5.0f, 1.0f, 257.0078125f, 100.0f};
   arithmetic<<<1, 1>>>(device_in);
   CHECK(cudaMemcpy(out, device_in, sizeof out, cudaMemcpyDeviceToHost));
-  for (int i = 0; i < 8; i++) EXPECT(out[i] == wanted[i], "%d: %g", i, out[i]);
+  for (int i = 0; i < 16; i++) EXPECT(out[i] == wanted[i], "%d: %g", i, out[i]);
   FINISH();
 }

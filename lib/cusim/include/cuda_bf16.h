@@ -45,8 +45,14 @@ struct __nv_bfloat16 {
 };
 typedef __nv_bfloat16 nv_bfloat16;
 
+struct __nv_bfloat162_raw {
+  unsigned short x, y;
+};
+
 struct alignas(4) __nv_bfloat162 {
   __nv_bfloat162() = default;
+  __nv_bfloat162(__nv_bfloat162_raw raw) : x(__nv_bfloat16_raw{raw.x}), y(__nv_bfloat16_raw{raw.y}) {}
+  operator __nv_bfloat162_raw() const { return {x.bits, y.bits}; }
   __nv_bfloat162(__nv_bfloat16 a, __nv_bfloat16 b) : x(a), y(b) {}
   __nv_bfloat16 x, y;
 };
@@ -54,46 +60,25 @@ typedef __nv_bfloat162 nv_bfloat162;
 
 CUSIM_SMALL_FLOAT(__nv_bfloat16, __nv_bfloat162)
 
-inline __nv_bfloat16 __float2bfloat16(float a) {
-  return a;
-}
-inline __nv_bfloat16 __float2bfloat16_rn(float a) {
-  return a;
-}
-inline __nv_bfloat16 __double2bfloat16(double a) {
-  return a;
-}
-inline float __bfloat162float(__nv_bfloat16 a) {
-  return (float)a;
-}
+CUSIM_SMALL_CONVERSIONS(__nv_bfloat16, __nv_bfloat162, bfloat16)
 inline unsigned short __bfloat16_as_ushort(__nv_bfloat16 a) {
   return a.bits;
+}
+inline short __bfloat16_as_short(__nv_bfloat16 a) {
+  return (short)a.bits;
 }
 inline __nv_bfloat16 __ushort_as_bfloat16(unsigned short bits) {
   return __nv_bfloat16_raw{bits};
 }
-inline __nv_bfloat162 __floats2bfloat162_rn(float a, float b) {
-  return {a, b};
-}
-inline __nv_bfloat162 __float22bfloat162_rn(float2 a) {
-  return {a.x, a.y};
-}
-inline float2 __bfloat1622float2(__nv_bfloat162 a) {
-  return make_float2((float)a.x, (float)a.y);
-}
-inline __nv_bfloat162 __bfloat162bfloat162(__nv_bfloat16 a) {
-  return {a, a};
-}
-inline __nv_bfloat162 __halves2bfloat162(__nv_bfloat16 a, __nv_bfloat16 b) {
-  return {a, b};
+inline __nv_bfloat16 __short_as_bfloat16(short bits) {
+  return __nv_bfloat16_raw{(unsigned short)bits};
 }
 inline __nv_bfloat162 make_bfloat162(__nv_bfloat16 a, __nv_bfloat16 b) {
   return {a, b};
 }
-inline __nv_bfloat16 __low2bfloat16(__nv_bfloat162 a) {
-  return a.x;
-}
-inline __nv_bfloat16 __high2bfloat16(__nv_bfloat162 a) {
-  return a.y;
-}
+#define CUDART_INF_BF16 __ushort_as_bfloat16(0x7f80)
+#define CUDART_NAN_BF16 __ushort_as_bfloat16(0x7fff)
+#define CUDART_MAX_NORMAL_BF16 __ushort_as_bfloat16(0x7f7f)
+#define CUDART_ONE_BF16 __ushort_as_bfloat16(0x3f80)
+#define CUDART_ZERO_BF16 __ushort_as_bfloat16(0x0000)
 #endif

@@ -30,8 +30,14 @@ struct __half {
 };
 typedef __half half;
 
+struct __half2_raw {
+  unsigned short x, y;
+};
+
 struct alignas(4) __half2 {
   __half2() = default;
+  __half2(__half2_raw raw) : x(__half_raw{raw.x}), y(__half_raw{raw.y}) {}
+  operator __half2_raw() const { return {x.bits, y.bits}; }
   __half2(__half a, __half b) : x(a), y(b) {}
   __half x, y;
 };
@@ -39,27 +45,7 @@ typedef __half2 half2;
 
 CUSIM_SMALL_FLOAT(__half, __half2)
 
-inline __half __float2half(float a) {
-  return a;
-}
-inline __half __float2half_rn(float a) {
-  return a;
-}
-inline __half __double2half(double a) {
-  return a;
-}
-inline __half __int2half_rn(int a) {
-  return a;
-}
-inline float __half2float(__half a) {
-  return (float)a;
-}
-inline int __half2int_rn(__half a) {
-  return (int)lrintf((float)a);
-}
-inline int __half2int_rz(__half a) {
-  return (int)(float)a;
-}
+CUSIM_SMALL_CONVERSIONS(__half, __half2, half)
 inline unsigned short __half_as_ushort(__half a) {
   return a.bits;
 }
@@ -69,37 +55,19 @@ inline short __half_as_short(__half a) {
 inline __half __ushort_as_half(unsigned short bits) {
   return __half_raw{bits};
 }
-inline __half2 __floats2half2_rn(float a, float b) {
-  return {a, b};
-}
-inline __half2 __float2half2_rn(float a) {
-  return {a, a};
-}
-inline __half2 __float22half2_rn(float2 a) {
-  return {a.x, a.y};
-}
-inline float2 __half22float2(__half2 a) {
-  return make_float2((float)a.x, (float)a.y);
-}
-inline __half2 __half2half2(__half a) {
-  return {a, a};
-}
-inline __half2 __halves2half2(__half a, __half b) {
-  return {a, b};
+inline __half __short_as_half(short bits) {
+  return __half_raw{(unsigned short)bits};
 }
 inline __half2 make_half2(__half a, __half b) {
   return {a, b};
 }
-inline __half __low2half(__half2 a) {
-  return a.x;
-}
-inline __half __high2half(__half2 a) {
-  return a.y;
-}
-inline float __low2float(__half2 a) {
-  return (float)a.x;
-}
-inline float __high2float(__half2 a) {
-  return (float)a.y;
-}
+typedef __half nv_half;
+typedef __half2 nv_half2;
+#define CUDART_INF_FP16 __ushort_as_half(0x7c00)
+#define CUDART_NAN_FP16 __ushort_as_half(0x7fff)
+#define CUDART_MAX_NORMAL_FP16 __ushort_as_half(0x7bff)
+#define CUDART_MIN_DENORM_FP16 __ushort_as_half(0x0001)
+#define CUDART_ONE_FP16 __ushort_as_half(0x3c00)
+#define CUDART_ZERO_FP16 __ushort_as_half(0x0000)
+#define CUDART_NEG_ZERO_FP16 __ushort_as_half(0x8000)
 #endif

@@ -383,6 +383,11 @@ void cusim_note_half(unsigned long long operations) {
   if (w && w->traced) sim_trace_flops(linear(w), SIM_FLOP_HALF, operations);
 }
 
+void cusim_note_tensor(unsigned long long operations) {
+  const worker *w = self;
+  if (w && w->traced) sim_trace_flops(linear(w), SIM_FLOP_TENSOR, operations);
+}
+
 void cusim_assert_fail(const char *expression, const char *file, unsigned line, const char *function) {
   worker *w = self;
   if (!w) __assert_fail(expression, file, line, function);

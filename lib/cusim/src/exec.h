@@ -109,6 +109,7 @@ void cusim_note_site(void);
 void cusim_note_source(unsigned mask, unsigned lane);
 // Counts arithmetic on half or bfloat16, whose code the tracer does not see.
 void cusim_note_half(unsigned long long operations);
+void cusim_note_tensor(unsigned long long operations);  // of the matrix units
 // What assert calls in a .cu file: in a kernel it ends the grid with cudaErrorAssert, elsewhere the program.
 void cusim_assert_fail(const char *expression, const char *file, unsigned line, const char *function);
 
