@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 // cmocka needs the four above
 #include <cmocka.h>
 
@@ -13,6 +14,18 @@
 
 static const uintptr_t global = 0x10000000, other = 0x20000000, shared = 0x30000000;
 enum { SHARED_BYTES = 48 << 10, PC = 0x1000 };
+
+// The tracer reads what loads read, so there must be something.
+static int map_memory(void **state) {
+  (void)state;
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+  const uintptr_t at[] = {global, other};
+  for (int i = 0; i < 2; i++) {
+    void *want = (void *)at[i];
+    if (mmap(want, 1 << 26, PROT_READ | PROT_WRITE, flags, -1, 0) != want) return -1;
+  }
+  return 0;
+}
 
 static sim_counters begin(unsigned threads) {
   test_memory[0] = (sim_allocation){.base = global, .bytes = 1 << 26};
@@ -247,6 +260,43 @@ static void load_loops(void **state) {
   assert_int_equal(c.load_rounds, 0);
 }
 
+// A walk along a linked list waits for every load; so does one that reads the index of its next element.
+// Reading in order, or elements that an index array names, does not.
+static void chains_of_loads(void **state) {
+  (void)state;
+  enum { STEPS = 100 };
+  for (int kind = 0; kind < 4; kind++) {
+    sim_counters c = begin(32);
+    uintptr_t at = global;
+    unsigned element = 0;
+    for (unsigned k = 0; k < STEPS; k++) {
+      const unsigned next = (element * 5 + 17) % 4096;
+      if (kind == 0) {  // pointers
+        const uintptr_t target = global + 64 * next;
+        *(uintptr_t *)at = target;
+        for (int lane = 0; lane < 32; lane++) feed(lane, PC, at, 8, SIM_LOAD);
+        at = target;
+      } else if (kind == 1) {  // indices
+        *(unsigned *)(global + 4 * element) = next;
+        for (int lane = 0; lane < 32; lane++) feed(lane, PC, global + 4 * element, 4, SIM_LOAD);
+      } else if (kind == 2) {  // numbered elements in order
+        *(unsigned *)(global + 4 * k) = k;
+        for (int lane = 0; lane < 32; lane++) feed(lane, PC, global + 4 * k, 4, SIM_LOAD);
+      } else {  // an index array in order, and what it names
+        *(unsigned *)(global + 4 * k) = next;
+        for (int lane = 0; lane < 32; lane++) {
+          feed(lane, PC, global + 4 * k, 4, SIM_LOAD);
+          feed(lane, PC + 4, global + (1 << 20) + 4 * next, 4, SIM_LOAD);
+        }
+      }
+      element = next;
+    }
+    sim_trace_close(&c);
+    assert_int_equal(c.load_serial, kind < 2 ? STEPS - 1 : 0);
+    assert_int_equal(c.load_chain, kind < 2 ? 0 : STEPS);
+  }
+}
+
 // The footprint is capped by what is allocated: blocks that all read one small array read it from DRAM once.
 static void footprint(void **state) {
   (void)state;
@@ -353,10 +403,11 @@ int main(void) {
       cmocka_unit_test(barriers_cut_requests),
       cmocka_unit_test(adjacent_shared_loads_merge),
       cmocka_unit_test(load_loops),
+      cmocka_unit_test(chains_of_loads),
       cmocka_unit_test(footprint),
       cmocka_unit_test(hooks),
       cmocka_unit_test(blocks_add_up),
       cmocka_unit_test(the_sample_is_weighted),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, map_memory, NULL);
 }

@@ -17,7 +17,8 @@ enum {
 };
 
 static const double integer_share = 0.6, latency_factor = 1.5, smoothness = 3;
-static const double shared_latency = 30, barrier_latency = 30, block_start = 150, warp_start = 8;
+static const double l1_latency = 33, shared_latency = 30, barrier_latency = 30, block_start = 150,
+                    warp_start = 8;
 static const double unroll = 4, unroll_low = 8, unroll_high = 2;
 
 static double at_least(double a, double b) {
@@ -130,7 +131,13 @@ static block_cost cost_of_block(const sim_card *card, const sim_counters *c, dou
       card->l2_latency_cycles + (1 + alone) / 2 * (card->dram_latency_cycles - card->l2_latency_cycles);
   cost.latency = ((double)c->load_rounds + (double)c->load_chain / unrolled) / n * load_latency;
   cost.latency += (double)c->epochs_shared / n * shared_latency + (double)c->epochs / n * barrier_latency;
-  cost.latency = latency_factor * cost.latency + block_start + warp_start * (double)c->warps / n;
+  // A chain of loads waits for each of them, in L1, in L2 or in DRAM.
+  double missed = c->ld_sectors ? (double)c->l1_miss_sectors / (double)c->ld_sectors : 1;
+  double chain_latency =
+      l1_latency + missed * (card->l2_latency_cycles - l1_latency +
+                             alone * (card->dram_latency_cycles - card->l2_latency_cycles));
+  cost.latency = latency_factor * cost.latency + (double)c->load_serial / n * chain_latency;
+  cost.latency += block_start + warp_start * (double)c->warps / n;
   return cost;
 }
 

@@ -103,6 +103,7 @@ typedef struct sim_counters {
   uint64_t model_requests;                // memory warp instructions after merging adjacent shared loads
   uint64_t model_lsu16, model_lsu32;      // their L1 cycles on an SM with 16 or 32 load/store lanes
   uint64_t load_rounds, load_chain;       // epochs with a few global loads; rounds of long load loops
+  uint64_t load_serial;                   // rounds of loops whose loads find their address in the load before
   uint64_t dram_ld_bytes, dram_st_bytes;  // shares of the footprint: re-reads by other blocks hit L2
   uint64_t atom_hottest;                  // sum over blocks of the most atomics on one address
   uint64_t l1_miss_sectors;               // of global loads: not read by this block a short while before

@@ -193,6 +193,7 @@ static void release(void *trace) {
                          t->thread_block,
                          t->epoch_flags,
                          t->epoch_chain,
+                         t->epoch_serial,
                          t->site_index.key,
                          t->site_index.value,
                          t->block_index.key,
@@ -268,6 +269,7 @@ bool sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
   if (t->epoch_capacity) {
     memset(t->epoch_flags, 0, t->epoch_capacity * sizeof *t->epoch_flags);
     memset(t->epoch_chain, 0, t->epoch_capacity * sizeof *t->epoch_chain);
+    memset(t->epoch_serial, 0, t->epoch_capacity * sizeof *t->epoch_serial);
   }
   sim_table_clear(&t->sectors);
   sim_table_clear(&t->hot);

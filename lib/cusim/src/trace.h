@@ -49,6 +49,11 @@ typedef struct request {
 typedef struct request_list {  // of one site and warp: slot[k] is the request of the k-th execution
   int32_t *slot;
   uint32_t count, capacity;
+  // Of a global load, for the first lane: does the address come from what the load before it has read?
+  uintptr_t last;      // address of the load before
+  int64_t last_value;  // that it read the time before
+  intptr_t last_step;
+  uint32_t dependent;  // executions whose address does
 } request_list;
 
 typedef struct range {
@@ -103,8 +108,9 @@ struct sim_trace {
   uint8_t *block_touches;      // [basic block]: BLOCK_GLOBAL | BLOCK_SHARED
   uint32_t *thread_block;      // [thread]: the basic block it is in
 
-  uint8_t *epoch_flags;   // [epoch]: EPOCH_GLOBAL | EPOCH_SHARED | EPOCH_LOADS
-  uint32_t *epoch_chain;  // [epoch]: most executions of one global load site by one thread
+  uint8_t *epoch_flags;    // [epoch]: EPOCH_GLOBAL | EPOCH_SHARED | EPOCH_LOADS
+  uint32_t *epoch_chain;   // [epoch]: most executions of one global load site by one thread
+  uint32_t *epoch_serial;  // [epoch]: most executions of one that waits for the one before
   size_t epoch_capacity, epoch_count;
 
   struct {  // an atomic that the executor announced and whose hook has not come yet, or has

@@ -171,7 +171,9 @@ static void count_epochs(sim_trace *t) {
     c->epochs_global += (t->epoch_flags[e] & EPOCH_GLOBAL) != 0;
     c->epochs_shared += (t->epoch_flags[e] & EPOCH_SHARED) != 0;
     uint32_t chain = t->epoch_chain[e];
-    if (chain > FEW_TIMES)
+    if (chain > FEW_TIMES && 2 * t->epoch_serial[e] > chain)
+      c->load_serial += t->epoch_serial[e];
+    else if (chain > FEW_TIMES)
       c->load_chain += chain;
     else if (chain)
       c->load_rounds++;

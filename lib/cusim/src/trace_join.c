@@ -141,11 +141,53 @@ void sim_mark_epoch(sim_trace *t, uint32_t epoch, uint8_t flags, uint32_t chain)
     while (capacity <= epoch) capacity *= 2;
     t->epoch_flags = sim_grow_zeroed(t->epoch_flags, t->epoch_capacity, capacity, sizeof *t->epoch_flags);
     t->epoch_chain = sim_grow_zeroed(t->epoch_chain, t->epoch_capacity, capacity, sizeof *t->epoch_chain);
+    t->epoch_serial = sim_grow_zeroed(t->epoch_serial, t->epoch_capacity, capacity, sizeof *t->epoch_serial);
     t->epoch_capacity = capacity;
   }
   if (epoch >= t->epoch_count) t->epoch_count = epoch + 1;
   t->epoch_flags[epoch] |= flags;
   if (chain > t->epoch_chain[epoch]) t->epoch_chain[epoch] = chain;
+}
+
+// ---------------------------------------------------------------- chains of loads
+
+static int64_t value_at(uintptr_t address, size_t bytes) {
+  int64_t wide = 0;
+  int32_t narrow = 0;
+  if (bytes == sizeof wide) {
+    memcpy(&wide, (const void *)address, sizeof wide);
+    return wide;
+  }
+  memcpy(&narrow, (const void *)address, sizeof narrow);
+  return narrow;
+}
+
+// A pointer: the address lies at most a structure behind the value. An index: values and addresses move in
+// proportion, and not all by the same step, which a plain walk over numbered elements does, too.
+static bool comes_from(const request_list *list, uintptr_t address, int64_t value, size_t bytes) {
+  enum { STRUCTURE = 4096, ELEMENT = 256 };
+  if (bytes == sizeof(void *) && address - (uintptr_t)value < STRUCTURE) return true;
+  const int64_t step = (int64_t)(address - list->last), value_step = value - list->last_value;
+  if (!value_step || step == list->last_step || step % value_step) return false;
+  return step / value_step > 0 && step / value_step <= ELEMENT;
+}
+
+static void follow_chain(sim_trace *t, int warp, uint32_t site, uint32_t k, uint32_t epoch,
+                         uintptr_t address) {
+  request_list *list = &t->list[(size_t)warp * t->site_capacity + site];
+  const size_t bytes = t->site[site].bytes;
+  if (bytes != 4 && bytes != 8) return;
+  if (k == 0) {
+    list->dependent = 0;
+    list->last_value = list->last_step = 0;
+  } else {
+    const int64_t value = value_at(list->last, bytes);
+    list->dependent += comes_from(list, address, value, bytes);
+    list->last_value = value;
+    list->last_step = (intptr_t)(address - list->last);
+    if (4 * list->dependent > 3 * k && k > t->epoch_serial[epoch]) t->epoch_serial[epoch] = k;
+  }
+  list->last = address;
 }
 
 // ---------------------------------------------------------------- one access
@@ -168,6 +210,8 @@ void sim_join_access(sim_trace *t, int thread, uintptr_t pc, const void *address
   uint8_t flags = EPOCH_SHARED;
   if (space == SIM_SPACE_GLOBAL) flags = access == SIM_STORE ? EPOCH_GLOBAL : EPOCH_GLOBAL | EPOCH_LOADS;
   sim_mark_epoch(t, epoch, flags, flags & EPOCH_LOADS ? k + 1 : 0);
+  if (lane == 0 && space == SIM_SPACE_GLOBAL && access == SIM_LOAD)
+    follow_chain(t, warp, site, k, epoch, (uintptr_t)address);
   int32_t slot = request_of(t, warp, site, k, t->thread_order[thread], allocation);
   request *r = &t->pool[slot];
   r->lanes.address[lane] = (uintptr_t)address;
