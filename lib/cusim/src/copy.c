@@ -58,8 +58,11 @@ static double time_copy(side to, side from, size_t bytes, cudaStream_t stream) {
                          "copy on device");
 }
 
-static const char *const names[] = {"from host to host", "from host to device", "from device to host",
-                                    "from device to device", "either way"};
+static const char *direction(cudaMemcpyKind kind) {
+  static const char *const names[] = {"from host to host", "from host to device", "from device to host",
+                                      "from device to device", "either way"};
+  return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "a way that does not exist";
+}
 
 static cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
                         size_t height, cudaMemcpyKind kind, cudaStream_t stream, bool synchronous) {
@@ -72,9 +75,9 @@ static cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from
   sim_check_pointer(from, from_pitch * (height - 1) + width, "source");
   if (!t.valid || !f.valid) return sim_error(cudaErrorInvalidValue);
   if (!matches(kind, t, f)) {
-    sim_check_host_problem("copy-direction",
-                           "the copy is said to go %s, but its target is %s memory and its source %s memory",
-                           names[kind], t.device >= 0 ? "device" : "host", f.device >= 0 ? "device" : "host");
+    sim_check_host_problem(
+        "copy-direction", "the copy is said to go %s, but its target is %s memory and its source %s memory",
+        direction(kind), t.device >= 0 ? "device" : "host", f.device >= 0 ? "device" : "host");
     return sim_error(cudaErrorInvalidMemcpyDirection);
   }
   const sim_check_stream checked = sim_stream_checked(stream);

@@ -34,6 +34,7 @@ int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim
                        .device = sim_stream_device(stream),
                        .cooperative = cooperative != 0,
                        .arguments = arguments};
+  if (launch.device != sim_current_device()) return (int)sim_error(cudaErrorInvalidResourceHandle);
   const cudaError_t wrong = check(&launch, card);
   if (wrong) return (int)sim_error(wrong);
   sim_counters counters;

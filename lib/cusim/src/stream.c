@@ -141,8 +141,12 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return sim_error(sim_sticky_error());
 }
 
+// Host time of one question: who asks until the answer is yes must come to an end.
+static const double QUERY_S = 1e-6;
+
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
   if (sim_sticky_error()) return sim_error(sim_sticky_error());
+  sim_host_spend(QUERY_S);
   if (sim_stream_tail(stream) > sim_host_now()) return cudaErrorNotReady;
   const sim_check_stream checked = sim_stream_checked(stream);
   sim_check_host_waits_stream(&checked);
@@ -240,6 +244,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   if (!event) return sim_error(cudaErrorInvalidResourceHandle);
+  sim_host_spend(QUERY_S);
   if (event->recorded && event->at > sim_host_now()) return cudaErrorNotReady;
   sim_check_host_waits_event(event);
   return cudaSuccess;
