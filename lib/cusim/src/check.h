@@ -108,7 +108,8 @@ void sim_check_rows(unsigned op, const void *address, size_t width, size_t pitch
 void sim_check_copied(const void *to, const void *from, size_t bytes);
 // Is this the target or source of a copy or fill, as a whole?
 void sim_check_pointer(const void *p, size_t bytes, const char *side);
-// A copy between two devices in the legacy default stream: behind all work of the device, and before what comes.
+// A copy between two devices in the legacy default stream: behind all work of the device, and before what
+// comes.
 void sim_check_device_before(const sim_check_stream *s, int device);
 void sim_check_device_behind(const sim_check_stream *s, int device);
 void sim_check_event_record(const void *event, const sim_check_stream *s);

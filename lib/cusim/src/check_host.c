@@ -87,7 +87,7 @@ static void take(uintptr_t low, uintptr_t high, unsigned op, bool write) {
 }
 
 static bool has_pages_of_its_own(const sim_region *r) {
-  return r && r->live && r->ours && r->a.kind != SIM_DEVICE && r->a.kind != SIM_SYMBOL &&
+  return r && r->live && r->ours && (r->a.kind == SIM_PINNED || r->a.kind == SIM_MANAGED) &&
          r->a.base % PAGE == 0;
 }
 

@@ -282,7 +282,7 @@ void sim_check_allocated(const sim_allocation *a) {
   r->a = *a;
   r->live = true;
   r->number = __atomic_add_fetch(&made_count, 1, __ATOMIC_RELAXED);
-  if (a->kind == SIM_DEVICE) r->initialised = sparse(a->bytes / 8 + 1);
+  if (a->kind == SIM_DEVICE || a->kind == SIM_HEAP) r->initialised = sparse(a->bytes / 8 + 1);
   sim_check_backtrace(r->made);
 }
 
@@ -354,6 +354,29 @@ void sim_check_bad_free(const void *p, bool host) {
                       call, p, (ptrdiff_t)(address - r->a.base), r->a.bytes, (size_t)r->a.base);
 }
 
+// ---------------------------------------------------------------- the device's heap
+
+void *cusim_device_malloc(size_t bytes) {
+  if (!sim_check_on()) return malloc(bytes);
+  void *p = bytes ? sim_check_allocate(bytes, 16) : NULL;
+  if (p) sim_check_allocated(&(sim_allocation){(uintptr_t)p, bytes, -1, SIM_HEAP});
+  return p;
+}
+
+void cusim_device_free(void *p) {
+  if (!sim_check_on()) {
+    free(p);
+    return;
+  }
+  const sim_region *r = p ? sim_region_at((uintptr_t)p) : NULL;
+  if (r && r->live && r->a.base == (uintptr_t)p)
+    sim_check_released(&r->a, true);
+  else if (p)
+    sim_check_bad_free(p, false);
+}
+
+// ---------------------------------------------------------------- what the host says
+
 void sim_check_pointer(const void *p, size_t bytes, const char *side) {
   if (!sim_check_wants(SIM_CHECK_HOST)) return;
   const uintptr_t address = (uintptr_t)p;
@@ -380,7 +403,7 @@ void sim_check_report_leaks(void) {
   if (!sim_check_wants(SIM_CHECK_LEAK)) return;
   for (size_t i = 0; i < region_count; i++) {
     const sim_region *r = regions[i];
-    if (!r->live || r->reported || r->a.kind == SIM_SYMBOL || !r->ours) continue;
+    if (!r->live || r->reported || r->a.kind == SIM_SYMBOL || r->a.kind == SIM_HEAP || !r->ours) continue;
     sim_check_context c = {.launch = r->number};
     memcpy(c.pc, r->made, sizeof c.pc);
     const char *call = r->a.kind == SIM_PINNED ? "cudaFreeHost" : "cudaFree";

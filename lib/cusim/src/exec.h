@@ -105,6 +105,9 @@ void cusim_note_shared(const void *base, size_t bytes);
 void cusim_note_atomic(const void *address, size_t bytes, const void *line);
 // The barrier or warp operation that follows stands at the caller's line; for the checker.
 void cusim_note_site(void);
+// malloc and free of kernels.
+void *cusim_device_malloc(size_t bytes);
+void cusim_device_free(void *p);
 // The shuffle that follows takes the value of this lane, which should be one of mask.
 void cusim_note_source(unsigned mask, unsigned lane);
 // Counts arithmetic on half or bfloat16, whose code the tracer does not see.

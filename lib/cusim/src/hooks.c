@@ -82,11 +82,13 @@ void __tsan_init(void) {}
 void __tsan_func_exit(void *unused) {
   (void)unused;
 }
+// An object's pointer to its virtual functions is memory, but no access of the source's: not counted.
 void __tsan_vptr_read(void **vptr) {
-  (void)vptr;
+  if (sim_check_current) sim_check_access(CALLER, vptr, sizeof *vptr, 0);
 }
 void __tsan_vptr_update(void *vptr, void *value) {
-  (void)vptr, (void)value;
+  (void)value;
+  if (sim_check_current) sim_check_access(CALLER, vptr, sizeof value, SIM_CHECK_WRITE);
 }
 
 // The argument is the entered function's own return address: the words between here and that address on the

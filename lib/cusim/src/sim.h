@@ -152,7 +152,13 @@ typedef struct sim_allocation {
   int device;  // -1: host memory that devices may touch (pinned, mapped)
   int kind;    // enum sim_memory_kind
 } sim_allocation;
-enum sim_memory_kind { SIM_DEVICE, SIM_PINNED, SIM_MANAGED, SIM_SYMBOL };
+enum sim_memory_kind {
+  SIM_DEVICE,
+  SIM_PINNED,
+  SIM_MANAGED,
+  SIM_SYMBOL,
+  SIM_HEAP
+};  // SIM_HEAP: malloc in a kernel
 // The live allocation holding the address, or false. May be called inside kernels.
 bool sim_memory_find(const void *address, sim_allocation *found);
 

@@ -172,6 +172,7 @@ cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t call
   sim_stream_push(stream, SIM_HOST_FUNCTION, 0, 1, "callback");
   const sim_check_stream checked = sim_stream_checked(stream);
   const unsigned op = sim_check_op_begin(&checked, "a callback", false);
+  sim_check_host_waits_stream(&checked);  // what it tells or starts comes behind the stream's work
   callback(stream, sim_sticky_error(), data);
   sim_check_op_end(op);
   return cudaSuccess;
@@ -182,6 +183,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void 
   sim_stream_push(stream, SIM_HOST_FUNCTION, 0, 1, "host function");
   const sim_check_stream checked = sim_stream_checked(stream);
   const unsigned op = sim_check_op_begin(&checked, "a host function", false);
+  sim_check_host_waits_stream(&checked);  // what it tells or starts comes behind the stream's work
   function(data);
   sim_check_op_end(op);
   return cudaSuccess;

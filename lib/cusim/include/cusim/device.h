@@ -17,7 +17,40 @@ unsigned cusim_active_mask(unsigned line);
 void cusim_note_atomic(const void *address, std::size_t bytes, const void *line);
 void cusim_note_site(void);
 void cusim_note_source(unsigned mask, unsigned lane);
+void *cusim_device_malloc(std::size_t bytes);
+void cusim_device_free(void *p);
 }
+
+// The device's heap. Only the traced object has these: nothing in it is global, so that the host's malloc stays
+// the host's.
+#ifdef CUSIM_TRACED_PASS
+extern "C" {
+void *malloc(std::size_t bytes) noexcept {
+  return cusim_device_malloc(bytes);
+}
+void free(void *p) noexcept {
+  cusim_device_free(p);
+}
+}
+void *operator new(std::size_t bytes) {
+  return cusim_device_malloc(bytes);
+}
+void *operator new[](std::size_t bytes) {
+  return cusim_device_malloc(bytes);
+}
+void operator delete(void *p) noexcept {
+  cusim_device_free(p);
+}
+void operator delete[](void *p) noexcept {
+  cusim_device_free(p);
+}
+void operator delete(void *p, std::size_t) noexcept {
+  cusim_device_free(p);
+}
+void operator delete[](void *p, std::size_t) noexcept {
+  cusim_device_free(p);
+}
+#endif
 
 // The traced pass inlines what waits, so that the checker can name the kernel's line.
 #ifdef CUSIM_TRACED_PASS
