@@ -233,6 +233,7 @@ static __global__ void group_sync_by_one_warp_twin(const int *in, int *out) {
   const cooperative_groups::thread_block block = cooperative_groups::this_thread_block();
   const cooperative_groups::thread_block_tile<32> tile = cooperative_groups::tiled_partition<32>(block);
   const int t = threadIdx.x;
+  if (t >= 64) return;  // whole warps may leave: nobody waits for who is gone
   s[t] = in[t];
   if (t < 32) {
     tile.sync();
@@ -240,7 +241,6 @@ static __global__ void group_sync_by_one_warp_twin(const int *in, int *out) {
     tile.sync();
     s[t] = other;
   }
-  if (t >= 64) return;  // whole warps may leave: nobody waits for who is gone
   block.sync();
   out[t] = s[t ^ 32];
 }
