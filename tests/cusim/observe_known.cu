@@ -91,6 +91,11 @@ __global__ void spin(float *x, int rounds) {
   x[0] = v;
 }
 
+__global__ void transcendental(float *x, double *y) {
+  x[threadIdx.x] = expf(x[threadIdx.x]);
+  y[threadIdx.x] = pow(y[threadIdx.x], 1.5);
+}
+
 // Its occupancy is known for a number of registers that the test gives.
 __global__ void resident(float *x) {
   x[threadIdx.x] = 1;
@@ -161,6 +166,7 @@ int main(void) {
   count_all<<<1, 64>>>((unsigned *)out);
   count_each<<<1, 64>>>(y);
   shuffle_once<<<1, 64>>>(y);
+  transcendental<<<1, 64>>>(y, (double *)out + 64);
   resident<<<1, 384>>>(y);
   CHECK(cudaGetLastError());
   CHECK(cudaDeviceSynchronize());

@@ -74,6 +74,7 @@ holds count_all global_atomic_degree 64
 holds count_each l1tex__t_requests_pipe_lsu_mem_global_op_atom.sum 2
 holds count_each global_atomic_degree 2
 holds shuffle_once warp_operations 2
+[ "$(uname -m)" != x86_64 ] || holds transcendental special_functions 128
 occupancy=sm__maximum_warps_per_active_cycle_pct
 holds gemm $occupancy 100 registers
 holds gemm $occupancy 75 more

@@ -28,6 +28,13 @@ static uintptr_t call_target(const unsigned char *code) {
   return 0;
 }
 
+// The same, with the slot's contents for an indirect call.
+static uintptr_t function_called(const unsigned char *code) {
+  uintptr_t target = call_target(code);
+  if (code[0] == 0xff && code[1] == 0x15) memcpy(&target, (const void *)target, sizeof target);
+  return target;
+}
+
 static bool starts(const char *text, const char *with) {
   return strncmp(text, with, strlen(with)) == 0;
 }
@@ -143,7 +150,9 @@ sim_block_work sim_decode_block(const void *pc) {
       code += offset;
     } else if (starts(insn->mnemonic, "jmp") || starts(insn->mnemonic, "notrack jmp")) {
       break;
-    } else if (!call_target(from)) {
+    } else if (call_target(from)) {
+      sim_called_work(sim_called_name(function_called(from)), &work);
+    } else {
       work.instructions++;
       classify_integer(insn->mnemonic, insn->op_str, &work);
       classify(insn->mnemonic, insn->op_str, &work);

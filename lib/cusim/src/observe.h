@@ -61,6 +61,13 @@ sim_block_work sim_decode_block(const void *pc);
 bool sim_decode_available(void);
 bool sim_decode_incomplete(void);  // an instruction that capstone does not know has ended a block early
 
+// ---------------------------------------------------------------- called.c
+
+// The name of the function that a call to this address runs, or NULL.
+const char *sim_called_name(uintptr_t target);
+// Adds what a GPU does for it; false if it is none of the math library's.
+bool sim_called_work(const char *name, sim_block_work *);
+
 // ---------------------------------------------------------------- lines.c
 
 // Writes "file.cu:12" (the file's last path component) into text, or "0x1234" where there is no debug
