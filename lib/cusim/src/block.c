@@ -400,6 +400,7 @@ void cusim_assert_fail(const char *expression, const char *file, unsigned line, 
 // ---------------------------------------------------------------- a block
 
 static void report_stuck(const worker *w) {
+  if (sim_check_replays()) return;
   int barrier = 0, warp_op = 0, example = -1;
   for (unsigned i = 0; i < w->warps; i++) {
     const warp *p = &w->warp[i];

@@ -47,6 +47,11 @@ extern _Thread_local sim_check *sim_check_current __attribute__((tls_model("init
 
 void sim_check_open(const sim_launch *launch, uint64_t block, const sim_check_place *place);
 void sim_check_close(void);
+// Behind a block that has run to its end: must it run once more, for the checker alone? Then it does, and its
+// end is told (completed: it was not ended early).
+bool sim_check_replay_begin(void);
+void sim_check_replay_end(bool completed);
+bool sim_check_replays(void);
 void sim_check_switch(int thread);
 void sim_check_shared(const void *base, size_t bytes);
 void sim_check_barrier(int thread);  // __syncthreads reached

@@ -105,7 +105,12 @@ static void add_shared(sim_check *c, uintptr_t base, size_t bytes) {
 }
 
 void sim_check_shared(const void *base, size_t bytes) {
-  if (sim_check_current) add_shared(sim_check_current, (uintptr_t)base, bytes);
+  sim_check *c = sim_check_current;
+  if (!c) return;
+  if (c->replays)
+    sim_replay_shared(c, (uintptr_t)base, bytes);
+  else
+    add_shared(c, (uintptr_t)base, bytes);
 }
 
 static void shared_out_of_bounds(sim_check *c, uintptr_t pc, uintptr_t address, size_t bytes, unsigned flags,
@@ -168,11 +173,13 @@ static void check_shared_init(sim_check *c, uintptr_t pc, const sim_shared *s, u
         whole ? any_bit(s->initialised, from, bytes, true) : any_bit(s->initialised, from, bytes, false);
     if (!fine) {
       const sim_check_context where = sim_check_here(c, pc);
-      sim_check_problem(
-          "uninitialised-shared", &where,
-          "%s of %zu bytes at offset %zu of a shared variable of %zu bytes, which no thread of the "
-          "block has written",
+      char text[300];
+      snprintf(
+          text, sizeof text,
+          "%s of %zu bytes at offset %zu of a shared variable of %zu bytes, which no thread of the block has "
+          "written, and the block's results hang on it",
           doing(flags), bytes, from, s->bytes);
+      sim_replay_suspect(c, &where, text);
     }
   }
   if (flags & SIM_CHECK_WRITE)
@@ -294,6 +301,7 @@ static void use_global(sim_check *c, uintptr_t pc, sim_region *r, uintptr_t addr
                         doing(flags), bytes, (size_t)(address - r->a.base));
     }
   }
+  if (flags & SIM_CHECK_WRITE) sim_replay_store(c, address, bytes);
   check_global_init(c, pc, r, address, bytes, flags);
   if (!sim_check_wants(SIM_CHECK_RACE)) return;
   if (c->beside_count) check_beside(c, pc, address, bytes, flags);
@@ -387,6 +395,13 @@ void sim_check_access(uintptr_t pc, const void *pointer, size_t bytes, unsigned 
   const uintptr_t address = (uintptr_t)pointer;
   const bool thread_local_memory = address - c->tls < c->tls_bytes;
   if (of_place(c, address) || (thread_local_memory && of_engine(address))) return;
+  if (c->replays) {
+    if (!shared_at(c, address) && !thread_local_memory && !sim_in_constants(address) &&
+        !sim_block_owns(pointer))
+      sim_replay_access(c, address, bytes, flags, find_region(c, address));
+    return;
+  }
+  sim_replay_count(c);
   if (c->launch.cooperative && (flags & (SIM_CHECK_ATOMIC | SIM_CHECK_VOLATILE)) &&
       ++c->spins % YIELD_EVERY == 0) {
     pass_baton();
@@ -421,6 +436,7 @@ static void destroy(void *p) {
     free(c->shared[i].initialised);
   }
   sim_sync_free(c);
+  sim_replay_free(c);
   free(c);
 }
 
@@ -464,6 +480,7 @@ void sim_check_open(const sim_launch *launch, uint64_t block, const sim_check_pl
   c->beside_count = sim_op_beside(launch->check_op, &c->beside);
   c->dynamic = (uintptr_t)place->dynamic_shared;
   sim_sync_open(c);
+  sim_replay_open(c);
   if (launch->dynamic_shared) add_shared(c, c->dynamic, launch->dynamic_shared);
   sim_check_current = c;
 }
@@ -472,6 +489,8 @@ void sim_check_close(void) {
   sim_check *c = sim_check_current;
   if (!c) return;
   if (c->pending.open) sim_check_pending(c);
+  if (c->launch.cooperative)
+    sim_check_replay_begin();  // which reports at once: such a block cannot run again
   sim_sync_close(c);
   sim_check_current = NULL;
   if (c->launch.cooperative) pass_baton();

@@ -31,7 +31,9 @@ struct sim_check {
   sim_pending pending;
   sim_view view;
   sim_check_thread thread[SIM_MOST_THREADS];
-  struct sim_steps *steps;  // check_sync.c
+  struct sim_steps *steps;       // check_sync.c
+  struct sim_replay *rehearsal;  // check_replay.c
+  bool replays;                  // the block runs for the second time
 };
 
 sim_check_context sim_check_here(const sim_check *c, uintptr_t pc);
@@ -45,6 +47,20 @@ void sim_check_race(sim_check *c, uintptr_t pc, sim_cell *cells, uintptr_t base,
                     size_t bytes, unsigned flags, const sim_region *region, const sim_shared *shared);
 // The store under way is done now: a conflict that changed nothing is none.
 void sim_check_pending(sim_check *c);
+
+// ---------------------------------------------------------------- check_replay.c
+
+void sim_replay_open(sim_check *c);
+void sim_replay_free(sim_check *c);
+// In the first run: a store to global memory is about to happen; any access; a read that may be a problem.
+void sim_replay_store(sim_check *c, uintptr_t address, size_t bytes);
+void sim_replay_count(sim_check *c);
+void sim_replay_suspect(sim_check *c, const sim_check_context *where, const char *text);
+void sim_replay_impossible(void);  // the block does what cannot be done twice
+// In the second run: a shared variable comes into view; an access to what is not the thread's own nor shared.
+void sim_replay_shared(sim_check *c, uintptr_t base, size_t bytes);
+void sim_replay_access(sim_check *c, uintptr_t address, size_t bytes, unsigned flags,
+                       const sim_region *region);
 
 // ---------------------------------------------------------------- check_sync.c
 

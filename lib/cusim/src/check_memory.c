@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unwind.h>
 
-#include "check_problem.h"
+#include "check_block.h"
 #include "exec.h"
 
 enum { LEAST_ROOM = 1 << 20, MOST_ROOM = 1 << 30, MOST_DEAD = 4096, WORD = 4 };
@@ -358,6 +358,7 @@ void sim_check_bad_free(const void *p, bool host) {
 
 void *cusim_device_malloc(size_t bytes) {
   if (!sim_check_on()) return malloc(bytes);
+  sim_replay_impossible();
   void *p = bytes ? sim_check_allocate(bytes, 16) : NULL;
   if (p) sim_check_allocated(&(sim_allocation){(uintptr_t)p, bytes, -1, SIM_HEAP});
   return p;

@@ -172,12 +172,12 @@ void sim_sync_note_site(sim_check *c, uintptr_t pc) {
 
 void sim_check_site(uintptr_t pc) {
   sim_check *c = sim_check_current;
-  if (c && c->running >= 0) c->thread[c->running].site = pc;
+  if (c && c->running >= 0 && !c->replays) c->thread[c->running].site = pc;
 }
 
 void sim_check_source(uintptr_t pc, unsigned mask, unsigned lane) {
   sim_check *c = sim_check_current;
-  if (!c || c->running < 0 || !sim_check_wants(SIM_CHECK_SYNC)) return;
+  if (!c || c->replays || c->running < 0 || !sim_check_wants(SIM_CHECK_SYNC)) return;
   const sim_check_context where = sim_check_here(c, pc);
   sim_check_problem("warp-mask", &where, "takes the value of lane %u, which mask 0x%08x does not name", lane,
                     mask);
@@ -202,7 +202,7 @@ static bool same_line(uintptr_t a, uintptr_t b) {
 
 void sim_check_barrier(int thread) {
   sim_check *c = sim_check_current;
-  if (!c) return;
+  if (!c || c->replays) return;
   sim_check_thread *t = &c->thread[thread];
   sim_steps *s = c->steps;
   settle(t);
@@ -291,7 +291,7 @@ static sim_warp_group *group_of(sim_steps *s, unsigned warp, unsigned mask) {
 
 void sim_check_warp_op(int thread, unsigned mask) {
   sim_check *c = sim_check_current;
-  if (!c) return;
+  if (!c || c->replays) return;
   sim_check_thread *t = &c->thread[thread];
   const unsigned lane = (unsigned)thread % SIM_LANES;
   settle(t);
@@ -317,7 +317,7 @@ void sim_check_warp_op(int thread, unsigned mask) {
 
 void sim_check_exit(int thread) {
   sim_check *c = sim_check_current;
-  if (!c) return;
+  if (!c || c->replays) return;
   sim_steps *s = c->steps;
   s->last[thread].ended = true;
   const unsigned warp = (unsigned)thread / SIM_LANES, lane = (unsigned)thread % SIM_LANES;
@@ -370,7 +370,7 @@ void sim_sync_close(sim_check *c) {
 
 void sim_check_stuck(unsigned warps, const unsigned *barrier_waiters, const unsigned *warp_waiters) {
   sim_check *c = sim_check_current;
-  if (!c || !sim_check_wants(SIM_CHECK_SYNC)) return;
+  if (!c || c->replays || !sim_check_wants(SIM_CHECK_SYNC)) return;
   for (unsigned warp = 0; warp < warps; warp++)
     for (unsigned lane = 0; lane < SIM_LANES; lane++) {
       const unsigned thread = warp * SIM_LANES + lane;
@@ -394,7 +394,7 @@ void sim_check_stuck(unsigned warps, const unsigned *barrier_waiters, const unsi
 
 void sim_check_fence(void) {
   sim_check *c = sim_check_current;
-  if (!c || c->running < 0) return;
+  if (!c || c->replays || c->running < 0) return;
   sim_check_thread *t = &c->thread[c->running];
   settle(t);
   t->fenced = true;

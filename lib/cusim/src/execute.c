@@ -53,6 +53,8 @@ static enum sim_run_status run_checked(const sim_launch *launch, sim_body *twin,
     if (counted) sim_trace_open(launch, index, sim_worker_shared(w), launch->dynamic_shared);
     status = sim_run_block(w, index, twin, true);
     if (counted) sim_trace_close(counters);
+    if (status == SIM_RUN_OK && sim_check_replay_begin())
+      sim_check_replay_end(sim_run_block(w, index, twin, true) == SIM_RUN_OK);
     sim_check_close();
   }
   sim_worker_leave();
