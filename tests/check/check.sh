@@ -9,8 +9,8 @@ shift
 cases() {
   awk '
     function flush() { if (name) printf "%s\t%s\t%s\n", name, marks, sentence; name = "" }
-    /^\/\/ CASE / { flush(); name = $3; sub(/:$/, "", name); marks = ""; sentence = $0
-                    sub(/^\/\/ CASE [^:]*: */, "", sentence); reading = 1; next }
+    /^\/\/ (CASE|LEGAL) / { flush(); name = $3; sub(/:$/, "", name); marks = $2 == "LEGAL" ? "legal" : ""; sentence = $0
+                             sub(/^[^:]*: */, "", sentence); reading = 1; next }
     reading && /^\/\/ / { sub(/^\/\/ */, ""); sentence = sentence " " $0; next }
     { reading = 0 }
     name && /\/\/ BUG: / { kinds = $0; sub(/.*\/\/ BUG: */, "", kinds); count = split(kinds, kind, "[|]")
@@ -52,31 +52,36 @@ out=$(mktemp) list=$(mktemp)
 trap 'rm -f "$out" "$list"' EXIT
 export CUSIM_DEVICES=2 CUSIM_CHECK="${CUSIM_CHECK-1}"
 cases "$source" >"$list"
-found=0 clean=0 count=0
+found=0 clean=0 count=0 planted=0
 printf '%-26s %-36s %-30s %s\n' case "planted ($file)" found twin
 while IFS="	" read -r name marks sentence; do
   count=$((count + 1))
-  timeout 10 "$program" "$name" bug >"$out" 2>&1 </dev/null
-  status=$?
-  # Of the reports, those whose kind is marked at one of their lines; else the first one of any.
-  answer=$(awk -v file="$file" -v marks="$marks" '
-    BEGIN { count = split(marks, mark, " "); for (i = 1; i <= count; i++) marked[mark[i]] = 1 }
-    /^cusim-check: / && split($2, place, ":") >= 2 && place[2] ~ /^[0-9]+$/ && $3 != "warning:" {
-      kind = $3; sub(/:$/, "", kind); if (!first) first = place[1] ":" place[2] " " kind; reports++
-      if (place[1] == file && marked[place[2] ":" kind]) { print place[2] " " kind; good = 1; exit }
-      rest = $0
-      while (match(rest, /[A-Za-z0-9_.]+:[0-9]+/)) {
-        other = substr(rest, RSTART, RLENGTH); rest = substr(rest, RSTART + RLENGTH); split(other, place, ":")
+  if [ "$marks" = legal ]; then  # nothing is planted
+    answer=-
+  else
+    planted=$((planted + 1))
+    timeout 10 "$program" "$name" bug >"$out" 2>&1 </dev/null
+    status=$?
+    # Of the reports, those whose kind is marked at one of their lines; else the first one of any.
+    answer=$(awk -v file="$file" -v marks="$marks" '
+      BEGIN { count = split(marks, mark, " "); for (i = 1; i <= count; i++) marked[mark[i]] = 1 }
+      /^cusim-check: / && split($2, place, ":") >= 2 && place[2] ~ /^[0-9]+$/ && $3 != "warning:" {
+        kind = $3; sub(/:$/, "", kind); if (!first) first = place[1] ":" place[2] " " kind; reports++
         if (place[1] == file && marked[place[2] ":" kind]) { print place[2] " " kind; good = 1; exit }
+        rest = $0
+        while (match(rest, /[A-Za-z0-9_.]+:[0-9]+/)) {
+          other = substr(rest, RSTART, RLENGTH); rest = substr(rest, RSTART + RLENGTH); split(other, place, ":")
+          if (place[1] == file && marked[place[2] ":" kind]) { print place[2] " " kind; good = 1; exit }
+        }
       }
-    }
-    END { if (!good) print "MISSED" (reports ? ", but " first : "") }' "$out")
-  case $status,$answer in
-    86,MISSED*) ;;
-    86,*) found=$((found + 1)) ;;
-    *,MISSED*) answer="$answer (exit status $status)" ;;
-    *) answer="MISSED: reported, but exit status $status" ;;
-  esac
+      END { if (!good) print "MISSED" (reports ? ", but " first : "") }' "$out")
+    case $status,$answer in
+      86,MISSED*) ;;
+      86,*) found=$((found + 1)) ;;
+      *,MISSED*) answer="$answer (exit status $status)" ;;
+      *) answer="MISSED: reported, but exit status $status" ;;
+    esac
+  fi
 
   timeout 10 "$program" "$name" twin >"$out" 2>&1 </dev/null
   status=$?
@@ -90,9 +95,9 @@ while IFS="	" read -r name marks sentence; do
     done
   fi
   [ "$twin" = clean ] && clean=$((clean + 1))
-  printf '%-26s %-36s %-30s %s\n' "$name" "$(printf '%s' "$(kinds "$marks")")$(printf ' %s' $marks | sed 's/:[a-z-]*//g')" "$answer" "$twin"
+  printf '%-26s %-36s %-30s %s\n' "$name" "$(printf '%s' "$(kinds "$marks")")$(printf ' %s' $marks | sed 's/:[a-z-]*//g; s/ legal//')" "$answer" "$twin"
 done <"$list"
 [ "$("$program" 2>&1 | sed -n 's/.* is one of//p' | wc -w)" = $count ] ||
-  { echo "FAILED: the cases of PLANTED_MAIN and the CASE comments of $file are not the same"; exit 1; }
-echo "$found of $count found, $clean of $count twins clean"
-[ $count -gt 0 ] && [ $found = $count ] && [ $clean = $count ]
+  { echo "FAILED: the cases of PLANTED_MAIN and the CASE or LEGAL comments of $file are not the same"; exit 1; }
+echo "$found of $planted found, $clean of $count twins clean"
+[ $count -gt 0 ] && [ $found = $planted ] && [ $clean = $count ]

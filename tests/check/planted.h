@@ -5,7 +5,8 @@
 // check.sh reads the sources. In front of a case stands
 //     // CASE name: one sentence, on as many comment lines as it needs.
 // and the line at which the checker must find the mistake ends in `// BUG: kind`. Where a mistake has two
-// sides, as a race has, both are marked, and either will do.
+// sides, as a race has, both are marked, and either will do. A program with `// LEGAL name: …` has a twin
+// only.
 #ifndef PLANTED_H
 #define PLANTED_H
 #include <cuda_runtime.h>
