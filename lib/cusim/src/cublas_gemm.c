@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: MIT
+// cuBLAS's matrix products on whichever CBLAS was found, loaded at run time; plain loops where there is none.
+// Times come from the card's measured library fraction, not from the CPU.
+#include <dlfcn.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cublas.h"
+
+typedef void sgemm_t(int order, int transa, int transb, int m, int n, int k, float alpha, const float *a,
+                     int lda, const float *b, int ldb, float beta, float *c, int ldc);
+typedef void dgemm_t(int order, int transa, int transb, int m, int n, int k, double alpha, const double *a,
+                     int lda, const double *b, int ldb, double beta, double *c, int ldc);
+static sgemm_t *library_sgemm;
+static dgemm_t *library_dgemm;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void load(void) {
+  static const char *const files[] = {
+#if HD_HAVE_OPENBLAS
+    HD_OPENBLAS_PATH,
+#endif
+#if HD_HAVE_BLIS
+    HD_BLIS_PATH,
+#endif
+    NULL
+  };
+  for (int i = 0; files[i] && !library_sgemm; i++) {
+    void *library = dlopen(files[i], RTLD_NOW | RTLD_LOCAL);
+    if (!library) continue;
+    library_sgemm = (sgemm_t *)(uintptr_t)dlsym(library, "cblas_sgemm");
+    library_dgemm = (dgemm_t *)(uintptr_t)dlsym(library, "cblas_dgemm");
+  }
+}
+
+#define PLAIN_GEMM(T, name)                                                                                  \
+  static void name(bool ta, bool tb, int m, int n, int k, T alpha, const T *a, int lda, const T *b, int ldb, \
+                   T beta, T *c, int ldc) {                                                                  \
+    _Pragma("omp parallel for") for (int j = 0; j < n; j++) {                                                \
+      T *column = c + (size_t)j * (size_t)ldc;                                                               \
+      for (int i = 0; i < m; i++) column[i] = beta == 0 ? 0 : beta * column[i];                              \
+      for (int p = 0; p < k; p++) {                                                                          \
+        const T x =                                                                                          \
+            alpha * (tb ? b[(size_t)j + (size_t)p * (size_t)ldb] : b[(size_t)p + (size_t)j * (size_t)ldb]);  \
+        for (int i = 0; i < m; i++)                                                                          \
+          column[i] +=                                                                                       \
+              x * (ta ? a[(size_t)p + (size_t)i * (size_t)lda] : a[(size_t)i + (size_t)p * (size_t)lda]);    \
+      }                                                                                                      \
+    }                                                                                                        \
+  }
+PLAIN_GEMM(float, plain_sgemm)
+PLAIN_GEMM(double, plain_dgemm)
+
+void sim_blas_sgemm(bool ta, bool tb, int m, int n, int k, float alpha, const float *a, int lda,
+                    const float *b, int ldb, float beta, float *c, int ldc) {
+  pthread_once(&once, load);
+  if (library_sgemm)
+    library_sgemm(COLUMN_MAJOR, ta ? TRANSPOSE : NO_TRANSPOSE, tb ? TRANSPOSE : NO_TRANSPOSE, m, n, k, alpha,
+                  a, lda, b, ldb, beta, c, ldc);
+  else
+    plain_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+void sim_blas_dgemm(bool ta, bool tb, int m, int n, int k, double alpha, const double *a, int lda,
+                    const double *b, int ldb, double beta, double *c, int ldc) {
+  pthread_once(&once, load);
+  if (library_dgemm)
+    library_dgemm(COLUMN_MAJOR, ta ? TRANSPOSE : NO_TRANSPOSE, tb ? TRANSPOSE : NO_TRANSPOSE, m, n, k, alpha,
+                  a, lda, b, ldb, beta, c, ldc);
+  else
+    plain_dgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+// ---------------------------------------------------------------- elements of any type
+
+static size_t bytes_of(cudaDataType type) {
+  switch (type) {
+    case CUDA_R_64F:
+      return 8;
+    case CUDA_R_32F:
+    case CUDA_R_32I:
+      return 4;
+    case CUDA_R_16F:
+    case CUDA_R_16BF:
+      return 2;
+    case CUDA_R_8I:
+    case CUDA_R_8U:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+static double get(cudaDataType type, const void *base, size_t i) {
+  switch (type) {
+    case CUDA_R_64F:
+      return ((const double *)base)[i];
+    case CUDA_R_32F:
+      return ((const float *)base)[i];
+    case CUDA_R_32I:
+      return ((const int *)base)[i];
+    case CUDA_R_8I:
+      return ((const signed char *)base)[i];
+    case CUDA_R_8U:
+      return ((const unsigned char *)base)[i];
+    case CUDA_R_16F: {
+      _Float16 value;
+      memcpy(&value, (const char *)base + 2 * i, sizeof value);
+      return (double)value;
+    }
+    default: {
+      const uint32_t wide = (uint32_t)((const uint16_t *)base)[i] << 16;
+      float value;
+      memcpy(&value, &wide, sizeof value);
+      return value;
+    }
+  }
+}
+
+static void put(cudaDataType type, void *base, size_t i, double x) {
+  switch (type) {
+    case CUDA_R_64F:
+      ((double *)base)[i] = x;
+      break;
+    case CUDA_R_32F:
+      ((float *)base)[i] = (float)x;
+      break;
+    case CUDA_R_32I:
+      ((int *)base)[i] = (int)(unsigned)(long long)x;
+      break;
+    case CUDA_R_8I:
+      ((signed char *)base)[i] = (signed char)fmax(-128, fmin(127, nearbyint(x)));
+      break;
+    case CUDA_R_16F: {
+      const _Float16 value = (_Float16)x;
+      memcpy((char *)base + 2 * i, &value, sizeof value);
+      break;
+    }
+    default: {
+      const float near = (float)x;
+      uint32_t wide;
+      memcpy(&wide, &near, sizeof wide);
+      ((uint16_t *)base)[i] = near != near ? 0x7fff : (uint16_t)((wide + 0x7fff + (wide >> 16 & 1)) >> 16);
+    }
+  }
+}
+
+// ---------------------------------------------------------------- one batch
+
+typedef struct product {
+  bool ta, tb;
+  int m, n, k;
+  const void *alpha, *beta;
+  cudaDataType scalar, atype, btype, ctype;
+  int lda, ldb, ldc;
+} product;
+
+static double *widened(cudaDataType type, const void *from, int rows, int columns, int leading) {
+  double *to = malloc(sizeof *to * (size_t)sim_blas_largest(1, rows) * (size_t)sim_blas_largest(1, columns));
+  for (int j = 0; to && j < columns; j++)
+    for (int i = 0; i < rows; i++)
+      to[(size_t)i + (size_t)j * (size_t)rows] = get(type, from, (size_t)i + (size_t)j * (size_t)leading);
+  return to;
+}
+
+// Small types in double: exact products, and sums better than any order of the device's.
+static bool multiply_widened(const product *p, const void *a, const void *b, void *c) {
+  const int rows_a = p->ta ? p->k : p->m, rows_b = p->tb ? p->n : p->k;
+  double *wide_a = widened(p->atype, a, rows_a, p->ta ? p->m : p->k, p->lda);
+  double *wide_b = widened(p->btype, b, rows_b, p->tb ? p->k : p->n, p->ldb);
+  double *wide_c = calloc((size_t)p->m * (size_t)p->n, sizeof *wide_c);
+  const bool memory = wide_a && wide_b && wide_c;
+  if (memory) {
+    const double beta = get(p->scalar, p->beta, 0);
+    sim_blas_dgemm(p->ta, p->tb, p->m, p->n, p->k, get(p->scalar, p->alpha, 0), wide_a,
+                   sim_blas_largest(1, rows_a), wide_b, sim_blas_largest(1, rows_b), 0, wide_c, p->m);
+    for (int j = 0; j < p->n; j++)
+      for (int i = 0; i < p->m; i++) {
+        const size_t at = (size_t)i + (size_t)j * (size_t)p->ldc;
+        const double old = beta == 0 ? 0 : beta * get(p->ctype, c, at);
+        put(p->ctype, c, at, wide_c[(size_t)i + (size_t)j * (size_t)p->m] + old);
+      }
+  }
+  free(wide_a);
+  free(wide_b);
+  free(wide_c);
+  return memory;
+}
+
+static bool multiply(const product *p, const void *a, const void *b, void *c) {
+  const bool same = p->atype == p->btype && p->atype == p->ctype && p->atype == p->scalar;
+  if (same && p->atype == CUDA_R_32F)
+    sim_blas_sgemm(p->ta, p->tb, p->m, p->n, p->k, *(const float *)p->alpha, a, p->lda, b, p->ldb,
+                   *(const float *)p->beta, c, p->ldc);
+  else if (same && p->atype == CUDA_R_64F)
+    sim_blas_dgemm(p->ta, p->tb, p->m, p->n, p->k, *(const double *)p->alpha, a, p->lda, b, p->ldb,
+                   *(const double *)p->beta, c, p->ldc);
+  else
+    return multiply_widened(p, a, b, c);
+  return true;
+}
+
+// The matrices of a batch: at a distance of each other, or by an array of addresses.
+typedef struct batch {
+  const void *a, *b;
+  void *c;
+  long long stridea, strideb, stridec;
+  const void *const *each_a, *const *each_b;
+  void *const *each_c;
+  int count;
+} batch;
+
+static cublasStatus_t run(cublasHandle_t handle, const char *name, const product *p, const batch *s,
+                          bool tensor) {
+  if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (p->m < 0 || p->n < 0 || p->k < 0 || s->count < 0 || !p->alpha || !p->beta)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  const size_t ea = bytes_of(p->atype), eb = bytes_of(p->btype), ec = bytes_of(p->ctype);
+  if (!ea || !eb || !ec || p->ctype == CUDA_R_8U) return CUBLAS_STATUS_NOT_SUPPORTED;
+  const int rows_a = p->ta ? p->k : p->m, rows_b = p->tb ? p->n : p->k;
+  if (p->lda < sim_blas_largest(1, rows_a) || p->ldb < sim_blas_largest(1, rows_b) ||
+      p->ldc < sim_blas_largest(1, p->m))
+    return CUBLAS_STATUS_INVALID_VALUE;
+  if (p->m == 0 || p->n == 0 || s->count == 0) return CUBLAS_STATUS_SUCCESS;
+  const sim_check_stream checked = sim_stream_checked(handle->stream);
+  const unsigned op = sim_check_op_begin(&checked, name, false);
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+  for (int i = 0; i < s->count && status == CUBLAS_STATUS_SUCCESS; i++) {
+    const void *a = s->each_a ? s->each_a[i] : (const char *)s->a + i * s->stridea * (long long)ea;
+    const void *b = s->each_b ? s->each_b[i] : (const char *)s->b + i * s->strideb * (long long)eb;
+    void *c = s->each_c ? s->each_c[i] : (char *)s->c + i * s->stridec * (long long)ec;
+    if (!sim_blas_on_device(c) || (p->k > 0 && (!sim_blas_on_device(a) || !sim_blas_on_device(b)))) {
+      status = CUBLAS_STATUS_EXECUTION_FAILED;
+      break;
+    }
+    if (sim_only_sampled()) continue;
+    sim_check_rows(op, a, ea * (size_t)rows_a, ea * (size_t)p->lda, (size_t)(p->ta ? p->m : p->k), false);
+    sim_check_rows(op, b, eb * (size_t)rows_b, eb * (size_t)p->ldb, (size_t)(p->tb ? p->k : p->n), false);
+    sim_check_rows(op, c, ec * (size_t)p->m, ec * (size_t)p->ldc, (size_t)p->n, true);
+    if (!multiply(p, a, b, c)) status = CUBLAS_STATUS_ALLOC_FAILED;
+  }
+  sim_check_op_end(op);
+  if (status) return status;
+  const sim_estimate e = sim_observe_gemm(name, p->m, (int64_t)p->n * s->count, p->k, (int)ea, tensor);
+  sim_stream_push(handle->stream, SIM_COMPUTE, e.seconds, 1, name);
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+// ---------------------------------------------------------------- the calls
+
+#define GEMM(P, T, type, tensor)                                                                             \
+  cublasStatus_t cublas##P##gemmStridedBatched(                                                              \
+      cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, int m, int n, int k,        \
+      const T *alpha, const T *a, int lda, long long stridea, const T *b, int ldb, long long strideb,        \
+      const T *beta, T *c, int ldc, long long stridec, int count) {                                          \
+    const product p = {transa != CUBLAS_OP_N,                                                                \
+                       transb != CUBLAS_OP_N,                                                                \
+                       m,                                                                                    \
+                       n,                                                                                    \
+                       k,                                                                                    \
+                       alpha,                                                                                \
+                       beta,                                                                                 \
+                       type,                                                                                 \
+                       type,                                                                                 \
+                       type,                                                                                 \
+                       type,                                                                                 \
+                       lda,                                                                                  \
+                       ldb,                                                                                  \
+                       ldc};                                                                                 \
+    const batch s = {a, b, c, stridea, strideb, stridec, NULL, NULL, NULL, count};                           \
+    return run(handle, "cublas" #P "gemm", &p, &s, tensor);                                                  \
+  }                                                                                                          \
+  cublasStatus_t cublas##P##gemm(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,  \
+                                 int m, int n, int k, const T *alpha, const T *a, int lda, const T *b,       \
+                                 int ldb, const T *beta, T *c, int ldc) {                                    \
+    return cublas##P##gemmStridedBatched(handle, transa, transb, m, n, k, alpha, a, lda, 0, b, ldb, 0, beta, \
+                                         c, ldc, 0, 1);                                                      \
+  }                                                                                                          \
+  cublasStatus_t cublas##P##gemmBatched(cublasHandle_t handle, cublasOperation_t transa,                     \
+                                        cublasOperation_t transb, int m, int n, int k, const T *alpha,       \
+                                        const T *const a[], int lda, const T *const b[], int ldb,            \
+                                        const T *beta, T *const c[], int ldc, int count) {                   \
+    const product p = {transa != CUBLAS_OP_N,                                                                \
+                       transb != CUBLAS_OP_N,                                                                \
+                       m,                                                                                    \
+                       n,                                                                                    \
+                       k,                                                                                    \
+                       alpha,                                                                                \
+                       beta,                                                                                 \
+                       type,                                                                                 \
+                       type,                                                                                 \
+                       type,                                                                                 \
+                       type,                                                                                 \
+                       lda,                                                                                  \
+                       ldb,                                                                                  \
+                       ldc};                                                                                 \
+    const batch s = {                                                                                        \
+        NULL, NULL, NULL, 0, 0, 0, (const void *const *)a, (const void *const *)b, (void *const *)c, count}; \
+    if (count > 0 && (!a || !b || !c)) return CUBLAS_STATUS_INVALID_VALUE;                                   \
+    return run(handle, "cublas" #P "gemmBatched", &p, &s, tensor);                                           \
+  }
+GEMM(S, float, CUDA_R_32F, handle && handle->math == CUBLAS_TF32_TENSOR_OP_MATH)
+GEMM(D, double, CUDA_R_64F, false)
+GEMM(H, __half, CUDA_R_16F, true)
+
+cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t transa,
+                                          cublasOperation_t transb, int m, int n, int k, const void *alpha,
+                                          const void *a, cudaDataType atype, int lda, long long stridea,
+                                          const void *b, cudaDataType btype, int ldb, long long strideb,
+                                          const void *beta, void *c, cudaDataType ctype, int ldc,
+                                          long long stridec, int count, cublasComputeType_t compute,
+                                          cublasGemmAlgo_t algo) {
+  (void)algo;
+  cudaDataType scalar = CUDA_R_32F;
+  if (compute == CUBLAS_COMPUTE_16F || compute == CUBLAS_COMPUTE_16F_PEDANTIC) scalar = CUDA_R_16F;
+  if (compute == CUBLAS_COMPUTE_64F || compute == CUBLAS_COMPUTE_64F_PEDANTIC) scalar = CUDA_R_64F;
+  if ((compute == CUBLAS_COMPUTE_32I || compute == CUBLAS_COMPUTE_32I_PEDANTIC) && ctype == CUDA_R_32I)
+    scalar = CUDA_R_32I;
+  const product p = {transa != CUBLAS_OP_N,
+                     transb != CUBLAS_OP_N,
+                     m,
+                     n,
+                     k,
+                     alpha,
+                     beta,
+                     scalar,
+                     atype,
+                     btype,
+                     ctype,
+                     lda,
+                     ldb,
+                     ldc};
+  const batch s = {a, b, c, stridea, strideb, stridec, NULL, NULL, NULL, count};
+  const bool small = bytes_of(atype) < 4, fast = compute >= CUBLAS_COMPUTE_32F_FAST_16F;
+  const bool tf32 = handle && handle->math == CUBLAS_TF32_TENSOR_OP_MATH && atype == CUDA_R_32F;
+  return run(handle, "cublasGemmEx", &p, &s, small || fast || tf32);
+}
+
+cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, int m,
+                            int n, int k, const void *alpha, const void *a, cudaDataType atype, int lda,
+                            const void *b, cudaDataType btype, int ldb, const void *beta, void *c,
+                            cudaDataType ctype, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algo) {
+  return cublasGemmStridedBatchedEx(handle, transa, transb, m, n, k, alpha, a, atype, lda, 0, b, btype, ldb,
+                                    0, beta, c, ctype, ldc, 0, 1, compute, algo);
+}
+
+cublasStatus_t cublasSgemmEx(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, int m,
+                             int n, int k, const float *alpha, const void *a, cudaDataType atype, int lda,
+                             const void *b, cudaDataType btype, int ldb, const float *beta, void *c,
+                             cudaDataType ctype, int ldc) {
+  return cublasGemmEx(handle, transa, transb, m, n, k, alpha, a, atype, lda, b, btype, ldb, beta, c, ctype,
+                      ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+}
