@@ -413,7 +413,6 @@ void sim_check_access(uintptr_t pc, const void *pointer, size_t bytes, unsigned 
       (bytes & (bytes - 1)) == 0 && address >= 65536 && sim_check_wants(SIM_CHECK_MEMORY))
     misaligned(c, pc, address, bytes, flags);
   sim_shared *s = shared_at(c, address);
-  if (s || (flags & SIM_CHECK_WRITE)) sim_sync_worked(c);
   if (s) {
     use_shared(c, pc, s, address, bytes, flags);
     return;

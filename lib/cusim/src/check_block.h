@@ -67,8 +67,6 @@ void sim_replay_access(sim_check *c, uintptr_t address, size_t bytes, unsigned f
 void sim_sync_open(sim_check *c);
 void sim_sync_close(sim_check *c);
 void sim_sync_free(sim_check *c);
-// The running thread touches shared memory or writes.
-void sim_sync_worked(sim_check *c);
 // An access of the running thread stands there.
 void sim_sync_note_site(sim_check *c, uintptr_t pc);
 #endif

@@ -3,9 +3,8 @@
 // barriers that not all threads reach.
 //
 // A block barrier waits for threads that have not ended, so that some returned early is legal. What is not: a
-// thread takes part in the work and goes around the barrier. It is known by what it did since the barrier
-// before: it touched shared memory or wrote something, or it left the loop that the barrier stands in, or it
-// ran code that others run behind the barrier.
+// thread goes around the barrier. It is known by what it did since the barrier before: it left the loop that
+// the barrier stands in, or it ran code that others run behind the barrier.
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +34,7 @@ typedef struct place {  // of accesses by the threads of one warp
 typedef struct last_places {
   uintptr_t pc[LAST];
   unsigned count;
-  bool ended, worked;  // worked: touched shared memory or wrote, since the last barrier
+  bool ended;
 } last_places;
 
 typedef struct skip {  // a lane ended while others waited for it in a warp operation
@@ -146,10 +145,6 @@ static place *place_of(sim_steps *s, uintptr_t pc, unsigned warp) {
   return NULL;
 }
 
-void sim_sync_worked(sim_check *c) {
-  c->steps->last[c->running].worked = true;
-}
-
 void sim_sync_note_site(sim_check *c, uintptr_t pc) {
   sim_check_thread *t = &c->thread[c->running];
   settle(t);
@@ -209,7 +204,6 @@ void sim_check_barrier(int thread) {
   const uint32_t epoch = t->epoch++;
   if (t->epoch > s->epochs) s->epochs = t->epoch;
   s->last[thread].count = 0;
-  s->last[thread].worked = false;
   if (epoch >= SIM_MOST_EPOCHS || !sim_check_wants(SIM_CHECK_SYNC)) return;
   if (t->epoch == s->epochs && !s->barrier[epoch]) {
     s->barrier[epoch] = t->site;
@@ -261,7 +255,7 @@ static void find_bypassed_barriers(sim_check *c) {
     c->running = (int)i;
     sim_check_context where = sim_check_here(c, s->barrier[epoch]);
     const sim_index t = sim_check_thread_index(c, s->barrier_thread[epoch]);
-    if (s->last[i].worked || waited_here_before(s, epoch) || others_went_on_here(c, i)) {
+    if (waited_here_before(s, epoch) || others_went_on_here(c, i)) {
       sim_check_problem(
           "divergent-barrier", &where,
           "goes around this __syncthreads(), at which thread (%u,%u,%u) waits: a barrier is for all "
