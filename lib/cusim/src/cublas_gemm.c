@@ -5,9 +5,9 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cublas.h"
+#include "element.h"
 
 typedef void sgemm_t(int order, int transa, int transb, int m, int n, int k, float alpha, const float *a,
                      int lda, const float *b, int ldb, float beta, float *c, int ldc);
@@ -105,17 +105,10 @@ static double get(cudaDataType type, const void *base, size_t i) {
       return ((const signed char *)base)[i];
     case CUDA_R_8U:
       return ((const unsigned char *)base)[i];
-    case CUDA_R_16F: {
-      _Float16 value;
-      memcpy(&value, (const char *)base + 2 * i, sizeof value);
-      return (double)value;
-    }
-    default: {
-      const uint32_t wide = (uint32_t)((const uint16_t *)base)[i] << 16;
-      float value;
-      memcpy(&value, &wide, sizeof value);
-      return value;
-    }
+    case CUDA_R_16F:
+      return sim_half_get(((const uint16_t *)base)[i]);
+    default:
+      return sim_bfloat_get(((const uint16_t *)base)[i]);
   }
 }
 
@@ -133,17 +126,11 @@ static void put(cudaDataType type, void *base, size_t i, double x) {
     case CUDA_R_8I:
       ((signed char *)base)[i] = (signed char)fmax(-128, fmin(127, nearbyint(x)));
       break;
-    case CUDA_R_16F: {
-      const _Float16 value = (_Float16)x;
-      memcpy((char *)base + 2 * i, &value, sizeof value);
+    case CUDA_R_16F:
+      ((uint16_t *)base)[i] = sim_half_put(x);
       break;
-    }
-    default: {
-      const float near = (float)x;
-      uint32_t wide;
-      memcpy(&wide, &near, sizeof wide);
-      ((uint16_t *)base)[i] = near != near ? 0x7fff : (uint16_t)((wide + 0x7fff + (wide >> 16 & 1)) >> 16);
-    }
+    default:
+      ((uint16_t *)base)[i] = sim_bfloat_put(x);
   }
 }
 
