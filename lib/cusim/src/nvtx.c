@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// NVTX's ranges: kept until they end, then recorded on the host's timeline.
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "nvtx3/nvToolsExt.h"
+#include "sim.h"
+
+enum { DEEPEST = 64, NAME = 64 };
+typedef struct range {
+  nvtxRangeId_t id;
+  char name[NAME];
+  double from;
+  struct range *next;
+} range;
+
+static _Thread_local range stack[DEEPEST];
+static _Thread_local int depth;
+static range *open_ranges;  // of nvtxRangeStart: may end in another thread
+static nvtxRangeId_t last_id;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static const char *text_of(const nvtxEventAttributes_t *a) {
+  return a && a->messageType == NVTX_MESSAGE_TYPE_ASCII && a->message.ascii ? a->message.ascii : "range";
+}
+
+static void begin(range *r, const char *name) {
+  snprintf(r->name, sizeof r->name, "%s", name ? name : "range");
+  r->from = sim_host_now();
+}
+
+int nvtxRangePushA(const char *message) {
+  if (depth < DEEPEST) begin(&stack[depth], message);
+  return depth++;
+}
+int nvtxRangePushEx(const nvtxEventAttributes_t *attributes) {
+  return nvtxRangePushA(text_of(attributes));
+}
+int nvtxRangePop(void) {
+  if (depth == 0) return -1;
+  if (--depth < DEEPEST) sim_host_range(stack[depth].name, stack[depth].from, sim_host_now());
+  return depth;
+}
+
+nvtxRangeId_t nvtxRangeStartA(const char *message) {
+  range *r = malloc(sizeof *r);
+  if (!r) return 0;
+  begin(r, message);
+  pthread_mutex_lock(&lock);
+  const nvtxRangeId_t id = r->id = ++last_id;
+  r->next = open_ranges;
+  open_ranges = r;
+  pthread_mutex_unlock(&lock);
+  return id;
+}
+nvtxRangeId_t nvtxRangeStartEx(const nvtxEventAttributes_t *attributes) {
+  return nvtxRangeStartA(text_of(attributes));
+}
+void nvtxRangeEnd(nvtxRangeId_t id) {
+  pthread_mutex_lock(&lock);
+  range **link = &open_ranges;
+  while (*link && (*link)->id != id) link = &(*link)->next;
+  range *r = *link;
+  if (r) *link = r->next;
+  pthread_mutex_unlock(&lock);
+  if (r) sim_host_range(r->name, r->from, sim_host_now());
+  free(r);
+}
+
+void nvtxMarkA(const char *message) {
+  const double now = sim_host_now();
+  sim_host_range(message ? message : "mark", now, now);
+}
+void nvtxMarkEx(const nvtxEventAttributes_t *attributes) {
+  nvtxMarkA(text_of(attributes));
+}
+
+// Domains share one track.
+nvtxDomainHandle_t nvtxDomainCreateA(const char *name) {
+  (void)name;
+  return NULL;
+}
+void nvtxDomainDestroy(nvtxDomainHandle_t domain) {
+  (void)domain;
+}
+int nvtxDomainRangePushEx(nvtxDomainHandle_t domain, const nvtxEventAttributes_t *attributes) {
+  (void)domain;
+  return nvtxRangePushEx(attributes);
+}
+int nvtxDomainRangePop(nvtxDomainHandle_t domain) {
+  (void)domain;
+  return nvtxRangePop();
+}
+void nvtxNameOsThreadA(uint32_t thread, const char *name) {
+  (void)thread, (void)name;
+}
