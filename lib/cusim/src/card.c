@@ -51,7 +51,7 @@ static const sim_card cards[] = {
      .boost_hz = 2520e6, .base_hz = 2235e6,
      .dram_bytes_per_s = 1008e9, .dram_efficiency = 0.90, .dram_latency_cycles = 550, .l2_latency_cycles = 270,
      .l2_bytes_per_cycle_sm = 64, .launch_s = 2.5e-6, .kernel_overhead_s = 1.3e-6,
-     .tensor_flops = 165e12, .cublas_fraction = 0.68},
+     .tensor_flops = 165e12, .cublas_fraction = 0.70},
     {.id = "h100", .name = "NVIDIA H100-SXM5-80GB", .major = 9, .minor = 0,
      .sm_count = 132, .schedulers = 4, .lsu_lanes = 32, .fp32_lanes = 128, .fp64_lanes = 64,
      .max_threads_sm = 2048, .max_blocks_sm = 32, .max_warps_sm = 64,
