@@ -103,13 +103,13 @@ static size_t position(uintptr_t address) {
 }
 
 // Locked for writing. Without memory for a larger table the region stays unknown.
-static void insert(sim_region *r) {
+static bool insert(sim_region *r) {
   if (region_count == region_room) {
     const size_t room = region_room ? 2 * region_room : 64;
     sim_region **grown = realloc(regions, room * sizeof *grown);
     if (!grown) {
       free(r);
-      return;
+      return false;
     }
     regions = grown;
     region_room = room;
@@ -118,6 +118,7 @@ static void insert(sim_region *r) {
   memmove(&regions[i + 1], &regions[i], (region_count - i) * sizeof *regions);
   regions[i] = r;
   region_count++;
+  return true;
 }
 
 static void add_symbol(const char *name, void *address, size_t bytes, void *arg) {
@@ -262,9 +263,9 @@ void *sim_check_allocate(size_t bytes, size_t alignment) {
                     .high = (uintptr_t)p + before + alignment + whole + room,
                     .ours = true};
   pthread_rwlock_wrlock(&lock);
-  insert(r);
+  const bool known = insert(r);
   pthread_rwlock_unlock(&lock);
-  return base;
+  return known ? base : NULL;
 }
 
 void sim_check_allocated(const sim_allocation *a) {
@@ -276,8 +277,9 @@ void sim_check_allocated(const sim_allocation *a) {
     r->low = a->base;
     r->high = a->base + a->bytes;
     pthread_rwlock_wrlock(&lock);
-    insert(r);
+    const bool known = insert(r);
     pthread_rwlock_unlock(&lock);
+    if (!known) return;
   }
   r->a = *a;
   r->live = true;
