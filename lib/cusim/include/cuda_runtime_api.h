@@ -125,6 +125,13 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, const voi
                                                           size_t shared);
 cudaError_t cudaOccupancyMaxPotentialBlockSize(int *blocks, int *threads, const void *function,
                                                size_t shared CUSIM_DEFAULT(0), int limit CUSIM_DEFAULT(0));
+// Names that CUDA took away and many published programs still call.
+static inline cudaError_t cudaThreadSynchronize(void) {
+  return cudaDeviceSynchronize();
+}
+static inline cudaError_t cudaThreadExit(void) {
+  return cudaDeviceReset();
+}
 #ifdef __cplusplus
 }
 

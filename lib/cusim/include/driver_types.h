@@ -24,6 +24,7 @@
   E(35, cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version")    \
   E(46, cudaErrorDevicesUnavailable, "all CUDA-capable devices are busy or unavailable")                \
   E(52, cudaErrorMissingConfiguration, "__global__ function call is not configured")                    \
+  E(53, cudaErrorPriorLaunchFailure, "unspecified launch failure in prior launch")                      \
   E(65, cudaErrorLaunchMaxDepthExceeded, "launch would exceed maximum depth of nested launches")        \
   E(98, cudaErrorInvalidDeviceFunction, "invalid device function")                                      \
   E(100, cudaErrorNoDevice, "no CUDA-capable device is detected")                                       \
@@ -153,7 +154,8 @@ typedef struct cudaUUID_t {
   char bytes[16];
 } cudaUUID_t;
 
-// CUDA 13's fields, those of textures and surfaces left out: cusim has none.
+// CUDA 13's fields, and those that it took away: many published programs print them. cusim has no textures
+// and no surfaces, so their limits are 0.
 typedef struct cudaDeviceProp {
   char name[256];
   cudaUUID_t uuid;
@@ -178,6 +180,14 @@ typedef struct cudaDeviceProp {
   size_t reservedSharedMemPerBlock;
   int hostRegisterSupported, memoryPoolsSupported, gpuDirectRDMASupported, clusterLaunch;
   int unifiedFunctionPointers;
+  int maxTexture1D, maxTexture1DMipmap, maxTexture1DLinear, maxTexture2D[2], maxTexture2DMipmap[2];
+  int maxTexture2DLinear[3], maxTexture2DGather[2], maxTexture3D[3], maxTexture3DAlt[3], maxTextureCubemap;
+  int maxTexture1DLayered[2], maxTexture2DLayered[3], maxTextureCubemapLayered[2];
+  int maxSurface1D, maxSurface2D[2], maxSurface3D[3], maxSurface1DLayered[2], maxSurface2DLayered[3];
+  int maxSurfaceCubemap, maxSurfaceCubemapLayered[2];
+  size_t surfaceAlignment;
+  int clockRate, memoryClockRate, deviceOverlap, kernelExecTimeoutEnabled, computeMode;
+  int singleToDoublePrecisionPerfRatio, cooperativeMultiDeviceLaunch;
 } cudaDeviceProp;
 
 typedef enum cudaMemoryType {
@@ -273,6 +283,7 @@ enum {
   cudaDeviceScheduleSpin = 1,
   cudaDeviceScheduleYield = 2,
   cudaDeviceScheduleBlockingSync = 4,
+  cudaDeviceBlockingSync = 4,
   cudaDeviceMapHost = 8
 };
 #define cudaCpuDeviceId ((int)-1)
