@@ -3,6 +3,7 @@
 #include <cooperative_groups.h>
 #include <cooperative_groups/reduce.h>
 #include <cooperative_groups/scan.h>
+#include <cuda_pipeline.h>
 
 #include "exec_check.h"
 
@@ -74,6 +75,33 @@ __global__ void divergent(unsigned *masks) {
   masks[threadIdx.x] = mask;
 }
 
+// Many different groups of lanes, one after the other: the largest value of each.
+__global__ void many_labels(int *wrong) {
+  const int lane = threadIdx.x;
+  for (int round = 1; round < 200; round++) {
+    const int label = lane * round % 31 % 7;
+    const cg::coalesced_group active = cg::coalesced_threads();
+    const cg::coalesced_group group = cg::labeled_partition(active, label);
+    const int most = cg::reduce(group, lane, cg::greater<int>());
+    int wanted = 0;
+    for (int other = 0; other < 32; other++)
+      if (other * round % 31 % 7 == label) wanted = other;
+    if (most != wanted) atomicAdd(wrong, 1);
+  }
+}
+
+__global__ void copies(const int *in, int *out) {
+  __shared__ int part[64];
+  const cg::thread_block block = cg::this_thread_block();
+  __pipeline_memcpy_async(&part[threadIdx.x], &in[threadIdx.x], sizeof *part);
+  __pipeline_commit();
+  __pipeline_wait_prior(0);
+  block.sync();
+  int first = 0;
+  cg::invoke_one(block, [&] { first = 1; });
+  out[threadIdx.x] = part[63 - threadIdx.x] + first * 1000;
+}
+
 int main() {
   enum { THREADS = 128, COUNT = 1000 };
   int *out, host[8 * THREADS];
@@ -105,5 +133,17 @@ int main() {
   CHECK(cudaMemcpy(masks, device_masks, sizeof masks, cudaMemcpyDeviceToHost));
   for (int t = 0; t < 64; t++)
     EXPECT(masks[t] == (t % 32 < 10 ? 0x3ffu : ~0x3ffu), "thread %d: %x", t, masks[t]);
+
+  int results[64], *device_results;
+  CHECK(cudaMalloc(&device_results, sizeof results));
+  CHECK(cudaMemset(device_results, 0, sizeof results));
+  many_labels<<<1, 32>>>(device_results);
+  CHECK(cudaMemcpy(results, device_results, sizeof results, cudaMemcpyDeviceToHost));
+  EXPECT(results[0] == 0, "%d lanes", results[0]);
+  for (int i = 0; i < 64; i++) results[i] = i;
+  CHECK(cudaMemcpy(device_results, results, sizeof results, cudaMemcpyHostToDevice));
+  copies<<<1, 64>>>(device_results, device_results);
+  CHECK(cudaMemcpy(results, device_results, sizeof results, cudaMemcpyDeviceToHost));
+  for (int i = 0; i < 64; i++) EXPECT(results[i] == 63 - i + 1000 * (i == 0), "%d: %d", i, results[i]);
   FINISH();
 }

@@ -69,6 +69,10 @@ class thread_block : public thread_group {
   static dim3 thread_index() { return threadIdx; }
   static dim3 group_dim() { return blockDim; }
   static dim3 dim_threads() { return blockDim; }
+  // A barrier in two halves: all of the waiting is in the second.
+  struct arrival_token {};
+  static arrival_token barrier_arrive() { return {}; }
+  static void barrier_wait(arrival_token) { __syncthreads(); }
 
  private:
   thread_block() : thread_group(details::kind::block, 0) {}
@@ -76,6 +80,13 @@ class thread_block : public thread_group {
 };
 inline thread_block this_thread_block() {
   return {};
+}
+// What tiles of several warps need on a device.
+template <unsigned MostThreads = 1024>
+struct block_tile_memory {};
+template <unsigned MostThreads>
+inline thread_block this_thread_block(block_tile_memory<MostThreads> &) {
+  return this_thread_block();
 }
 
 // Lanes of one warp: what tiles and coalesced groups share. source and the results of ballot and match count
@@ -92,6 +103,10 @@ class lane_group : public thread_group {
   template <class T>
   unsigned match_any(T value) const {
     return details::by_rank(lanes_, __match_any_sync(lanes_, value));
+  }
+  template <class T>
+  unsigned match_all(T value, int &all_equal) const {
+    return details::by_rank(lanes_, __match_all_sync(lanes_, value, &all_equal));
   }
   template <class T>
   T shfl(T value, unsigned source) const {
@@ -193,6 +208,17 @@ inline grid_group this_grid() {
 template <class Group>
 CUSIM_WAITS void sync(const Group &group) {
   group.sync();
+}
+// One member calls the function, the first; every member gets its result.
+template <class Group, class Function, class... Arguments>
+inline void invoke_one(const Group &group, Function &&function, Arguments &&...arguments) {
+  if (group.thread_rank() == 0) function(arguments...);
+}
+template <class Group, class Function, class... Arguments>
+inline auto invoke_one_broadcast(const Group &group, Function &&function, Arguments &&...arguments) {
+  decltype(function(arguments...)) result{};
+  if (group.thread_rank() == 0) result = function(arguments...);
+  return group.shfl(result, 0);
 }
 template <class Group>
 inline unsigned long long thread_rank(const Group &group) {

@@ -21,6 +21,8 @@ enum { MOST_THREADS = 1024, MOST_WARPS = 32, MOST_GROUPS = 40 };
 // others.
 typedef struct group {
   unsigned mask, arrived, generation;
+  unsigned long long stamp;  // the last exchange's number
+  unsigned released;         // the lanes of the last exchange, which read its values when they run next
   _Alignas(16) cusim_slot slots[2][33];  // the last one: which lanes took part
 } group;
 
@@ -41,6 +43,8 @@ typedef struct warp {
   group *group;           // MOST_GROUPS of them, allocated with the first exchange of this warp slot
   unsigned asked_at[32];  // per lane: from which line
   unsigned active[32];    // the answers
+  unsigned long long stamp,
+      seen[32];  // exchanges that are complete; how many were when a lane began its last one
 } warp;
 
 struct worker {
@@ -179,6 +183,8 @@ static void release_barrier(worker *w) {
 static inline void complete(worker *w, warp *p, group *g) {
   memcpy(g->slots[g->generation & 1][32], &g->arrived, sizeof g->arrived);
   make_ready(w, p, g->arrived);
+  g->released = g->arrived;
+  g->stamp = ++p->stamp;
   g->arrived = 0;
   g->generation++;
 }
@@ -283,19 +289,26 @@ int cusim_live_threads(void) {
   return (int)self->alive;
 }
 
+// Does a lane wait in it, or has one not made another exchange since? Each lane is in one group at most.
+static bool in_use(const warp *p, const group *g) {
+  for (unsigned lane = 0; lane < 32; lane++)
+    if ((g->released & p->alive & bit(lane)) && p->seen[lane] < g->stamp) return true;
+  return g->arrived != 0;
+}
+
 static group *find_group(warp *p, unsigned mask) {
   for (int i = 0; i < p->groups; i++)
     if (p->group[i].mask == mask) return &p->group[i];
   if (!p->group) p->group = calloc(MOST_GROUPS, sizeof *p->group);
-  // Masks of the past give their place away: only one that nobody waits in can be needed no more.
+  // Masks of the past give their place away: where nobody waits, nor has still to read what was exchanged.
   int i = p->groups;
   if (p->groups == MOST_GROUPS)
-    for (i = 0; i < MOST_GROUPS - 1 && p->group[i].arrived; i++) {
+    for (i = 0; i < MOST_GROUPS - 1 && in_use(p, &p->group[i]); i++) {
     }
   else
     p->groups++;
   p->group[i].mask = mask;
-  p->group[i].arrived = 0;
+  p->group[i].arrived = p->group[i].released = 0;
   return &p->group[i];
 }
 
@@ -304,6 +317,7 @@ sim_switch sim_exchange(unsigned mask, const void *value, size_t bytes, const cu
   worker *w = self;
   const unsigned lane = w->lane;
   warp *p = w->here;
+  p->seen[lane] = p->stamp;
   group *g = p->groups && p->group[0].mask == mask ? &p->group[0] : find_group(p, mask);
   cusim_slot *slots = g->slots[g->generation & 1];
   const unsigned wanted = mask & p->alive;
