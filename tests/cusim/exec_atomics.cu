@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Atomics of every type, contended by every thread of many blocks, in global and in shared memory.
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <cuda/atomic>
+
 #include "exec_check.h"
 
 enum { BLOCKS = 64, THREADS = 128, COUNT = BLOCKS * THREADS, BINS = 17 };
@@ -69,6 +74,48 @@ __global__ void last_block(unsigned *ticket, int *parts, int *total) {
   }
 }
 
+struct small_results {
+  __half half_sum;
+  __half2 pair_sum;
+  __nv_bfloat16 bfloat_sum;
+  float2 float_pair;
+  unsigned short by_cas;
+  unsigned wrapped;
+  int referenced;
+  cuda::atomic<unsigned, cuda::thread_scope_device> object;
+};
+
+__global__ void collide_small(small_results *r) {
+  atomicAdd(&r->half_sum, __float2half(1.0f));
+  atomicAdd(&r->pair_sum, __floats2half2_rn(1.0f, 2.0f));
+  atomicAdd(&r->bfloat_sum, __float2bfloat16(1.0f));
+  atomicAdd(&r->float_pair.x, 1.0f);
+  atomicInc_system(&r->wrapped, 9);
+  unsigned short seen = r->by_cas, old;
+  do {
+    old = seen;
+    seen = atomicCAS(&r->by_cas, old, (unsigned short)(old + 1));
+  } while (seen != old);
+  cuda::atomic_ref<int, cuda::thread_scope_device>(r->referenced).fetch_max((int)threadIdx.x);
+  r->object.fetch_add(2, cuda::memory_order_relaxed);
+  r->object--;
+}
+
+static void test_small(void) {
+  small_results *r;
+  char copy[sizeof(small_results)];
+  CHECK(cudaMalloc(&r, sizeof *r));
+  CHECK(cudaMemset(r, 0, sizeof *r));
+  collide_small<<<2, 64>>>(r);
+  CHECK(cudaMemcpy(copy, r, sizeof *r, cudaMemcpyDeviceToHost));
+  const small_results *h = (const small_results *)copy;
+  EXPECT(__half2float(h->half_sum) == 128 && __bfloat162float(h->bfloat_sum) == 128, "scalars");
+  EXPECT(__low2float(h->pair_sum) == 128 && __high2float(h->pair_sum) == 256, "pairs");
+  EXPECT(h->float_pair.x == 128 && h->by_cas == 128 && h->wrapped == 8, "%d %u", h->by_cas, h->wrapped);
+  EXPECT(h->referenced == 63 && h->object.load() == 128, "%d %u", h->referenced, h->object.load());
+  CHECK(cudaFree(r));
+}
+
 int main(void) {
   results h = {}, *d;
   h.bits_and = ~0u;
@@ -115,5 +162,6 @@ int main(void) {
   last_block<<<BLOCKS, 64>>>(ticket, parts, parts + BLOCKS);
   CHECK(cudaMemcpy(&total, parts + BLOCKS, sizeof total, cudaMemcpyDeviceToHost));
   EXPECT(total == BLOCKS * (BLOCKS + 1) / 2, "%d", total);
+  test_small();
   FINISH();
 }
