@@ -5,6 +5,8 @@
 #define __DRIVER_TYPES_H__  // programs ask by this name whether the header was read
 #include <stddef.h>
 
+#include "vector_types.h"
+
 // Number, name, text. One list for the enum and for cudaGetErrorName and cudaGetErrorString.
 #define CUSIM_ERRORS(E)                                                                                 \
   E(0, cudaSuccess, "no error")                                                                         \
@@ -286,6 +288,39 @@ enum {
   cudaDeviceBlockingSync = 4,
   cudaDeviceMapHost = 8
 };
+typedef enum cudaLaunchAttributeID {
+  cudaLaunchAttributeIgnore = 0,
+  cudaLaunchAttributeAccessPolicyWindow = 1,
+  cudaLaunchAttributeCooperative = 2,
+  cudaLaunchAttributeSynchronizationPolicy = 3,
+  cudaLaunchAttributeClusterDimension = 4,
+  cudaLaunchAttributeClusterSchedulingPolicyPreference = 5,
+  cudaLaunchAttributeProgrammaticStreamSerialization = 6,
+  cudaLaunchAttributeProgrammaticEvent = 7,
+  cudaLaunchAttributePriority = 8,
+  cudaLaunchAttributeMemSyncDomainMap = 9,
+  cudaLaunchAttributeMemSyncDomain = 10,
+  cudaLaunchAttributePreferredSharedMemoryCarveout = 14
+} cudaLaunchAttributeID;
+typedef union cudaLaunchAttributeValue {
+  char pad[64];
+  int cooperative, priority, programmaticStreamSerializationAllowed;
+  unsigned sharedMemCarveout;
+  struct {
+    unsigned x, y, z;
+  } clusterDim;
+} cudaLaunchAttributeValue;
+typedef struct cudaLaunchAttribute {
+  cudaLaunchAttributeID id;
+  cudaLaunchAttributeValue val;
+} cudaLaunchAttribute;
+typedef struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  size_t dynamicSmemBytes;
+  cudaStream_t stream;
+  cudaLaunchAttribute *attrs;
+  unsigned numAttrs;
+} cudaLaunchConfig_t;
 #define cudaCpuDeviceId ((int)-1)
 #define cudaStreamLegacy ((cudaStream_t)0x1)
 #endif

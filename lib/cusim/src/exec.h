@@ -2,15 +2,13 @@
 // Inside the executing half of cusim: who calls whom between the headers, the engine, the runtime API and the
 // source step.
 //
-// Source step (simnvcc): `k<<<g, b, s, st>>>(x, y)` becomes
-//     ::cusim::launch<TU, SITE>("k", ::cusim::config(g, b, s, st), [=](auto... a) { k(a...); }, x, y)
-// and calls, through cusim/launch.h, sim_launch_kernel below with a pointer to
-// `::cusim::body<TU, SITE, Lambda, Args...>::run`. TU is a 64-bit hash of the file's path, SITE counts the
-// launches of the file; both stand in the mangled name of run, so that it is unique in the program. Each file
-// is compiled twice (plain and traced). The traced object's functions are made local and its initialisers
-// dropped, so the program holds two symbols of every run: sim_twin finds the traced one by its name.
-// Device variables become weak symbols named cusimvar_<tu>_<name> that both passes share; sim_symbols finds
-// them, with their sizes, in the program's own symbol table.
+// Source step (simnvcc): a kernel's definition becomes a host stub, a launch calls it (cusim/launch.h). The
+// stub describes its kernel by a sim_kernel (cusim/kernel.h) and hands a packet of arguments to cusim_launch.
+// Its run is `cusim::body<…>::run`, with the kernel's name and a hash of the file's path in its mangled name,
+// so that it is unique in the program. Each file is compiled twice (plain and traced). The traced object's
+// functions are made local and its initialisers dropped, so the program holds two symbols of every run:
+// sim_twin finds the traced one by its name. Device variables become weak symbols named cusimvar_<tu>_<name>
+// that both passes share; sim_symbols finds them, with their sizes, in the program's own symbol table.
 #ifndef CUSIM_EXEC_H
 #define CUSIM_EXEC_H
 #include "sim.h"
@@ -18,8 +16,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef void sim_body(void *packet);  // runs one thread of a kernel with the packed arguments
 
 // ---------------------------------------------------------------- engine (execute.c, block.c, fiber.c,
 // twin.c)
@@ -50,8 +46,22 @@ bool sim_only_sampled(void);
 
 // The traced twin of a plain body or kernel, or NULL: not compiled for it, or the program is stripped.
 sim_body *sim_twin(sim_body *body);
-// The readable name of a kernel by its address, or NULL.
-const char *sim_function_name(const void *function);
+// The kernel whose host stub is at this address, or NULL.
+sim_kernel *sim_kernel_find(const void *stub);
+// A kernel's readable name.
+const char *sim_kernel_name(sim_kernel *kernel);
+// Bytes of the kernel's own __shared__ variables.
+size_t sim_kernel_shared(sim_kernel *kernel);
+
+// ---------------------------------------------------------------- what a kernel takes (function.c)
+
+int sim_kernel_known_registers(void);                     // CUSIM_REGISTERS, or 0
+int sim_kernel_most_registers(const sim_kernel *kernel);  // by __launch_bounds__ and __maxnreg__
+int sim_kernel_registers(const sim_kernel *kernel);       // known or assumed, as occupancy calls count
+size_t sim_kernel_most_shared(sim_kernel *kernel);        // static and dynamic, as the program asked for
+int sim_kernel_resident(sim_kernel *kernel, int threads, size_t dynamic_shared);  // blocks per SM
+
+// ---------------------------------------------------------------- the program's device variables (twin.c)
 // Calls visit for every device variable of the program.
 void sim_symbols(void (*visit)(const char *name, void *address, size_t bytes, void *arg), void *arg);
 
@@ -61,12 +71,10 @@ bool sim_inside_kernel(void);
 // ---------------------------------------------------------------- runtime (runtime.c), called by the headers
 
 // Checks the configuration, executes, models and logs one launch on a stream (NULL: the default stream).
-// Errors are kept for cudaGetLastError; the returned number is that cudaError_t. function: what
-// cudaFuncSetAttribute and the occupancy calls know the kernel by (may be NULL for a lambda). cooperative:
-// the blocks may wait for each other. name NULL: looked up by function.
-int sim_launch_kernel(const char *name, const void *function, sim_dim3 grid, sim_dim3 block,
-                      size_t dynamic_shared, void *stream, sim_body *body, void *packet,
-                      unsigned long long arguments, int cooperative);
+// Releases the packet when the kernel is done with it. Errors are kept for cudaGetLastError; the returned
+// number is that cudaError_t. cooperative: the blocks may wait for each other.
+int sim_launch_kernel(sim_kernel *kernel, sim_dim3 grid, sim_dim3 block, size_t dynamic_shared, void *stream,
+                      void *packet, int cooperative);
 
 // ---------------------------------------------------------------- device code, called by the headers
 // (block.c) A thread is the fiber running on this OS thread.
@@ -77,9 +85,7 @@ typedef struct {
 extern __thread sim_index cusim_thread_idx, cusim_block_idx, cusim_block_dim, cusim_grid_dim;
 
 void cusim_sync_threads(void);
-void cusim_sync_grid(void);  // every thread of every block of a cooperative launch
-// The traced twin of a kernel that is called through a pointer, or the kernel itself.
-void (*cusim_traced(void (*kernel)(void)))(void);
+void cusim_sync_grid(void);                   // every thread of every block of a cooperative launch
 int cusim_sync_threads_count(int predicate);  // threads whose predicate is not 0; and = (count == all)
 int cusim_live_threads(void);                 // of the block: what __syncthreads_and compares with
 // Exchanges up to 16 bytes per lane within mask: every live lane of mask calls it with its value; on return,

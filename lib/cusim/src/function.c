@@ -1,58 +1,203 @@
 // SPDX-License-Identifier: MIT
-// Kernels as the host asks about them. Registers are not known without ptxas: 32 are assumed, as the model
-// does.
+// Kernels as the host asks about them and launches them by address. Registers are not known without ptxas: 32
+// are assumed unless CUSIM_REGISTERS says how many, and never more than __launch_bounds__ or __maxnreg__
+// leave.
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "exec.h"
 #include "stream.h"
 
-enum { ASSUMED_REGISTERS = 32, MOST_THREADS = 1024 };
+enum {
+  ASSUMED_REGISTERS = 32,
+  MOST_REGISTERS = 255,
+  REGISTER_STEP = 8,
+  MOST_THREADS = 1024,
+  WARP = 32,
+  DEFAULT_SHARED = 48 << 10,  // static and dynamic together, unless the program asks for more
+  MOST_CALLS = 64
+};
+
+// ---------------------------------------------------------------- what a kernel takes
+
+int sim_kernel_known_registers(void) {
+  static int known = -1;
+  if (known >= 0) return known;
+  const char *text = getenv("CUSIM_REGISTERS");
+  char *end = NULL;
+  const long value = text && *text ? strtol(text, &end, 10) : 0;
+  if (value < 0 || value > MOST_REGISTERS || (end && *end)) {
+    fprintf(stderr, "cusim: CUSIM_REGISTERS is \"%s\", not a number of registers per thread from 1 to %d\n",
+            text, MOST_REGISTERS);
+    exit(2);
+  }
+  return known = (int)value;
+}
+
+int sim_kernel_most_registers(const sim_kernel *kernel) {
+  int most = kernel->max_registers > 0 ? kernel->max_registers : MOST_REGISTERS;
+  if (kernel->max_threads > 0) {
+    const int warps = (kernel->max_threads + WARP - 1) / WARP,
+              blocks = kernel->min_blocks > 0 ? kernel->min_blocks : 1;
+    const int left =
+        (int)sim_machine_get()->card->registers_sm / (warps * WARP * blocks) / REGISTER_STEP * REGISTER_STEP;
+    if (left > 0 && left < most) most = left;
+  }
+  return most;
+}
+
+int sim_kernel_registers(const sim_kernel *kernel) {
+  const int known = sim_kernel_known_registers(), most = sim_kernel_most_registers(kernel);
+  const int wanted = known ? known : ASSUMED_REGISTERS;
+  return wanted < most ? wanted : most;
+}
+
+static size_t shared_limit(const sim_kernel *kernel) {
+  return kernel->dynamic_shared > 0 ? (size_t)kernel->dynamic_shared : 0;
+}
+
+size_t sim_kernel_most_shared(sim_kernel *kernel) {
+  const size_t asked = shared_limit(kernel) + sim_kernel_shared(kernel);
+  return asked > DEFAULT_SHARED ? asked : DEFAULT_SHARED;
+}
+
+int sim_kernel_resident(sim_kernel *kernel, int threads, size_t dynamic_shared) {
+  const char *limiter;
+  return sim_occupancy_blocks(sim_machine_get()->card, threads, sim_kernel_registers(kernel),
+                              dynamic_shared + sim_kernel_shared(kernel), &limiter);
+}
+
+// ---------------------------------------------------------------- attributes and occupancy
+
+static cudaError_t set_attribute(sim_kernel *kernel, cudaFuncAttribute attribute, int value) {
+  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;  // hints
+  const size_t most = sim_machine_get()->card->shared_block_optin;
+  if (value < 0 || (size_t)value + sim_kernel_shared(kernel) > most) return cudaErrorInvalidValue;
+  kernel->dynamic_shared = value;
+  return cudaSuccess;
+}
 
 cudaError_t cudaFuncSetAttribute(const void *function, cudaFuncAttribute attribute, int value) {
-  if (!function) return sim_error(cudaErrorInvalidDeviceFunction);
-  const bool fits = attribute != cudaFuncAttributeMaxDynamicSharedMemorySize ||
-                    (value >= 0 && (size_t)value <= sim_machine_get()->card->shared_block_optin);
-  return fits ? cudaSuccess : sim_error(cudaErrorInvalidValue);
+  sim_kernel *kernel = sim_kernel_find(function);
+  if (!kernel) return sim_error(cudaErrorInvalidDeviceFunction);
+  return sim_error(set_attribute(kernel, attribute, value));
 }
 
 cudaError_t cudaFuncSetCacheConfig(const void *function, cudaFuncCache config) {
   (void)config;  // the model splits shared memory and cache as each kernel needs it
-  return function ? cudaSuccess : sim_error(cudaErrorInvalidDeviceFunction);
+  return sim_error(sim_kernel_find(function) ? cudaSuccess : cudaErrorInvalidDeviceFunction);
 }
 
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *function) {
-  if (!attributes || !function) return sim_error(cudaErrorInvalidDeviceFunction);
+  sim_kernel *kernel = sim_kernel_find(function);
+  if (!attributes) return sim_error(cudaErrorInvalidValue);
+  if (!kernel) return sim_error(cudaErrorInvalidDeviceFunction);
   const sim_card *c = sim_machine_get()->card;
   const int version = 10 * c->major + c->minor;
-  *attributes = (cudaFuncAttributes){.maxThreadsPerBlock = MOST_THREADS,
-                                     .numRegs = ASSUMED_REGISTERS,
-                                     .ptxVersion = version,
-                                     .binaryVersion = version,
-                                     .maxDynamicSharedSizeBytes = 48 << 10};
+  const size_t taken = sim_kernel_shared(kernel), asked = shared_limit(kernel);
+  *attributes = (cudaFuncAttributes){
+      .sharedSizeBytes = taken,
+      .maxThreadsPerBlock = kernel->max_threads > 0 ? kernel->max_threads : MOST_THREADS,
+      .numRegs = sim_kernel_registers(kernel),
+      .ptxVersion = version,
+      .binaryVersion = version,
+      .maxDynamicSharedSizeBytes = (int)(asked                    ? asked
+                                         : taken < DEFAULT_SHARED ? DEFAULT_SHARED - taken
+                                                                  : 0)};
   return cudaSuccess;
 }
 
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, const void *function, int threads,
                                                           size_t shared) {
-  if (!blocks || !function || threads < 1) return sim_error(cudaErrorInvalidValue);
-  const char *limiter;
-  *blocks = sim_occupancy_blocks(sim_machine_get()->card, threads, ASSUMED_REGISTERS, shared, &limiter);
+  if (!blocks || threads < 1) return sim_error(cudaErrorInvalidValue);
+  sim_kernel *kernel = sim_kernel_find(function);
+  if (!kernel) return sim_error(cudaErrorInvalidDeviceFunction);
+  *blocks = sim_kernel_resident(kernel, threads, shared);
   return cudaSuccess;
 }
 
 // The block size with the most resident threads, the larger one where several have as many.
 cudaError_t cudaOccupancyMaxPotentialBlockSize(int *blocks, int *threads, const void *function, size_t shared,
                                                int limit) {
-  if (!blocks || !threads || !function) return sim_error(cudaErrorInvalidValue);
-  const sim_card *c = sim_machine_get()->card;
-  if (limit <= 0 || limit > MOST_THREADS) limit = MOST_THREADS;
+  if (!blocks || !threads) return sim_error(cudaErrorInvalidValue);
+  sim_kernel *kernel = sim_kernel_find(function);
+  if (!kernel) return sim_error(cudaErrorInvalidDeviceFunction);
+  const int own = kernel->max_threads > 0 ? kernel->max_threads : MOST_THREADS;
+  if (limit <= 0 || limit > own) limit = own;
   int most = 0;
-  for (int size = (limit + 31) / 32 * 32; size > 0; size -= 32) {
-    const char *limiter;
-    const int tried = size < limit ? size : limit;
-    const int resident = sim_occupancy_blocks(c, tried, ASSUMED_REGISTERS, shared, &limiter);
+  for (int size = (limit + WARP - 1) / WARP * WARP; size > 0; size -= WARP) {
+    const int tried = size < limit ? size : limit, resident = sim_kernel_resident(kernel, tried, shared);
     if (resident * tried <= most) continue;
     most = resident * tried;
     *threads = tried;
-    *blocks = resident * c->sm_count;
+    *blocks = resident * sim_machine_get()->card->sm_count;
   }
-  return most ? cudaSuccess : sim_error(cudaErrorInvalidValue);
+  return sim_error(most ? cudaSuccess : cudaErrorInvalidValue);
+}
+
+// ---------------------------------------------------------------- launches
+
+static _Thread_local struct {
+  sim_call call[MOST_CALLS];
+  int count;
+} pending;
+
+void cusim_push_call(const sim_call *call) {
+  if (pending.count == MOST_CALLS) {
+    fprintf(stderr, "cusim: kernel launches nested more than %d deep in each other's arguments\n",
+            MOST_CALLS);
+    abort();
+  }
+  pending.call[pending.count++] = *call;
+}
+
+void cusim_launch(sim_kernel *kernel, void *packet) {
+  if (sim_inside_kernel()) {
+    fprintf(stderr, "cusim: %s: cusim does not support kernels that launch kernels (dynamic parallelism)\n",
+            sim_kernel_name(kernel));
+    exit(2);
+  }
+  if (pending.count == 0) {  // called like a function
+    sim_error(cudaErrorMissingConfiguration);
+    if (packet) kernel->release(packet);
+    return;
+  }
+  const sim_call call = pending.call[--pending.count];
+  sim_launch_kernel(kernel, call.grid, call.block, call.dynamic_shared, call.stream, packet, 0);
+}
+
+static cudaError_t launch_address(const void *function, dim3 grid, dim3 block, void **arguments,
+                                  size_t shared, cudaStream_t stream, int cooperative) {
+  sim_kernel *kernel = sim_kernel_find(function);
+  if (!kernel) return sim_error(cudaErrorInvalidDeviceFunction);
+  if (!arguments && kernel->parameter_bytes > 1) return sim_error(cudaErrorInvalidValue);
+  return (cudaError_t)sim_launch_kernel(kernel, (sim_dim3){grid.x, grid.y, grid.z},
+                                        (sim_dim3){block.x, block.y, block.z}, shared, stream,
+                                        kernel->pack(arguments), cooperative);
+}
+
+cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void **arguments, size_t shared,
+                             cudaStream_t stream) {
+  return launch_address(function, grid, block, arguments, shared, stream, 0);
+}
+
+cudaError_t cudaLaunchCooperativeKernel(const void *function, dim3 grid, dim3 block, void **arguments,
+                                        size_t shared, cudaStream_t stream) {
+  return launch_address(function, grid, block, arguments, shared, stream, 1);
+}
+
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *function, void **arguments) {
+  if (!config || (config->numAttrs && !config->attrs)) return sim_error(cudaErrorInvalidValue);
+  int cooperative = 0;
+  for (unsigned i = 0; i < config->numAttrs; i++) {
+    const cudaLaunchAttribute *a = &config->attrs[i];
+    if (a->id == cudaLaunchAttributeCooperative) cooperative = a->val.cooperative;
+    const bool cluster = a->id == cudaLaunchAttributeClusterDimension &&
+                         a->val.clusterDim.x * a->val.clusterDim.y * a->val.clusterDim.z > 1;
+    if (!cluster) continue;
+    fprintf(stderr, "cusim: cudaLaunchKernelEx: cusim does not support clusters of blocks\n");
+    return sim_error(cudaErrorNotSupported);
+  }
+  return launch_address(function, config->gridDim, config->blockDim, arguments, config->dynamicSmemBytes,
+                        config->stream, cooperative);
 }

@@ -13,13 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../include/cusim/kernel.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct {
-  unsigned x, y, z;
-} sim_dim3;
 
 // ---------------------------------------------------------------- cards and links (card.c)
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,7 +16,6 @@
 
 typedef struct pair {
   uintptr_t plain, traced;
-  const char *name;  // mangled, in the mapped file
 } pair;
 
 typedef struct variable {
@@ -24,20 +24,28 @@ typedef struct variable {
   size_t bytes;
 } variable;
 
-static pair *pairs;
-static variable *variables;
-static size_t pair_count, variable_count;
-
 typedef struct named {
-  const char *name;
+  const char *name;  // mangled, in the mapped file
   uintptr_t address;
+  size_t bytes;
   bool local;
 } named;
+
+// Names of host stubs' entries (sim_kernel) and of kernels' shared variables begin with what the kernel's own
+// symbol is: `_ZZ1kPiE11cusim_entry`, `_ZZZ1kPiEN…cusim_thread…cusim_bytes_3`.
+static const char entry_mark[] = "E11cusim_entry", shared_mark[] = "cusim_bytes_";
+
+static pair *pairs;
+static variable *variables;
+static named *functions, *entries, *shared;
+static size_t pair_count, variable_count, function_count, entry_count, shared_count;
 
 static int by_name(const void *a, const void *b) {
   const named *x = a, *y = b;
   const int order = strcmp(x->name, y->name);
-  return order ? order : (int)x->local - (int)y->local;
+  if (order) return order;
+  if (x->local != y->local) return (int)x->local - (int)y->local;
+  return (x->address > y->address) - (x->address < y->address);
 }
 
 static int by_address(const void *a, const void *b) {
@@ -60,35 +68,37 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
   const ElfW(Sym) *symbols = (const void *)(file + table->sh_offset);
   const size_t count = table->sh_size / sizeof *symbols;
   const char *names = file + strings->sh_offset;
-  named *functions = calloc(count, sizeof *functions);
+  functions = calloc(count, sizeof *functions);
+  entries = calloc(count, sizeof *entries);
+  shared = calloc(count, sizeof *shared);
   pairs = calloc(count, sizeof *pairs);
   variables = calloc(count, sizeof *variables);
-  size_t found = 0;
-  if (!functions || !pairs || !variables) {
-    free(functions);
-    return;
-  }
+  if (!functions || !entries || !shared || !pairs || !variables) return;
   for (size_t i = 0; i < count; i++) {
     const ElfW(Sym) *s = &symbols[i];
     const char *name = names + s->st_name;
     if (s->st_shndx == SHN_UNDEF) continue;
-    if (ELF64_ST_TYPE(s->st_info) == STT_FUNC)
-      functions[found++] = (named){name, base + s->st_value, ELF64_ST_BIND(s->st_info) == STB_LOCAL};
+    const int type = ELF64_ST_TYPE(s->st_info);
+    const named n = {name, base + s->st_value, s->st_size, ELF64_ST_BIND(s->st_info) == STB_LOCAL};
+    if (type == STT_FUNC)
+      functions[function_count++] = n;
     else if (strncmp(name, "cusimvar_", 9) == 0)
       variables[variable_count++] = (variable){name, (void *)(base + s->st_value), s->st_size};
+    else if (type == STT_TLS && strncmp(name, "_ZZZ", 4) == 0 && strstr(name, shared_mark))
+      shared[shared_count++] = n;
+    else if (type == STT_OBJECT && strncmp(name, "_ZZ", 3) == 0 && strstr(name, entry_mark))
+      entries[entry_count++] = n;
   }
-  // Both symbols of a pair may be local (a launch inside a static function, a static kernel): the plain one
-  // was linked first. Of more than two that are no launch sites nobody knows which belong together.
-  if (found) qsort(functions, found, sizeof *functions, by_name);
-  for (size_t i = 0, next; i < found; i = next) {
-    for (next = i + 1; next < found && strcmp(functions[i].name, functions[next].name) == 0;) next++;
-    if (next == i + 1 || (next > i + 2 && !is_body(functions[i].name))) continue;
-    const uintptr_t a = functions[i].address, b = functions[i + 1].address;
-    const bool ordered = functions[i].local == functions[i + 1].local ? a < b : true;
-    pairs[pair_count++] = ordered ? (pair){a, b, functions[i].name} : (pair){b, a, functions[i].name};
-  }
+  // Both symbols of a pair may be local (a static kernel): the plain one was linked first.
+  if (function_count) qsort(functions, function_count, sizeof *functions, by_name);
+  if (entry_count) qsort(entries, entry_count, sizeof *entries, by_name);
+  if (shared_count) qsort(shared, shared_count, sizeof *shared, by_name);
+  for (size_t i = 0; i + 1 < function_count; i++)
+    if (is_body(functions[i].name) && strcmp(functions[i].name, functions[i + 1].name) == 0) {
+      pairs[pair_count++] = (pair){functions[i].address, functions[i + 1].address};
+      i++;
+    }
   if (pair_count) qsort(pairs, pair_count, sizeof *pairs, by_address);
-  free(functions);
 }
 
 static void read_program(void) {
@@ -109,21 +119,64 @@ static void read_program(void) {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static const pair *find(uintptr_t plain) {
-  pthread_once(&once, read_program);
-  const pair key = {plain, 0, NULL};
-  return pair_count ? bsearch(&key, pairs, pair_count, sizeof *pairs, by_address) : NULL;
-}
-
 sim_body *sim_twin(sim_body *body) {
-  const pair *p = find((uintptr_t)body);
+  pthread_once(&once, read_program);
+  const pair key = {(uintptr_t)body, 0};
+  const pair *p = pair_count ? bsearch(&key, pairs, pair_count, sizeof *pairs, by_address) : NULL;
   return p ? (sim_body *)p->traced : NULL;
 }
 
-void (*cusim_traced(void (*kernel)(void)))(void) {
-  const pair *p = find((uintptr_t)kernel);
-  return p ? (void (*)(void))p->traced : kernel;
+void sim_symbols(void (*visit)(const char *name, void *address, size_t bytes, void *arg), void *arg) {
+  pthread_once(&once, read_program);
+  for (size_t i = 0; i < variable_count; i++)
+    visit(variables[i].name, variables[i].address, variables[i].bytes, arg);
 }
+
+// ---------------------------------------------------------------- kernels
+
+// Does this entry's (or shared variable's) name, behind its _ZZ…, begin with the function's? That is
+// "_Z1kPi", or "k" with C linkage, which mangles as 1k.
+static bool belongs(const char *inner, const char *function) {
+  const size_t length = strlen(function);
+  if (strncmp(function, "_Z", 2) == 0)
+    return strncmp(inner, function + 2, length - 2) == 0 && inner[length - 2] == 'E';
+  char number[24];
+  const int digits = snprintf(number, sizeof number, "%zu", length);
+  return strncmp(inner, number, (size_t)digits) == 0 && strncmp(inner + digits, function, length) == 0 &&
+         inner[(size_t)digits + length] == 'E';
+}
+
+// Of several kernels with one name (static ones of different files), functions and entries come in one order.
+sim_kernel *sim_kernel_find(const void *stub) {
+  pthread_once(&once, read_program);
+  size_t f = 0, same = 0;
+  while (f < function_count && functions[f].address != (uintptr_t)stub) f++;
+  if (f == function_count || !stub) return NULL;
+  while (f > same && strcmp(functions[f - same - 1].name, functions[f].name) == 0) same++;
+  for (size_t i = 0; i < entry_count; i++)
+    if (belongs(entries[i].name + 3, functions[f].name) && same-- == 0)
+      return (sim_kernel *)entries[i].address;
+  return NULL;
+}
+
+size_t sim_kernel_shared(sim_kernel *kernel) {
+  if (kernel->static_shared) return (size_t)kernel->static_shared - 1;
+  pthread_once(&once, read_program);
+  size_t bytes = 0;
+  for (size_t i = 0; i < entry_count; i++) {
+    if (entries[i].address != (uintptr_t)kernel) continue;
+    const char *name = entries[i].name + 3;
+    const size_t length = (size_t)(strstr(name, entry_mark) - name) + 1;
+    for (size_t k = 0; k < shared_count; k++)  // the plain one of a pair comes first
+      if (strncmp(shared[k].name + 4, name, length) == 0 &&
+          (k == 0 || strcmp(shared[k - 1].name, shared[k].name) != 0))
+        bytes += shared[k].bytes;
+  }
+  kernel->static_shared = (long)bytes + 1;
+  return bytes;
+}
+
+extern char *__cxa_demangle(const char *mangled, char *buffer, size_t *length, int *status);
 
 // "void ns::k<float>(float*, int)" without the type in front and the parameters behind.
 static void keep_name(char *text) {
@@ -137,36 +190,23 @@ static void keep_name(char *text) {
   if (strncmp(text, "void ", 5) == 0) memmove(text, text + 5, strlen(text + 5) + 1);
 }
 
-extern char *__cxa_demangle(const char *mangled, char *buffer, size_t *length, int *status);
-
 // Names live as long as the program: reports keep pointers to them.
-const char *sim_function_name(const void *function) {
-  enum { MOST_NAMES = 256 };
-  static struct {
-    const void *function;
-    char *name;
-  } names[MOST_NAMES];
-  static int count;
-  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-  const pair *p = find((uintptr_t)function);
-  if (!p) return NULL;
-  pthread_mutex_lock(&lock);
-  int i = 0;
-  while (i < count && names[i].function != function) i++;
-  if (i == count && count < MOST_NAMES) {
-    int status = 0;
-    char *name = __cxa_demangle(p->name, NULL, NULL, &status);
-    if (name) keep_name(name);
-    names[count].function = function;
-    names[count++].name = name;
-  }
-  const char *name = i < count ? names[i].name : NULL;
-  pthread_mutex_unlock(&lock);
-  return name ? name : p->name;
-}
-
-void sim_symbols(void (*visit)(const char *name, void *address, size_t bytes, void *arg), void *arg) {
+const char *sim_kernel_name(sim_kernel *kernel) {
+  if (kernel->name) return kernel->name;
   pthread_once(&once, read_program);
-  for (size_t i = 0; i < variable_count; i++)
-    visit(variables[i].name, variables[i].address, variables[i].bytes, arg);
+  kernel->name = kernel->spelled;
+  for (size_t i = 0; i < entry_count; i++) {
+    if (entries[i].address != (uintptr_t)kernel) continue;
+    // _ZZ<kernel>E11cusim_entry -> _Z<kernel>
+    const char *name = entries[i].name + 1;
+    const size_t length = (size_t)(strstr(name, entry_mark) - name);
+    char *mangled = strndup(name, length), *readable = NULL;
+    if (mangled) {
+      mangled[0] = '_';
+      readable = __cxa_demangle(mangled, NULL, NULL, &(int){0});
+    }
+    free(mangled);
+    if (readable) keep_name(readable), kernel->name = readable;
+  }
+  return kernel->name;
 }

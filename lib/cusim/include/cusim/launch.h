@@ -3,126 +3,109 @@
 #ifndef CUSIM_LAUNCH_H
 #define CUSIM_LAUNCH_H
 #include <cstddef>
-#include <cstring>
-#include <tuple>
+#include <new>
 #include <type_traits>
 #include <utility>
 
+#include "kernel.h"
+
 extern "C" {
-struct cusim_dim3 {
-  unsigned x, y, z;
-};
-int sim_launch_kernel(const char *name, const void *function, cusim_dim3 grid, cusim_dim3 block,
-                      std::size_t dynamic_shared, void *stream, void (*body)(void *), void *packet,
-                      unsigned long long arguments, int cooperative);
-void (*cusim_traced(void (*kernel)(void)))(void);
 void *cusim_dynamic_shared(void);
 void cusim_note_shared(const void *base, std::size_t bytes);
 }
 
+// The source step makes of
+//     __global__ __launch_bounds__(64) void k(int *a, float b) { BODY }
+// the kernel's stub, a host function of the same name, type and address, as nvcc does:
+//     void k(int *a, float b) {
+//       struct cusim_kernel_TU { static void cusim_thread(int *a, float b) { BODY } };
+//       static sim_kernel cusim_entry = cusim::describe<cusim_kernel_TU>("k", 64);
+//       cusim::body<cusim_kernel_TU>::launch(&cusim_entry, a, b);
+//     }
+// and of `k<<<grid, block>>>(x, y)` a call of the stub: (cusim::configure(grid, block) ? (void)0 : k(x, y)).
+// Overloads, conversions, default arguments and pointers to kernels are then the compiler's own business.
 namespace cusim {
 
-struct configuration {
-  dim3 grid, block;
-  std::size_t shared;
-  cudaStream_t stream;
-};
-
-inline configuration config(dim3 grid, dim3 block, std::size_t shared = 0, cudaStream_t stream = nullptr) {
-  return {grid, block, shared, stream};
+// Always false, so that the kernel's stub is called.
+inline bool configure(dim3 grid, dim3 block, std::size_t shared = 0, cudaStream_t stream = nullptr) {
+  const sim_call call = {{grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, shared, stream};
+  cusim_push_call(&call);
+  return false;
 }
-
-// A literal 0 among a kernel's arguments: a number or a null pointer, whichever the kernel takes.
-struct zero {
-  operator int() const { return 0; }
-  template <class T>
-  operator T *() const {
-    return nullptr;
-  }
-};
-
-// What a launch calls. Where it holds a pointer and nothing else, the kernel was launched through that
-// pointer: the traced compilation calls the kernel's twin.
-template <class Call>
-Call called(Call call) {
-#ifdef CUSIM_TRACED_PASS
-  void (*kernel)();
-  if constexpr (!std::is_empty_v<Call> && std::is_trivially_copyable_v<Call> &&
-                sizeof call == sizeof kernel) {
-    std::memcpy(&kernel, &call, sizeof kernel);
-    kernel = cusim_traced(kernel);
-    std::memcpy(static_cast<void *>(&call), &kernel, sizeof kernel);
-  }
-#endif
-  return call;
-}
-
-// One launch site with its argument types. `run` executes one thread; its mangled name, unique by TU and
-// SITE, pairs the plain with the traced compilation.
-template <unsigned long long TU, int SITE, class Call, class... Arguments>
-struct body {
-  struct packet {
-    Call call;
-    std::tuple<Arguments...> arguments;
-  };
-  static void run(void *p) {
-    const packet *k = static_cast<const packet *>(p);
-    std::apply(cusim::called(k->call), k->arguments);
-  }
-};
 
 // Whole numbers decide how much a kernel does: launches that differ in them are observed apart. Not so
 // pointers and reals, which differ from launch to launch.
 template <class T>
 unsigned long long whole_number(const T &value) {
-  if constexpr (std::is_integral_v<T> || std::is_enum_v<T>) return static_cast<unsigned long long>(value);
-  return 0;
+  if constexpr (std::is_integral<T>::value || std::is_enum<T>::value)
+    return static_cast<unsigned long long>(value);
+  else
+    return 0;
 }
 
-template <class... Arguments>
-unsigned long long hash_numbers(const Arguments &...arguments) {
-  unsigned long long hash = 1469598103934665603u;
-  ((hash = (hash ^ whole_number(arguments)) * 1099511628211u), ...);
-  return hash;
-}
+template <std::size_t, class T>
+struct argument {
+  T value;
+};
+template <class Indices, class... Types>
+struct argument_list;
+template <std::size_t... Index, class... Types>
+struct argument_list<std::index_sequence<Index...>, Types...> : argument<Index, Types>... {
+  explicit argument_list(const Types &...values) : argument<Index, Types>{values}... {}
 
-// Arguments are taken by value: a kernel sees copies, as on a device.
-template <unsigned long long TU, int SITE, class Call, class... Arguments>
-void launch(const char *name, Call call, configuration c, Arguments... arguments) {
-  using site = body<TU, SITE, Call, Arguments...>;
-  typename site::packet packet{call, std::tuple<Arguments...>(arguments...)};
-  sim_launch_kernel(name, reinterpret_cast<const void *>(&site::run), {c.grid.x, c.grid.y, c.grid.z},
-                    {c.block.x, c.block.y, c.block.z}, c.shared, c.stream, &site::run, &packet,
-                    hash_numbers(arguments...), 0);
-}
-
-// A kernel by its address: the traced compilation finds the kernel's twin.
-template <class... Parameters>
-struct by_address {
-  void (*kernel)(Parameters...);
-  void operator()(Parameters... parameters) const {
-#ifdef CUSIM_TRACED_PASS
-    using any = void (*)();
-    reinterpret_cast<void (*)(Parameters...)>(cusim_traced(reinterpret_cast<any>(kernel)))(parameters...);
-#else
-    kernel(parameters...);
-#endif
+  static argument_list *pack(void **from) {
+    (void)from;
+    return new (std::nothrow) argument_list(*static_cast<std::remove_reference_t<Types> *>(from[Index])...);
+  }
+  template <class Function>
+  void pass(Function function) {
+    function(static_cast<argument<Index, Types> *>(this)->value...);
+  }
+  unsigned long long hash() const {
+    unsigned long long h = 1469598103934665603u;
+    const unsigned long long numbers[] = {
+        0, whole_number(static_cast<const argument<Index, Types> *>(this)->value)...};
+    for (std::size_t i = 1; i < sizeof numbers / sizeof *numbers; i++) h = (h ^ numbers[i]) * 1099511628211u;
+    return h;
   }
 };
 
-template <class... Parameters, std::size_t... Index>
-cudaError_t launch_address(void (*kernel)(Parameters...), configuration c, void **arguments, int cooperative,
-                           std::index_sequence<Index...>) {
-  using site = body<0, 0, by_address<Parameters...>, std::decay_t<Parameters>...>;
-  (void)arguments;
-  typename site::packet packet{
-      {kernel},
-      std::tuple<std::decay_t<Parameters>...>(*static_cast<std::decay_t<Parameters> *>(arguments[Index])...)};
-  const unsigned long long numbers =
-      hash_numbers(*static_cast<std::decay_t<Parameters> *>(arguments[Index])...);
-  return static_cast<cudaError_t>(sim_launch_kernel(
-      nullptr, reinterpret_cast<const void *>(kernel), {c.grid.x, c.grid.y, c.grid.z},
-      {c.block.x, c.block.y, c.block.z}, c.shared, c.stream, &site::run, &packet, numbers, cooperative));
+// The packet of a kernel: copies of its arguments, as a device would get them. The mangled name of run pairs
+// the plain with the traced compilation.
+template <class Kernel, class Signature = decltype(Kernel::cusim_thread)>
+struct body;
+template <class Kernel, class... Parameters>
+struct body<Kernel, void(Parameters...)> {
+  using packet = argument_list<std::index_sequence_for<Parameters...>, Parameters...>;
+
+  static void run(void *p) { static_cast<packet *>(p)->pass(Kernel::cusim_thread); }
+  static void *pack(void **arguments) { return packet::pack(arguments); }
+  static void *copy(const void *p) { return new (std::nothrow) packet(*static_cast<const packet *>(p)); }
+  static void release(void *p) { delete static_cast<packet *>(p); }
+  static unsigned long long numbers(const void *p) { return static_cast<const packet *>(p)->hash(); }
+  static void launch(sim_kernel *kernel, const Parameters &...arguments) {
+    cusim_launch(kernel, new (std::nothrow) packet(arguments...));
+  }
+};
+
+template <class Kernel>
+constexpr sim_kernel describe(const char *spelled, long long max_threads = 0, long long min_blocks = 0,
+                              long long max_registers = 0) {
+  using kind = body<Kernel>;
+  static_assert(sizeof(typename kind::packet) <= 32764, "a kernel's parameters may take 32764 bytes");
+  return {kind::run,
+          kind::pack,
+          kind::copy,
+          kind::release,
+          kind::numbers,
+          spelled,
+          static_cast<int>(max_threads),
+          static_cast<int>(min_blocks),
+          static_cast<int>(max_registers),
+          sizeof(typename kind::packet),
+          nullptr,
+          0,
+          0};
 }
 
 template <class T>
@@ -142,18 +125,24 @@ struct dynamic_shared {
 
 }  // namespace cusim
 
-// Kernels arrive with their types: the source step takes the casts to void * away.
-template <class... Parameters>
-inline cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void **arguments,
+// Kernels by their address, typed or not, as CUDA declares it.
+template <class T>
+inline cudaError_t cudaLaunchKernel(T *kernel, dim3 grid, dim3 block, void **arguments,
                                     std::size_t shared = 0, cudaStream_t stream = nullptr) {
-  return cusim::launch_address(kernel, {grid, block, shared, stream}, arguments, 0,
-                               std::index_sequence_for<Parameters...>());
+  return cudaLaunchKernel((const void *)kernel, grid, block, arguments, shared, stream);
 }
-template <class... Parameters>
-inline cudaError_t cudaLaunchCooperativeKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block,
-                                               void **arguments, std::size_t shared = 0,
-                                               cudaStream_t stream = nullptr) {
-  return cusim::launch_address(kernel, {grid, block, shared, stream}, arguments, 1,
-                               std::index_sequence_for<Parameters...>());
+template <class T>
+inline cudaError_t cudaLaunchCooperativeKernel(T *kernel, dim3 grid, dim3 block, void **arguments,
+                                               std::size_t shared = 0, cudaStream_t stream = nullptr) {
+  return cudaLaunchCooperativeKernel((const void *)kernel, grid, block, arguments, shared, stream);
+}
+template <class... Parameters, class... Arguments>
+inline cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...),
+                                      Arguments &&...arguments) {
+  // As a call would: each argument becomes the parameter's type.
+  return [&](Parameters... converted) {
+    void *pointers[] = {(void *)&converted..., nullptr};
+    return cudaLaunchKernelExC(config, (const void *)kernel, pointers);
+  }(std::forward<Arguments>(arguments)...);
 }
 #endif
