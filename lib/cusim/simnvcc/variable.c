@@ -208,8 +208,9 @@ size_t rewrite_shared(source *s, size_t first, size_t word, bool in_body) {
     replace(s, start, length, "static ::cusim::dynamic_shared<%s> %.*s;", kind, letters, called);
     s->dynamic_name = name;
   } else if (bracket) {
-    replace(s, start, length, "%s (*%.*s)%s = (%s (*)%s)::cusim_dynamic_shared();", kind, letters, called,
-            rest.text, kind, rest.text);
+    const char *left = *rest.text ? "(*" : "*", *right = *rest.text ? ")" : "";
+    replace(s, start, length, "%s %s%.*s%s%s = (%s %s%s%s)::cusim_dynamic_shared();", kind, left, letters,
+            called, right, rest.text, kind, left, right, rest.text);
   } else {
     replace(s, start, length, "%s &%.*s = *(%s *)::cusim_dynamic_shared();", kind, letters, called, kind);
   }

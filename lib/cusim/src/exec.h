@@ -55,9 +55,8 @@ size_t sim_kernel_shared(sim_kernel *kernel);
 
 // ---------------------------------------------------------------- what a kernel takes (function.c)
 
-int sim_kernel_known_registers(void);                     // CUSIM_REGISTERS, or 0
 int sim_kernel_most_registers(const sim_kernel *kernel);  // by __launch_bounds__ and __maxnreg__
-int sim_kernel_registers(const sim_kernel *kernel);       // known or assumed, as occupancy calls count
+int sim_kernel_registers(sim_kernel *kernel);             // known or assumed, as occupancy calls count
 size_t sim_kernel_most_shared(sim_kernel *kernel);        // static and dynamic, as the program asked for
 int sim_kernel_resident(sim_kernel *kernel, int threads, size_t dynamic_shared);  // blocks per SM
 

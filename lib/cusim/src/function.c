@@ -20,20 +20,6 @@ enum {
 
 // ---------------------------------------------------------------- what a kernel takes
 
-int sim_kernel_known_registers(void) {
-  static int known = -1;
-  if (known >= 0) return known;
-  const char *text = getenv("CUSIM_REGISTERS");
-  char *end = NULL;
-  const long value = text && *text ? strtol(text, &end, 10) : 0;
-  if (value < 0 || value > MOST_REGISTERS || (end && *end)) {
-    fprintf(stderr, "cusim: CUSIM_REGISTERS is \"%s\", not a number of registers per thread from 1 to %d\n",
-            text, MOST_REGISTERS);
-    exit(2);
-  }
-  return known = (int)value;
-}
-
 int sim_kernel_most_registers(const sim_kernel *kernel) {
   int most = kernel->max_registers > 0 ? kernel->max_registers : MOST_REGISTERS;
   if (kernel->max_threads > 0) {
@@ -46,10 +32,10 @@ int sim_kernel_most_registers(const sim_kernel *kernel) {
   return most;
 }
 
-int sim_kernel_registers(const sim_kernel *kernel) {
-  const int known = sim_kernel_known_registers(), most = sim_kernel_most_registers(kernel);
-  const int wanted = known ? known : ASSUMED_REGISTERS;
-  return wanted < most ? wanted : most;
+int sim_kernel_registers(sim_kernel *kernel) {
+  const int known = sim_registers_of(sim_kernel_name(kernel)), most = sim_kernel_most_registers(kernel);
+  if (known) return known;
+  return ASSUMED_REGISTERS < most ? ASSUMED_REGISTERS : most;
 }
 
 static size_t shared_limit(const sim_kernel *kernel) {

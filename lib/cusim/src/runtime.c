@@ -67,7 +67,6 @@ int sim_launch_kernel(sim_kernel *kernel, sim_dim3 grid, sim_dim3 block, size_t 
                              .grid = grid,
                              .block = block,
                              .dynamic_shared = dynamic_shared,
-                             .registers = sim_kernel_known_registers() ? sim_kernel_registers(kernel) : 0,
                              .registers_most = sim_kernel_most_registers(kernel),
                              .cooperative = cooperative != 0};
   const cudaError_t error = launch_packet(kernel, launch, stream, packet);

@@ -141,7 +141,7 @@ static void read_registers(void) {
 }
 
 // What the user says of this kernel, or 0.
-static int registers_of(const char *kernel) {
+int sim_registers_of(const char *kernel) {
   pthread_once(&registers_once, read_registers);
   int all = 0;
   for (const char *at = registers_setting; at && *at; at += *at == ',') {
@@ -163,7 +163,7 @@ static int registers_of(const char *kernel) {
 sim_estimate sim_observe_launch(const sim_launch *launched, const sim_counters *traced) {
   sim_launch launch = *launched;
   sim_counters counters = {0};
-  int registers = registers_of(launch.kernel);
+  int registers = sim_registers_of(launch.kernel);
   if (registers) launch.registers = registers;
   pthread_mutex_lock(&lock);
   known_launch *k = find_known(&launch);

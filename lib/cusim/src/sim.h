@@ -123,6 +123,9 @@ typedef struct sim_launch {
   unsigned check_op;   // the checker's number of this operation
 } sim_launch;
 
+// Registers per thread that CUSIM_REGISTERS gives this kernel, or 0 (sample.c).
+int sim_registers_of(const char *kernel);
+
 // One traced block on one worker thread. The executor calls open, then switch for every change of fiber
 // (thread is the linear index in the block, -1 between fibers), the event functions, then close, which adds
 // to *sum. Thread-safe: several workers may trace different blocks; all state is per worker. open returns
