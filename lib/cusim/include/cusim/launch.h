@@ -83,7 +83,7 @@ struct body<Kernel, void(Parameters...)> {
   static void *copy(const void *p) { return new (std::nothrow) packet(*static_cast<const packet *>(p)); }
   static void release(void *p) { delete static_cast<packet *>(p); }
   static unsigned long long numbers(const void *p) { return static_cast<const packet *>(p)->hash(); }
-  static void launch(sim_kernel *kernel, const Parameters &...arguments) {
+  static void launch(sim_kernel *kernel, Parameters... arguments) {
     cusim_launch(kernel, new (std::nothrow) packet(arguments...));
   }
 };
