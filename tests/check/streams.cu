@@ -198,7 +198,7 @@ static int wrong_stream_synchronized(int bug) {
   triple<<<BLOCKS, THREADS, 0, a>>>(data);
   CHECK(cudaMemcpyAsync(host, data, BYTES, cudaMemcpyDeviceToHost, a));  // BUG: host-race
   CHECK(cudaStreamSynchronize(bug ? b : a));
-  for (int i = 0; i < N; i++) wrong += host[i] != 3 * i;  // BUG: host-race
+  wrong = host[1] != 3;  // BUG: host-race
   CHECK(cudaStreamDestroy(a));
   CHECK(cudaStreamDestroy(b));
   CHECK(cudaFree(data));
