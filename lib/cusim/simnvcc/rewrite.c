@@ -79,7 +79,8 @@ static void enter(source *s, walker *w, size_t brace) {
 
 // A word that is not part of any larger construct. Returns the last token it took.
 static size_t word(source *s, size_t i) {
-  if (one_of(s, i, plain_words)) {
+  const bool in_attribute = is(s, i + 1, ")") || is(s, i + 1, ",");  // __attribute__((__noinline__)) is gcc's
+  if (one_of(s, i, plain_words) && !in_attribute) {
     replace(s, at(s, i)->start, at(s, i)->length, "%s",
             is(s, i, "__forceinline__") ? "inline"
             : is(s, i, "__noinline__")  ? "__attribute__((noinline))"
