@@ -97,6 +97,7 @@ static void label_variable(source *s, size_t name, size_t behind, void *arg) {
 void rewrite_device_variable(source *s, size_t first, const char *path) {
   bool device = false, constant = false, is_static = false, is_extern = false, pointer = false, skip = false;
   size_t i = first;
+  if (is(s, first, "}")) return;  // of a namespace: no declaration
   for (; !is_end(s, i); i++) {
     device |= one_of(s, i, device_words);
     constant |= is(s, i, "__constant__");
