@@ -17,6 +17,32 @@
 #include <time.h>
 #endif
 
+#ifdef __cplusplus
+// As CUDA 12 and 13 have it, and as CUDA 11 had it.
+inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph,
+                                        unsigned long long flags = 0) {
+  return cudaGraphInstantiateWithFlags(exec, graph, flags);
+}
+inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, cudaGraphNode_t *node,
+                                        char *log, size_t) {
+  if (node) *node = nullptr;
+  if (log) *log = 0;
+  return cudaGraphInstantiateWithFlags(exec, graph, 0);
+}
+inline cudaError_t cudaGraphAddDependencies(cudaGraph_t graph, const cudaGraphNode_t *from,
+                                            const cudaGraphNode_t *to, const void *, size_t count) {
+  return cudaGraphAddDependencies(graph, from, to, count);
+}
+inline cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph, cudaGraphNode_t *node,
+                                       cudaGraphExecUpdateResult *result) {
+  cudaGraphExecUpdateResultInfo info;
+  const cudaError_t error = cudaGraphExecUpdate(exec, graph, &info);
+  if (node) *node = info.errorNode;
+  if (result) *result = info.result;
+  return error;
+}
+#endif
+
 // The device language is for .cu files only: a host compiler that reads this header has its own min and max.
 #ifdef __CUDACC__
 #include "cusim/access.h"

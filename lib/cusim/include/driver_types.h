@@ -67,9 +67,13 @@
   E(802, cudaErrorSystemNotReady, "system not yet initialized")                                         \
   E(900, cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing")         \
   E(901, cudaErrorStreamCaptureInvalidated, "operation failed due to a previous error during capture")  \
+  E(903, cudaErrorStreamCaptureUnmatched, "capture was not initiated in this stream")                   \
   E(904, cudaErrorStreamCaptureUnjoined, "capturing stream has unjoined work")                          \
   E(906, cudaErrorStreamCaptureImplicit,                                                                \
     "operation would make the legacy stream depend on a capturing blocking stream")                     \
+  E(905, cudaErrorStreamCaptureIsolation, "dependency created on uncaptured work in another stream")    \
+  E(910, cudaErrorGraphExecUpdateFailure,                                                               \
+    "the graph update was not performed because it included changes which violated constraints")        \
   E(909, cudaErrorTimeout, "wait operation timed out")                                                  \
   E(999, cudaErrorUnknown, "unknown error")
 
@@ -263,6 +267,84 @@ typedef struct CUstream_st *cudaStream_t;
 typedef struct CUevent_st *cudaEvent_t;
 typedef struct CUmemPoolHandle_st *cudaMemPool_t;
 typedef void (*cudaHostFn_t)(void *data);
+
+typedef struct cudaArray *cudaArray_t;
+typedef struct cudaPitchedPtr {
+  void *ptr;
+  size_t pitch, xsize, ysize;
+} cudaPitchedPtr;
+typedef struct cudaExtent {
+  size_t width, height, depth;
+} cudaExtent;
+typedef struct cudaPos {
+  size_t x, y, z;
+} cudaPos;
+struct cudaMemcpy3DParms {
+  cudaArray_t srcArray;
+  struct cudaPos srcPos;
+  struct cudaPitchedPtr srcPtr;
+  cudaArray_t dstArray;
+  struct cudaPos dstPos;
+  struct cudaPitchedPtr dstPtr;
+  struct cudaExtent extent;
+  cudaMemcpyKind kind;
+};
+typedef struct cudaMemcpy3DParms cudaMemcpy3DParms;
+
+// ---------------------------------------------------------------- graphs
+
+typedef struct CUgraph_st *cudaGraph_t;
+typedef struct CUgraphNode_st *cudaGraphNode_t;
+typedef struct CUgraphExec_st *cudaGraphExec_t;
+
+typedef enum cudaStreamCaptureMode {
+  cudaStreamCaptureModeGlobal = 0,
+  cudaStreamCaptureModeThreadLocal = 1,
+  cudaStreamCaptureModeRelaxed = 2
+} cudaStreamCaptureMode;
+typedef enum cudaStreamCaptureStatus {
+  cudaStreamCaptureStatusNone = 0,
+  cudaStreamCaptureStatusActive = 1,
+  cudaStreamCaptureStatusInvalidated = 2
+} cudaStreamCaptureStatus;
+
+typedef enum cudaGraphNodeType {
+  cudaGraphNodeTypeKernel = 0,
+  cudaGraphNodeTypeMemcpy = 1,
+  cudaGraphNodeTypeMemset = 2,
+  cudaGraphNodeTypeHost = 3,
+  cudaGraphNodeTypeGraph = 4,
+  cudaGraphNodeTypeEmpty = 5,
+  cudaGraphNodeTypeWaitEvent = 6,
+  cudaGraphNodeTypeEventRecord = 7
+} cudaGraphNodeType;
+
+typedef enum cudaGraphExecUpdateResult {
+  cudaGraphExecUpdateSuccess = 0,
+  cudaGraphExecUpdateError = 1,
+  cudaGraphExecUpdateErrorTopologyChanged = 2
+} cudaGraphExecUpdateResult;
+typedef struct cudaGraphExecUpdateResultInfo {
+  cudaGraphExecUpdateResult result;
+  cudaGraphNode_t errorNode, errorFromNode;
+} cudaGraphExecUpdateResultInfo;
+
+typedef struct cudaKernelNodeParams {
+  void *func;
+  dim3 gridDim, blockDim;
+  unsigned sharedMemBytes;
+  void **kernelParams, **extra;
+} cudaKernelNodeParams;
+typedef struct cudaHostNodeParams {
+  cudaHostFn_t fn;
+  void *userData;
+} cudaHostNodeParams;
+typedef struct cudaMemsetParams {
+  void *dst;
+  size_t pitch;
+  unsigned value, elementSize;
+  size_t width, height;  // in elements, in rows
+} cudaMemsetParams;
 typedef void (*cudaStreamCallback_t)(cudaStream_t stream, cudaError_t status, void *data);
 
 enum { cudaStreamDefault = 0, cudaStreamNonBlocking = 1 };

@@ -2,8 +2,7 @@
 // Copies and fills: done at once by the host, timed by the link they would take.
 #include <string.h>
 
-#include "exec.h"
-#include "stream.h"
+#include "graph.h"
 
 typedef struct side {
   int device;     // -1: host
@@ -80,6 +79,12 @@ static cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from
         direction(kind), t.device >= 0 ? "device" : "host", f.device >= 0 ? "device" : "host");
     return sim_error(cudaErrorInvalidMemcpyDirection);
   }
+  cudaGraphNode_t node;
+  if (sim_capture_node(stream, cudaGraphNodeTypeMemcpy, &node)) {
+    if (node) node->does.copy = (sim_copy_call){to, from, to_pitch, from_pitch, width, height, kind};
+    return node ? cudaSuccess : sim_error(cudaErrorStreamCaptureInvalidated);
+  }
+  if (synchronous && sim_capture_forbids_any()) return sim_error(cudaErrorStreamCaptureImplicit);
   const sim_check_stream checked = sim_stream_checked(stream);
   const bool meet = checked.legacy && t.device >= 0 && f.device >= 0 && t.device != f.device;
   if (meet) {
@@ -153,6 +158,11 @@ cudaError_t cudaMemset2DAsync(void *to, size_t pitch, int value, size_t width, s
   sim_check_pointer(to, pitch * (height - 1) + width, "target");
   if (!t.valid || t.pageable) return sim_error(cudaErrorInvalidValue);
   const sim_check_stream checked = sim_stream_checked(stream);
+  cudaGraphNode_t node;
+  if (sim_capture_node(stream, cudaGraphNodeTypeMemset, &node)) {
+    if (node) node->does.set = (sim_set_call){to, pitch, width, height, value};
+    return node ? cudaSuccess : sim_error(cudaErrorStreamCaptureInvalidated);
+  }
   const unsigned op = sim_check_op_begin(&checked, "a memset", false);
   for (size_t y = 0; y < height; y++) {
     char *row = (char *)to + y * pitch;

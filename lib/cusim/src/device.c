@@ -5,7 +5,7 @@
 
 #include "exec.h"
 #include "fiber.h"
-#include "stream.h"
+#include "graph.h"
 
 enum { MOST_DEVICES = 64 };
 static _Thread_local int current;
@@ -211,6 +211,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
 }
 
 cudaError_t cudaDeviceSynchronize(void) {
+  const cudaError_t forbidden = sim_capture_forbids_any();
+  if (forbidden) return sim_error(forbidden);
   sim_host_wait(sim_device_tail(current));
   sim_check_host_waits_device(current);
   return sim_error(sim_sticky_error());

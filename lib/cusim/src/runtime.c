@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One kernel launch: checked as a driver checks it, executed, observed, placed in virtual time.
-#include "exec.h"
-#include "stream.h"
+#include "graph.h"
 
 static cudaError_t check(const sim_launch *l, sim_kernel *kernel, const sim_card *c) {
   const sim_dim3 g = l->grid, b = l->block;
@@ -62,6 +61,14 @@ static cudaError_t launch_packet(sim_kernel *kernel, sim_launch launch, void *st
 
 int sim_launch_kernel(sim_kernel *kernel, sim_dim3 grid, sim_dim3 block, size_t dynamic_shared, void *stream,
                       void *packet, int cooperative) {
+  cudaGraphNode_t node;
+  if (packet && sim_capture_node(stream, cudaGraphNodeTypeKernel, &node)) {
+    if (node)
+      node->does.kernel = (sim_kernel_call){kernel, grid, block, dynamic_shared, cooperative, packet};
+    else
+      kernel->release(packet);
+    return node ? cudaSuccess : (int)sim_error(cudaErrorStreamCaptureInvalidated);
+  }
   const sim_launch launch = {.kernel = sim_kernel_name(kernel),
                              .function = (const void *)kernel->run,
                              .grid = grid,

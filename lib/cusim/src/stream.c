@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Streams and events: orders of work in virtual time. The work itself is done when it is issued.
-#include "stream.h"
+#include "graph.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -12,12 +12,14 @@ struct CUstream_st {
   bool blocking;
   int priority;  // kept for those who ask: kernels are never preempted in the model
   sim_timeline *line;
+  sim_recording *recording;
   struct CUstream_st *next;  // of the same device
 };
 
 struct CUevent_st {
   double at;
   bool recorded;
+  sim_event_capture captured;
 };
 
 static struct CUstream_st *streams[MOST_DEVICES], legacy[MOST_DEVICES];
@@ -47,9 +49,22 @@ static double barrier(const struct CUstream_st *s) {
   return tail;
 }
 
+sim_recording **sim_stream_recording(cudaStream_t stream) {
+  return &stream->recording;
+}
+
+sim_event_capture *sim_event_captured(cudaEvent_t event) {
+  return &event->captured;
+}
+
+static _Thread_local bool calls_are_free;
+void sim_host_calls_are_free(bool yes) {
+  calls_are_free = yes;
+}
+
 double sim_stream_push(cudaStream_t stream, enum sim_engine engine, double seconds, double share,
                        const char *label) {
-  sim_host_spend(sim_machine_get()->card->launch_s);
+  if (!calls_are_free) sim_host_spend(sim_machine_get()->card->launch_s);
   pthread_mutex_lock(&lock);
   struct CUstream_st *s = resolve(stream);
   sim_timeline_wait(s->line, barrier(s));
@@ -135,6 +150,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  const cudaError_t forbidden = sim_capture_forbids(stream);
+  if (forbidden) return sim_error(forbidden);
   sim_host_wait_device(sim_stream_device(stream), sim_stream_tail(stream));
   const sim_check_stream checked = sim_stream_checked(stream);
   sim_check_host_waits_stream(&checked);
@@ -146,6 +163,8 @@ static const double QUERY_S = 1e-6;
 
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
   if (sim_sticky_error()) return sim_error(sim_sticky_error());
+  const cudaError_t forbidden = sim_capture_forbids(stream);
+  if (forbidden) return sim_error(forbidden);
   sim_host_spend(QUERY_S);
   if (sim_stream_tail(stream) > sim_host_now()) return cudaErrorNotReady;
   const sim_check_stream checked = sim_stream_checked(stream);
@@ -169,6 +188,8 @@ cudaError_t cudaStreamGetPriority(cudaStream_t stream, int *priority) {
 cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t callback, void *data,
                                   unsigned flags) {
   if (!callback || flags) return sim_error(cudaErrorInvalidValue);
+  const cudaError_t forbidden = sim_capture_forbids(stream);
+  if (forbidden) return sim_error(forbidden);
   sim_stream_push(stream, SIM_HOST_FUNCTION, 0, 1, "callback");
   const sim_check_stream checked = sim_stream_checked(stream);
   const unsigned op = sim_check_op_begin(&checked, "a callback", false);
@@ -180,6 +201,11 @@ cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t call
 
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data) {
   if (!function) return sim_error(cudaErrorInvalidValue);
+  cudaGraphNode_t node;
+  if (sim_capture_node(stream, cudaGraphNodeTypeHost, &node)) {
+    if (node) node->does.host = (sim_host_call){function, data};
+    return node ? cudaSuccess : sim_error(cudaErrorStreamCaptureInvalidated);
+  }
   sim_stream_push(stream, SIM_HOST_FUNCTION, 0, 1, "host function");
   const sim_check_stream checked = sim_stream_checked(stream);
   const unsigned op = sim_check_op_begin(&checked, "a host function", false);
@@ -209,6 +235,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 // An event happens when the work before it is done, but not before the host has recorded it.
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (!event) return sim_error(cudaErrorInvalidResourceHandle);
+  if (sim_capture_event_record(stream, event)) return cudaSuccess;
   // An operation of no length: as any other, a new host thread's first one comes after what others have
   // prepared.
   pthread_mutex_lock(&lock);
@@ -228,6 +255,8 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
   if (!event || flags) return sim_error(event ? cudaErrorInvalidValue : cudaErrorInvalidResourceHandle);
+  cudaError_t error;
+  if (sim_capture_event_wait(stream, event, &error)) return error ? sim_error(error) : cudaSuccess;
   if (!event->recorded) return cudaSuccess;
   pthread_mutex_lock(&lock);
   sim_timeline_wait(resolve(stream)->line, event->at);

@@ -18,6 +18,9 @@ int sim_current_device(void);
 // the host.
 double sim_stream_push(cudaStream_t stream, enum sim_engine engine, double seconds, double share,
                        const char *label);
+// Calls of this host thread cost it no time until this is taken back: a graph's nodes, which one call
+// launched.
+void sim_host_calls_are_free(bool yes);
 int sim_stream_device(cudaStream_t stream);
 // The stream as the checker knows it.
 sim_check_stream sim_stream_checked(cudaStream_t stream);
