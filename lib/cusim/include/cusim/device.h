@@ -6,7 +6,11 @@
 #include <type_traits>
 
 extern "C" {
-extern __thread uint3 cusim_thread_idx, cusim_block_idx, cusim_block_dim, cusim_grid_dim;
+// Variables, not macros: gridDim and blockDim are members of CUDA's structures, too.
+extern __thread uint3 threadIdx __asm__("cusim_thread_idx");
+extern __thread uint3 blockIdx __asm__("cusim_block_idx");
+extern __thread uint3 blockDim __asm__("cusim_block_dim");
+extern __thread uint3 gridDim __asm__("cusim_grid_dim");
 void cusim_sync_threads(void);
 int cusim_sync_threads_count(int predicate);
 int cusim_live_threads(void);
@@ -63,10 +67,6 @@ void operator delete[](void *p, std::size_t) noexcept {
 #define CUSIM_NOTE_SOURCE(mask, lane) (void)0
 #endif
 
-#define threadIdx cusim_thread_idx
-#define blockIdx cusim_block_idx
-#define blockDim cusim_block_dim
-#define gridDim cusim_grid_dim
 enum { warpSize = 32 };
 
 CUSIM_WAITS void __syncthreads() {
