@@ -33,7 +33,10 @@ static const char *const kind_names[] = {
 
 static ncclResult_t failed(ncclResult_t result, const char *text) {
   snprintf(last_error, sizeof last_error, "%s", text);
-  if (*text) fprintf(stderr, "cusim: NCCL: %s\n", text);
+  if (*text) {
+    fprintf(stderr, "cusim: NCCL: %s\n", text);
+    sim_check_host_problem("collective", "%s", text);
+  }
   return result;
 }
 
@@ -227,6 +230,7 @@ static double patience(void) {
 
 static void report_deadlock(const nccl_clique *c) {
   fprintf(stderr, "cusim: NCCL: deadlock among %d ranks:\n", c->ranks);
+  sim_check_host_problem("collective", "deadlock among %d ranks, listed above", c->ranks);
   for (int r = 0; r < c->ranks; r++) {
     char text[128];
     for (const nccl_call *call = c->waiting[r]; call; call = call->next) {
