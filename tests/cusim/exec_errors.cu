@@ -120,6 +120,24 @@ int main(int argc, char **argv) {
   CHECK(cudaEventRecord(from));
   REFUSED(cudaEventElapsedTime(&ms, from, to), cudaErrorInvalidResourceHandle);
   REFUSED(cudaStreamCreateWithFlags((cudaStream_t *)NULL, 0), cudaErrorInvalidValue);
+  cudaEvent_t untimed;
+  REFUSED(cudaEventCreateWithFlags(&untimed, 8), cudaErrorInvalidValue);
+  REFUSED(cudaEventCreateWithFlags(&untimed, cudaEventInterprocess), cudaErrorInvalidValue);
+  CHECK(cudaEventCreateWithFlags(&untimed, cudaEventDisableTiming));
+  CHECK(cudaEventRecord(untimed));
+  CHECK(cudaEventSynchronize(untimed));
+  REFUSED(cudaEventElapsedTime(&ms, from, untimed), cudaErrorInvalidResourceHandle);
+
+#ifdef CUSIM_CUDA_RUNTIME_API_H  // nvcc 13 has taken these forms away
+  int *managed;
+  CHECK(cudaMallocManaged(&managed, 64));
+  CHECK(cudaMemPrefetchAsync(managed, 64, 0));
+  CHECK(cudaMemPrefetchAsync(managed, 64, cudaCpuDeviceId, NULL));
+  CHECK(cudaMemAdvise(managed, 64, cudaMemAdviseSetReadMostly, 0));
+  REFUSED(cudaMemPrefetchAsync(x, 64, 0), cudaErrorInvalidValue);
+  REFUSED(cudaMemPrefetchAsync(managed, 128, 0, 0), cudaErrorInvalidValue);
+  CHECK(cudaFree(managed));
+#endif
 
   // A failure leaves nothing behind: the device still works.
   CHECK(cudaFree(x));

@@ -257,6 +257,18 @@ template <class T>
 inline cudaError_t cudaMallocFromPoolAsync(T **p, size_t bytes, cudaMemPool_t pool, cudaStream_t s) {
   return cudaMallocFromPoolAsync((void **)(void *)p, bytes, pool, s);
 }
+// As CUDA had them before version 13: a device's number, or cudaCpuDeviceId, instead of a place.
+inline cudaMemLocation cusim_location(int device) {
+  return {device == cudaCpuDeviceId ? cudaMemLocationTypeHost : cudaMemLocationTypeDevice,
+          device == cudaCpuDeviceId ? 0 : device};
+}
+inline cudaError_t cudaMemPrefetchAsync(const void *pointer, size_t bytes, int device,
+                                        cudaStream_t stream = 0) {
+  return cudaMemPrefetchAsync(pointer, bytes, cusim_location(device), 0, stream);
+}
+inline cudaError_t cudaMemAdvise(const void *pointer, size_t bytes, cudaMemoryAdvise advice, int device) {
+  return cudaMemAdvise(pointer, bytes, advice, cusim_location(device));
+}
 template <class R, class... A>
 inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *a, R (*f)(A...)) {
   return cudaFuncGetAttributes(a, (const void *)f);

@@ -20,6 +20,7 @@ struct CUevent_st {
   double at;
   bool recorded;
   sim_event_capture captured;
+  bool timed;  // false: only for order, nobody may ask for its time
 };
 
 static struct CUstream_st *streams[MOST_DEVICES], legacy[MOST_DEVICES];
@@ -216,10 +217,15 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void 
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
-  (void)flags;
-  if (!event) return sim_error(cudaErrorInvalidValue);
+  const unsigned known = cudaEventBlockingSync | cudaEventDisableTiming | cudaEventInterprocess;
+  const bool timed = !(flags & cudaEventDisableTiming);
+  // As CUDA documents: an event shared between processes has no time.
+  if (!event || flags & ~known || (flags & cudaEventInterprocess && timed))
+    return sim_error(cudaErrorInvalidValue);
   *event = calloc(1, sizeof **event);
-  return *event ? cudaSuccess : sim_error(cudaErrorMemoryAllocation);
+  if (!*event) return sim_error(cudaErrorMemoryAllocation);
+  (*event)->timed = timed;
+  return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t *event) {
   return cudaEventCreateWithFlags(event, cudaEventDefault);
@@ -275,6 +281,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   if (!event) return sim_error(cudaErrorInvalidResourceHandle);
+  if (sim_sticky_error()) return sim_error(sim_sticky_error());
   sim_host_spend(QUERY_S);
   if (event->recorded && event->at > sim_host_now()) return cudaErrorNotReady;
   sim_check_host_waits_event(event);
@@ -283,7 +290,8 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end) {
   if (!milliseconds || !start || !end) return sim_error(cudaErrorInvalidResourceHandle);
-  if (!start->recorded || !end->recorded) return sim_error(cudaErrorInvalidResourceHandle);
+  if (!start->recorded || !end->recorded || !start->timed || !end->timed)
+    return sim_error(cudaErrorInvalidResourceHandle);
   *milliseconds = (float)((end->at - start->at) * 1e3);
   return cudaSuccess;
 }
