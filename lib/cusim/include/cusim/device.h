@@ -25,8 +25,8 @@ void *cusim_device_malloc(std::size_t bytes);
 void cusim_device_free(void *p);
 }
 
-// The device's heap. Only the traced object has these: nothing in it is global, so that the host's malloc stays
-// the host's.
+// The device's heap. Only the traced object has these: nothing in it is global, so that the host's malloc
+// stays the host's.
 #ifdef CUSIM_TRACED_PASS
 extern "C" {
 void *malloc(std::size_t bytes) noexcept {
