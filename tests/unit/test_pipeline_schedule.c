@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// Pipeline schedules on paper: their lengths and stashes against the formulas, with exact costs.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka needs the four headers above before it
+#include <cmocka.h>
+#include <lessons/24-pipeline/schedule.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int RANKS[] = {1, 2, 3, 4, 8}, MICRO[] = {8, 12, 24};
+#define EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
+
+// Powers of two, so that all sums are exact. Backward is twice a forward, as in a network of matrix products.
+static const costs UNIT = {1, 1, 1, 0};
+
+// Everything once, in the order the gradients are summed in.
+static void assert_complete(const schedule *s) {
+  for (int r = 0; r < s->ranks; r++) {
+    int done[4][64] = {{0}};
+    for (int i = 0; i < s->count[r]; i++) {
+      const instruction *n = &s->list[r][i];
+      assert_int_equal(n->micro, done[n->kind][n->chunk]++);
+    }
+    for (int c = 0; c < s->chunks; c++) {
+      assert_int_equal(done[FORWARD][c], s->micro_batches);
+      assert_int_equal(done[BACKWARD][c] + done[BACKWARD_INPUT][c], s->micro_batches);
+      assert_int_equal(done[BACKWARD_WEIGHTS][c], done[BACKWARD_INPUT][c]);
+    }
+  }
+}
+
+static void check(schedule s, costs c, double bubble, int first_stash) {
+  assert_complete(&s);
+  const double work = s.micro_batches * s.chunks * (c.forward + c.backward_input + c.backward_weights);
+  assert_true(schedule_makespan(&s, c, NULL) == work + bubble);
+  assert_true(fabs(schedule_idle(&s, c) - bubble / (work + bubble)) < 1e-12);
+  if (first_stash) assert_int_equal(schedule_stashes(&s, 0, 0), first_stash);
+  schedule_free(&s);
+}
+
+static void bubbles_are_those_of_the_formulas(void **state) {
+  (void)state;
+  EACH(i, RANKS) EACH(k, MICRO) {
+    const int p = RANKS[i], m = MICRO[k];
+    check(schedule_gpipe(p, m), UNIT, 3.0 * (p - 1), m);
+    check(schedule_one_f_one_b(p, m), UNIT, 3.0 * (p - 1), p);
+    check(schedule_zero_bubble(p, m), UNIT, 1.0 * (p - 1), p);
+    check(schedule_gpipe(p, 1), UNIT, 3.0 * (p - 1), 1);
+    const costs half = {0.5, 0.5, 0.5, 0};
+    if (m % p == 0) check(schedule_interleaved(p, m, 2), half, 1.5 * (p - 1), 0);
+    schedule s = schedule_one_f_one_b(p, m);
+    assert_true(fabs(schedule_idle(&s, UNIT) - (p - 1.0) / (m + p - 1.0)) < 1e-12);
+    for (int r = 0; r < p; r++) assert_int_equal(schedule_stashes(&s, r, 0), p - r);
+    schedule_free(&s);
+  }
+}
+
+static void fewer_micro_batches_than_ranks(void **state) {
+  (void)state;
+  check(schedule_one_f_one_b(8, 3), UNIT, 21, 3);
+  check(schedule_gpipe(8, 3), UNIT, 21, 3);
+}
+
+// A message on its way adds 2(p - 1) hops to the filling and emptying of a pipeline with all forwards first.
+static void messages_take_time(void **state) {
+  (void)state;
+  const costs c = {1, 1, 1, 0.25};
+  for (int p = 2; p <= 8; p *= 2) {
+    schedule s = schedule_gpipe(p, 16);
+    assert_true(schedule_makespan(&s, c, NULL) == 3.0 * 16 + 3.0 * (p - 1) + 0.25 * 2 * (p - 1));
+    schedule_free(&s);
+  }
+}
+
+static void missing_instruction_is_a_deadlock(void **state) {
+  (void)state;
+  schedule s = schedule_one_f_one_b(4, 8);
+  s.list[2][0].micro = 1;  // never does the first micro-batch's forward
+  assert_true(schedule_makespan(&s, UNIT, NULL) == -1);
+  schedule_free(&s);
+  s = schedule_gpipe(3, 4);
+  const instruction first = s.list[0][0];  // waits for a gradient before it has sent anything
+  memmove(s.list[0], s.list[0] + 1, (size_t)(s.count[0] - 1) * sizeof first);
+  s.list[0][s.count[0] - 1] = first;
+  assert_true(schedule_makespan(&s, UNIT, NULL) == -1);
+  schedule_free(&s);
+}
+
+static void starts_leave_room_for_the_work_before(void **state) {
+  (void)state;
+  schedule s = schedule_zero_bubble(4, 8);
+  double *start[4];
+  for (int r = 0; r < 4; r++) start[r] = calloc((size_t)s.count[r], sizeof(double));
+  const double end = schedule_makespan(&s, UNIT, start);
+  for (int r = 0; r < 4; r++) {
+    for (int i = 1; i < s.count[r]; i++) assert_true(start[r][i] >= start[r][i - 1] + 1);
+    assert_true(start[r][s.count[r] - 1] + 1 <= end);
+    free(start[r]);
+  }
+  schedule_free(&s);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(bubbles_are_those_of_the_formulas),
+      cmocka_unit_test(fewer_micro_batches_than_ranks),
+      cmocka_unit_test(messages_take_time),
+      cmocka_unit_test(missing_instruction_is_a_deadlock),
+      cmocka_unit_test(starts_leave_room_for_the_work_before),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
