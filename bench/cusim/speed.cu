@@ -200,8 +200,10 @@ int main(int argc, char **argv) {
              {"warp-shuffle reduction 16 M", run_shuffle, 1339, 1},
              {"launch of one block", run_launch, 0.002, LAUNCHES}};
   int failed = 0;
+  const char *only = argc > 1 ? argv[1] : "";
   printf("%-36s%10s%10s%18s\n", "kernel", "ms", "target", "share of target");
   for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+    if (!strstr(row[i].name, only)) continue;
     const double ms = 1e3 * shortest(row[i].run, row[i].name, SAMPLES) / row[i].launches;
     const int good = row[i].launches > 1 || right(row[i].name);
     failed |= !good;

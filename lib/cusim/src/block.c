@@ -7,71 +7,17 @@
 #include "block.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
-#include "fiber.h"
-
-enum { MOST_THREADS = 1024, MOST_WARPS = 32, MOST_GROUPS = 40 };
-
-// An exchange among the lanes of one mask. Two buffers: a lane can be at most one exchange ahead of the
-// others.
-typedef struct group {
-  unsigned mask, arrived, generation;
-  unsigned long long stamp;  // the last exchange's number
-  unsigned released;         // the lanes of the last exchange, which read its values when they run next
-  _Alignas(16) cusim_slot slots[2][33];  // the last one: which lanes took part
-} group;
-
-typedef struct thread {
-  sim_fiber fiber;
-  sim_index index;  // threadIdx
-  int stack;
-} thread;
-
-typedef struct warp {
-  unsigned alive, ready;  // lanes that have not ended; lanes that can run and do not
-  unsigned started;       // lanes that have run
-  unsigned at_barrier;    // lanes that wait for the block
-  unsigned asking;        // lanes that ask who is active
-  unsigned number;
-  thread *thread;  // its 32 lanes
-  int groups;
-  group *group;           // MOST_GROUPS of them, allocated with the first exchange of this warp slot
-  unsigned asked_at[32];  // per lane: from which line
-  unsigned active[32];    // the answers
-  unsigned long long stamp,
-      seen[32];  // exchanges that are complete; how many were when a lane began its last one
-} warp;
-
-struct worker {
-  thread *now;           // who runs
-  warp *here;            // its warp
-  unsigned lane;         // its lane in that
-  unsigned warps_ready;  // bit per warp: some lane can run
-  unsigned arrived, alive;
-  bool traced, at_grid;
-  unsigned predicates, counts[2], barrier_generation;
-  unsigned threads, warps;
-  enum sim_run_status status;
-  sim_body *body;
-  void *packet;
-  const sim_launch *launch;
-  warp warp[MOST_WARPS];
-  sim_fiber scheduler, ended;  // whom the block was started from; where nobody returns to
-  thread thread[MOST_THREADS];
-  int free_stack[MOST_THREADS], free_stacks;
-  sim_dim3 shape;  // whose indices the threads have
-  char *stacks;
-  char *dynamic_shared;
-  size_t dynamic_capacity;
-};
+#include "worker.h"
 
 __thread sim_index cusim_thread_idx, cusim_block_idx, cusim_block_dim, cusim_grid_dim;
-static __thread worker *self;  // NULL outside a kernel
+__thread worker *sim_self;
+__thread unsigned cusim_patience;
+#define self sim_self
 
 bool sim_inside_kernel(void) {
   return self != NULL;
@@ -85,15 +31,6 @@ bool sim_block_owns(const void *address) {
     if (p->group && a - (uintptr_t)p->group < MOST_GROUPS * sizeof *p->group) return true;
   }
   return false;
-}
-
-void *sim_worker_shared(const worker *w) {
-  return w->dynamic_shared;
-}
-
-const char *sim_worker_stacks(const worker *w, size_t *bytes) {
-  *bytes = MOST_THREADS * ((size_t)SIM_STACK_BYTES + SIM_GUARD_BYTES);
-  return w->stacks;
 }
 
 // ---------------------------------------------------------------- choosing who runs next
@@ -121,19 +58,16 @@ static inline int linear(const worker *w) {
   return (int)(w->here->number * 32 + w->lane);
 }
 
-// The next lane that can run, counted from the running one, becomes the running one; some warp must be ready.
-static inline void choose(worker *w) {
-  warp *p = w->here;
-  unsigned lanes = p->ready & (~1u << w->lane);
-  if (!lanes) {
-    lanes = p->ready;
-    if (!lanes) {
-      p = w->here = &w->warp[first_from(w->warps_ready, p->number + 1)];
-      lanes = p->ready;
-    }
-  }
-  const unsigned lane = (unsigned)__builtin_ctz(lanes);
+// Which of the set bits: any, as the seed has it.
+static unsigned any_bit(worker *w, unsigned bits) {
+  uint64_t skip = sim_schedule_choice(w->block, w->choices++, (uint64_t)__builtin_popcount(bits));
+  for (; skip; skip--) bits &= bits - 1;
+  return (unsigned)__builtin_ctz(bits);
+}
+
+static inline void run_lane(worker *w, warp *p, unsigned lane) {
   not_ready(w, p, lane);
+  w->here = p;
   w->lane = lane;
   w->now = &p->thread[lane];
   cusim_thread_idx = w->now->index;
@@ -143,18 +77,39 @@ static inline void choose(worker *w) {
   }
 }
 
+// The next lane that can run, counted from the running one, becomes the running one; some warp must be ready.
+static inline void choose(worker *w) {
+  warp *p = w->here;
+  if (w->shuffled) {
+    p = &w->warp[any_bit(w, w->warps_ready)];
+    run_lane(w, p, any_bit(w, p->ready));
+    return;
+  }
+  unsigned lanes = p->ready & (~1u << w->lane);
+  if (!lanes) {
+    lanes = p->ready;
+    if (!lanes) {
+      p = &w->warp[first_from(w->warps_ready, p->number + 1)];
+      lanes = p->ready;
+    }
+  }
+  run_lane(w, p, (unsigned)__builtin_ctz(lanes));
+}
+
 static inline bool is_new(const worker *w) {
   return !(w->here->started & bit(w->lane));
 }
 
 static void run_threads(void);
+static void answer(worker *w, warp *p);
 
 // Puts the running thread, which is new, onto a stack of its own.
 static void start(worker *w) {
   const int stack = w->free_stack[--w->free_stacks];
   w->here->started |= bit(w->lane);
   w->now->stack = stack;
-  sim_fiber_prepare(&w->now->fiber, sim_stack_at(w->stacks, (size_t)stack), (unsigned)stack, run_threads);
+  sim_fiber_prepare(&w->now->fiber, sim_stack_at(w->stacks, (size_t)stack, w->stack_bytes), w->stack_bytes,
+                    (unsigned)stack, run_threads);
 }
 
 // The running thread waits: others run until somebody has made it ready and its turn comes.
@@ -167,11 +122,58 @@ static inline sim_switch give_way(worker *w) {
 }
 static const sim_switch go_on = {NULL, NULL};
 
+// ---------------------------------------------------------------- threads that poll
+
+enum { PATIENCE = 1000, LITTLE_PATIENCE = 50 };  // atomics in a row; the latter once somebody polls
+
+// Whoever polls must let those run who may end the polling: first the lanes behind it, then the next warp, so
+// that in the end everybody has had a turn.
+sim_switch sim_let_others(void);
+sim_switch sim_let_others(void) {
+  worker *w = self;
+  cusim_patience = LITTLE_PATIENCE;
+  if (atomic_load_explicit(&w->expired, memory_order_relaxed)) sim_block_expired(w);
+  warp *p = w->here;
+  if (!w->warps_ready) return go_on;
+  sim_fiber *from = &w->now->fiber;
+  warp *mine = p;
+  const unsigned lane = w->lane;
+  if (!w->shuffled && !(p->ready & (~1u << lane))) {
+    p = &w->warp[first_from(w->warps_ready, p->number + 1)];
+    run_lane(w, p, (unsigned)__builtin_ctz(p->ready));
+  } else {
+    choose(w);
+  }
+  make_ready(w, mine, bit(lane));
+  if (is_new(w)) start(w);
+  return (sim_switch){from, &w->now->fiber};
+}
+SIM_WAITING_FUNCTION(sim_yield, sim_let_others, (void), ());
+
+// A traced thread that polls without an atomic: as many basic blocks are a long time.
+void sim_traced_step(void) {
+  enum { STEPS = 1000 };
+  worker *w = self;
+  if (!w || !w->traced || ++w->steps < STEPS) return;
+  w->steps = 0;
+  sim_yield();
+}
+
+void cusim_yield(void) {
+  if (self) sim_yield();
+}
+
 // ---------------------------------------------------------------- what threads wait for
+
+static inline void made_progress(worker *w) {
+  const uint64_t before = atomic_load_explicit(&w->progress, memory_order_relaxed);
+  atomic_store_explicit(&w->progress, before + 1, memory_order_relaxed);
+}
 
 static void release_barrier(worker *w) {
   w->counts[w->barrier_generation & 1] = w->predicates;
   w->barrier_generation++;
+  made_progress(w);
   w->arrived = w->predicates = 0;
   for (unsigned i = 0; i < w->warps; i++) {
     warp *p = &w->warp[i];
@@ -208,6 +210,7 @@ static inline void thread_ended(worker *w) {
   if (w->traced) sim_check_exit(linear(w));
   p->alive &= ~bit(w->lane);
   w->alive--;
+  made_progress(w);
   for (int i = 0; i < p->groups; i++) {
     group *g = &p->group[i];
     if (g->arrived && g->arrived == (g->mask & p->alive)) complete(w, p, g);
@@ -381,6 +384,7 @@ void cusim_note_shared(const void *base, size_t bytes) {
 
 void cusim_note_atomic(const void *address, size_t bytes, const void *line) {
   if (!self->traced) return;
+  if (--cusim_patience == 0) sim_yield();
   sim_trace_atomic(linear(self), address, bytes);
   sim_check_access((uintptr_t)line, address, bytes, SIM_CHECK_WRITE | SIM_CHECK_ATOMIC);
 }
@@ -439,7 +443,7 @@ static void report_stuck(const worker *w) {
           w->launch->kernel, b.x, b.y, b.z, barrier, warp_op, example);
 }
 
-static void all_stacks_free(worker *w) {
+void sim_all_stacks_free(worker *w) {
   w->free_stacks = 0;
   for (int i = MOST_THREADS; i-- > 0;) w->free_stack[w->free_stacks++] = i;
 }
@@ -453,6 +457,10 @@ enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, boo
   w->arrived = w->predicates = w->barrier_generation = 0;
   w->status = SIM_RUN_OK;
   sim_clock_reset();
+  w->block = index;
+  w->choices = 0;
+  w->steps = 0;
+  cusim_patience = PATIENCE;
   w->warps_ready = w->warps == 32 ? ~0u : (1u << w->warps) - 1;
   for (unsigned i = 0; i < w->warps; i++) {
     warp *p = &w->warp[i];
@@ -470,71 +478,10 @@ enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, boo
   start(w);
   sim_fiber_switch(&w->scheduler, &w->now->fiber);
   if (w->alive == 0) return SIM_RUN_OK;
-  all_stacks_free(w);
+  sim_all_stacks_free(w);
   if (w->status == SIM_RUN_OK) {
     report_stuck(w);
     w->status = SIM_RUN_DEADLOCK;
   }
   return w->status;
-}
-
-// ---------------------------------------------------------------- workers
-
-static void free_worker(void *p) {
-  worker *w = p;
-  if (!w) return;
-  if (w->stacks) sim_stacks_unmap(w->stacks, MOST_THREADS);
-  for (int i = 0; i < MOST_WARPS; i++) free(w->warp[i].group);
-  free(w->dynamic_shared);
-  free(w);
-}
-
-static pthread_key_t worker_key;
-static void make_key(void) {
-  pthread_key_create(&worker_key, free_worker);
-}
-
-static void take_shape(worker *w, sim_dim3 b) {
-  if (w->shape.x == b.x && w->shape.y == b.y && w->shape.z == b.z) return;
-  w->shape = b;
-  unsigned t = 0;
-  for (unsigned z = 0; z < b.z; z++)
-    for (unsigned y = 0; y < b.y; y++)
-      for (unsigned x = 0; x < b.x; x++) w->thread[t++].index = (sim_index){x, y, z};
-}
-
-worker *sim_worker_enter(const sim_launch *launch, void *packet) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, make_key);
-  worker *w = pthread_getspecific(worker_key);
-  if (!w) {
-    w = calloc(1, sizeof *w);
-    if (!w) return NULL;
-    all_stacks_free(w);
-    for (unsigned i = 0; i < MOST_WARPS; i++) {
-      w->warp[i].number = i;
-      w->warp[i].thread = &w->thread[32 * i];
-    }
-    pthread_setspecific(worker_key, w);
-  }
-  if (!w->stacks && !(w->stacks = sim_stacks_map(MOST_THREADS))) return NULL;
-  if (launch->dynamic_shared > w->dynamic_capacity || !w->dynamic_shared) {
-    free(w->dynamic_shared);
-    w->dynamic_capacity = (launch->dynamic_shared + 1023) / 1024 * 1024 + 1024;
-    w->dynamic_shared = aligned_alloc(1024, w->dynamic_capacity);
-    if (!w->dynamic_shared) return NULL;
-  }
-  w->launch = launch;
-  w->packet = packet;
-  w->threads = launch->block.x * launch->block.y * launch->block.z;
-  w->warps = (w->threads + 31) / 32;
-  take_shape(w, launch->block);
-  cusim_block_dim = (sim_index){launch->block.x, launch->block.y, launch->block.z};
-  cusim_grid_dim = (sim_index){launch->grid.x, launch->grid.y, launch->grid.z};
-  self = w;
-  return w;
-}
-
-void sim_worker_leave(void) {
-  self = NULL;
 }

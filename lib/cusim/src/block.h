@@ -24,4 +24,9 @@ enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, boo
 // Waits until every living block of a cooperative grid has come here; false: they never will, as another one
 // failed or the launch was not cooperative. (execute.c)
 bool sim_grid_wait(void);
+
+// A grid starts: what the watchdog has said of the one before it counts no more. (watchdog.c)
+void sim_watch_grid(void);
+// Grows with every thread that ends and every barrier that is passed, by whichever worker. (watchdog.c)
+uint64_t sim_watch_progress(void);
 #endif

@@ -261,15 +261,15 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
 }
 
 cudaError_t cudaDeviceSetLimit(cudaLimit limit, size_t value) {
-  (void)limit, (void)value;  // stacks and buffers here are the host's
-  return cudaSuccess;
+  if (limit == cudaLimitStackSize && !sim_stack_set_limit(value)) return sim_error(cudaErrorMemoryAllocation);
+  return cudaSuccess;  // buffers here are the host's
 }
 
 cudaError_t cudaDeviceGetLimit(size_t *value, cudaLimit limit) {
   if (!value) return sim_error(cudaErrorInvalidValue);
   switch (limit) {
     case cudaLimitStackSize:
-      *value = SIM_STACK_BYTES;
+      *value = sim_stack_limit();
       return cudaSuccess;
     case cudaLimitPrintfFifoSize:
     case cudaLimitMallocHeapSize:

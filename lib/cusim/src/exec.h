@@ -28,7 +28,10 @@ enum sim_run_status {
   SIM_RUN_ASSERT,
   SIM_RUN_GRID,
   SIM_RUN_ILLEGAL_ADDRESS,
-  SIM_RUN_MISALIGNED
+  SIM_RUN_MISALIGNED,
+  SIM_RUN_STACK,    // a thread needs more stack than cudaLimitStackSize grants
+  SIM_RUN_TIMEOUT,  // no progress for CUSIM_DEADLINE seconds
+  SIM_RUN_TRAP      // an instruction that cannot be executed
 };
 // Is the address storage of the engine that kernels read (exchanged values)?
 bool sim_block_owns(const void *address);
@@ -64,6 +67,10 @@ int sim_kernel_resident(sim_kernel *kernel, int threads, size_t dynamic_shared);
 // Calls visit for every device variable of the program.
 void sim_symbols(void (*visit)(const char *name, void *address, size_t bytes, void *arg), void *arg);
 
+// Is this address in a function of the program's .cu files? May be called by a signal handler, once sim_twin
+// has been called.
+bool sim_is_device_code(const void *address);
+
 // Is the calling thread inside a kernel? (Device code must not call the host API.)
 bool sim_inside_kernel(void);
 
@@ -83,7 +90,15 @@ typedef struct {
 } sim_index;
 extern __thread sim_index cusim_thread_idx, cusim_block_idx, cusim_block_dim, cusim_grid_dim;
 
+// The stack of a thread, as cudaLimitStackSize has it; false: more than can be had.
+size_t sim_stack_limit(void);
+bool sim_stack_set_limit(size_t bytes);
+
 void cusim_sync_threads(void);
+// A thread that may be waiting for another one by polling lets others run: at once (__nanosleep), or when its
+// atomics and fences have used up cusim_patience.
+void cusim_yield(void);
+extern __thread unsigned cusim_patience;
 void cusim_sync_grid(void);                   // every thread of every block of a cooperative launch
 int cusim_sync_threads_count(int predicate);  // threads whose predicate is not 0; and = (count == all)
 int cusim_live_threads(void);                 // of the block: what __syncthreads_and compares with

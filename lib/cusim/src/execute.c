@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A grid: its blocks over OpenMP workers, the few that are observed through the traced twin first.
+// A grid: its blocks over OpenMP workers, the few that are observed through the traced twin.
 #include <omp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,21 +18,28 @@ static bool contains(const uint64_t *blocks, int count, uint64_t index) {
   return false;
 }
 
-// Traced blocks, or all of them when count is negative, by this OS thread.
-static enum sim_run_status run_traced(const sim_launch *launch, sim_body *body, sim_body *twin, void *packet,
-                                      const uint64_t *blocks, int count, uint64_t all,
+// Every block traced, in order, by this OS thread.
+static enum sim_run_status run_traced(const sim_launch *launch, sim_body *twin, void *packet, uint64_t all,
                                       sim_counters *counters) {
   worker *w = sim_worker_enter(launch, packet);
   if (!w) return SIM_RUN_NO_MEMORY;
   enum sim_run_status status = SIM_RUN_OK;
-  for (uint64_t i = 0; i < (count < 0 ? all : (uint64_t)count) && status == SIM_RUN_OK; i++) {
-    const uint64_t index = count < 0 ? i : blocks[i];
-    const bool traced = sim_trace_open(launch, index, sim_worker_shared(w), launch->dynamic_shared);
-    if (traced || !sim_only_sampled()) status = sim_run_block(w, index, traced ? twin : body, traced);
-    if (traced) sim_trace_close(counters);
+  for (uint64_t index = 0; index < all && status == SIM_RUN_OK; index++) {
+    sim_trace_open(launch, index, sim_worker_shared(w), launch->dynamic_shared);
+    status = sim_run_block(w, index, twin, true);
+    sim_trace_close(counters);
   }
   sim_worker_leave();
   return status;
+}
+
+static void add_counters(sim_counters *sum, const sim_counters *more) {
+  const uint64_t shared = sum->static_shared_bytes > more->static_shared_bytes ? sum->static_shared_bytes
+                                                                               : more->static_shared_bytes;
+  uint64_t *to = (uint64_t *)sum;
+  const uint64_t *from = (const uint64_t *)more;
+  for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) to[i] += from[i];
+  sum->static_shared_bytes = shared;
 }
 
 static void open_check(const sim_launch *launch, uint64_t index, const worker *w, const void *packet) {
@@ -61,26 +69,120 @@ static enum sim_run_status run_checked(const sim_launch *launch, sim_body *twin,
   return status;
 }
 
-static enum sim_run_status run_plain(const sim_launch *launch, sim_body *body, void *packet, uint64_t blocks,
-                                     const uint64_t *except, int exceptions) {
-  _Atomic int failed = SIM_RUN_OK;  // the first failure ends the grid
-  const uint64_t threads = (uint64_t)launch->block.x * launch->block.y * launch->block.z * blocks;
+// ---------------------------------------------------------------- sampled grids
+
+// A grid of which no or a few blocks are traced. These are issued first, in turn, so that what they count
+// hangs on no other block; if the first of them is long, the others need not be traced. But they may poll for
+// what the blocks before them publish: when nothing has happened for a while, the others start beside them.
+typedef struct sampled {
+  const sim_launch *launch;
+  sim_body *body, *twin;
+  void *packet;
+  const uint64_t *traced;
+  int traced_count;
+  uint64_t blocks;
+  sim_counters first, rest;
+  _Atomic bool first_done, traced_done;
+  _Atomic bool taken[MOST_TRACED];  // by a worker
+  _Atomic int failed;               // the first failure ends the grid
+} sampled;
+
+static const double patience_s = 0.2;
+
+static bool first_is_enough(const sampled *g) {
+  return atomic_load(&g->first_done) && g->traced_count > 1 && g->first.blocks == g->blocks;
+}
+
+static void run_one_block(sampled *g, worker *w, uint64_t index) {
+  const bool planned = contains(g->traced, g->traced_count, index), first = planned && index == g->traced[0];
+  const bool wanted = planned && !first_is_enough(g);
+  const bool traced =
+      wanted && sim_trace_open(g->launch, index, sim_worker_shared(w), g->launch->dynamic_shared);
+  if (!traced && g->twin && sim_only_sampled()) return;
+  const int status = (int)sim_run_block(w, index, traced ? g->twin : g->body, traced);
+  if (traced) sim_trace_close(first ? &g->first : &g->rest);
+  if (status) atomic_store(&g->failed, status);
+}
+
+static void run_traced_first(sampled *g, worker *w) {
+  for (int i = 0; i < g->traced_count && !atomic_load(&g->failed); i++) {
+    if (!atomic_exchange(&g->taken[i], true)) run_one_block(g, w, g->traced[i]);
+    atomic_store(&g->first_done, true);
+  }
+  atomic_store(&g->traced_done, true);
+}
+
+static bool take(sampled *g, uint64_t index) {
+  for (int i = 0; i < g->traced_count; i++)
+    if (g->traced[i] == index) return !atomic_exchange(&g->taken[i], true);
+  return true;
+}
+
+static void wait_for_traced(const sampled *g) {
+  uint64_t before = sim_watch_progress();
+  double since = omp_get_wtime();
+  while (!atomic_load(&g->traced_done) && omp_get_wtime() < since + patience_s) {
+    sched_yield();
+    const uint64_t progress = sim_watch_progress();
+    if (progress != before) since = omp_get_wtime();
+    before = progress;
+  }
+}
+
+// With a seed the blocks start in another order: index · a + b modulo their number, a prime to it.
+typedef struct order {
+  uint64_t blocks, factor, offset;
+} order;
+
+static uint64_t common_divisor(uint64_t a, uint64_t b) {
+  while (b) {
+    const uint64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
+static order order_of(uint64_t blocks) {
+  enum { PLACE = 1 };
+  if (!sim_schedule_shuffled()) return (order){blocks, 1, 0};
+  order o = {blocks, 1 + sim_schedule_choice(PLACE, 0, blocks), sim_schedule_choice(PLACE, 1, blocks)};
+  while (common_divisor(o.factor, blocks) != 1) o.factor++;
+  return o;
+}
+
+static uint64_t block_at(const order *o, uint64_t place) {
+  return (uint64_t)(((unsigned __int128)place * o->factor + o->offset) % o->blocks);
+}
+
+static enum sim_run_status run_sampled(sampled *g, sim_counters *counters) {
+  const uint64_t threads = (uint64_t)g->launch->block.x * g->launch->block.y * g->launch->block.z * g->blocks;
+  const order o = order_of(g->blocks);
+  const bool tracing = g->traced_count > 0 && g->blocks > 1;
+  const int workers = tracing && omp_get_max_threads() < 2 ? 2 : omp_get_max_threads();
   // Waking other workers costs microseconds: a few blocks are done sooner by the caller.
-#pragma omp parallel if (blocks > 1 && threads > 4096)
+#pragma omp parallel num_threads(workers) if (tracing || (g->blocks > 1 && threads > 4096))
   {
-    worker *w = sim_worker_enter(launch, packet);
-    if (!w) atomic_store(&failed, SIM_RUN_NO_MEMORY);
-    const uint64_t chunk = blocks / (8 * (uint64_t)omp_get_num_threads()) + 1;
-#pragma omp for schedule(dynamic, chunk)
-    for (uint64_t index = 0; index < blocks; index++) {
-      if (atomic_load_explicit(&failed, memory_order_relaxed) || contains(except, exceptions, index))
-        continue;
-      const int status = (int)sim_run_block(w, index, body, false);
-      if (status) atomic_store(&failed, status);
+    worker *w = sim_worker_enter(g->launch, g->packet);
+    if (!w) atomic_store(&g->failed, SIM_RUN_NO_MEMORY);
+    if (g->traced_count > 0) {
+      if (w && omp_get_thread_num() == 0)
+        run_traced_first(g, w);
+      else
+        wait_for_traced(g);
+    }
+    const uint64_t chunk = g->blocks / (8 * (uint64_t)omp_get_num_threads()) + 1;
+#pragma omp for schedule(monotonic : dynamic, chunk)
+    for (uint64_t place = 0; place < g->blocks; place++) {
+      const uint64_t index = block_at(&o, place);
+      if (atomic_load_explicit(&g->failed, memory_order_relaxed)) continue;
+      if (take(g, index)) run_one_block(g, w, index);
     }
     sim_worker_leave();
   }
-  return (enum sim_run_status)atomic_load(&failed);
+  *counters = g->first;
+  if (!first_is_enough(g)) add_counters(counters, &g->rest);
+  return (enum sim_run_status)atomic_load(&g->failed);
 }
 
 // ---------------------------------------------------------------- cooperative grids
@@ -191,6 +293,7 @@ enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *
   uint64_t traced[MOST_TRACED];
   memset(counters, 0, sizeof *counters);
   pthread_mutex_lock(&one_grid);
+  sim_watch_grid();
   sim_body *twin = sim_twin(body);
   int count = twin ? sim_trace_plan(launch, traced, MOST_TRACED) : 0;
   enum sim_run_status status = SIM_RUN_OK;
@@ -207,9 +310,12 @@ enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *
     pthread_mutex_unlock(&one_grid);
     return status;
   }
-  if (count != 0) status = run_traced(launch, body, twin, packet, traced, count, blocks, counters);
-  if (status == SIM_RUN_OK && count >= 0 && (uint64_t)count < blocks && !(twin && sim_only_sampled()))
-    status = run_plain(launch, body, packet, blocks, traced, count);
+  if (count < 0) {
+    status = run_traced(launch, twin, packet, blocks, counters);
+  } else {
+    sampled g = {launch, body, twin, packet, traced, count, blocks, .failed = SIM_RUN_OK};
+    status = run_sampled(&g, counters);
+  }
   pthread_mutex_unlock(&one_grid);
   return status;
 }

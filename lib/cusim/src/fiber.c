@@ -7,24 +7,24 @@
 
 enum { COLOURS = 64 };  // as many as a first-level cache has sets
 
-static char *top_of(char *base, unsigned colour) {
-  return base + SIM_STACK_BYTES - 64 * (size_t)(colour % COLOURS);
+static char *top_of(char *base, size_t bytes, unsigned colour) {
+  return base + bytes - 64 * (size_t)(colour % COLOURS);
 }
 
 #if defined(__x86_64__) && !defined(CUSIM_PORTABLE_FIBERS)
 // Continued by the end of a waiting function: eight bytes of padding, six registers, the place to jump to.
-void sim_fiber_prepare(sim_fiber *fiber, char *base, unsigned colour, void (*entry)(void)) {
+void sim_fiber_prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void)) {
   // entry finds the stack as a call would leave it; a zero return address ends a debugger's walk.
-  void **top = (void **)(void *)top_of(base, colour) - 9;
+  void **top = (void **)(void *)top_of(base, bytes, colour) - 9;
   for (int i = 0; i < 9; i++) top[i] = NULL;
   top[7] = (void *)entry;
   fiber->stack_pointer = top;
 }
 #else
-void sim_fiber_prepare(sim_fiber *fiber, char *base, unsigned colour, void (*entry)(void)) {
+void sim_fiber_prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void)) {
   getcontext(&fiber->context);
   fiber->context.uc_stack.ss_sp = base;
-  fiber->context.uc_stack.ss_size = (size_t)(top_of(base, colour) - base);
+  fiber->context.uc_stack.ss_size = (size_t)(top_of(base, bytes, colour) - base);
   fiber->context.uc_link = NULL;
   makecontext(&fiber->context, entry, 0);
 }
@@ -36,8 +36,8 @@ sim_switch sim_fiber_to(sim_fiber *from, sim_fiber *to) {
 }
 SIM_WAITING_FUNCTION(sim_fiber_switch, sim_fiber_to, (sim_fiber * from, sim_fiber *to), (from, to));
 
-char *sim_stack_at(char *stacks, size_t index) {
-  return stacks + index * (SIM_STACK_BYTES + SIM_GUARD_BYTES) + SIM_GUARD_BYTES;
+char *sim_stack_at(char *stacks, size_t index, size_t bytes) {
+  return stacks + index * (bytes + SIM_GUARD_BYTES) + SIM_GUARD_BYTES;
 }
 
 // Each guard page splits a mapping, and a process may have 65,530 mappings: on a machine with many cores the
@@ -45,18 +45,17 @@ char *sim_stack_at(char *stacks, size_t index) {
 enum { MOST_GUARDS = 16384 };
 static atomic_size_t guards;
 
-char *sim_stacks_map(size_t count) {
-  const size_t bytes = count * (SIM_STACK_BYTES + SIM_GUARD_BYTES);
-  char *stacks =
-      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+char *sim_stacks_map(size_t count, size_t bytes) {
+  const size_t all = count * (bytes + SIM_GUARD_BYTES);
+  char *stacks = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stacks == MAP_FAILED) return NULL;
   const bool guarded = atomic_fetch_add(&guards, count) + count <= MOST_GUARDS;
   for (size_t i = 0; guarded && i < count; i++)
-    mprotect(sim_stack_at(stacks, i) - SIM_GUARD_BYTES, SIM_GUARD_BYTES, PROT_NONE);
+    mprotect(sim_stack_at(stacks, i, bytes) - SIM_GUARD_BYTES, SIM_GUARD_BYTES, PROT_NONE);
   return stacks;
 }
 
-void sim_stacks_unmap(char *stacks, size_t count) {
-  munmap(stacks, count * (SIM_STACK_BYTES + SIM_GUARD_BYTES));
+void sim_stacks_unmap(char *stacks, size_t count, size_t bytes) {
+  munmap(stacks, count * (bytes + SIM_GUARD_BYTES));
   atomic_fetch_sub(&guards, count);
 }

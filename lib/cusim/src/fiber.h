@@ -4,7 +4,7 @@
 #define CUSIM_FIBER_H
 #include <stddef.h>
 
-enum { SIM_STACK_BYTES = 64 << 10, SIM_GUARD_BYTES = 4 << 10 };
+enum { SIM_STACK_BYTES = 64 << 10, SIM_GUARD_BYTES = 4 << 10 };  // stacks are at least that large
 
 // A suspended context. Contents are the switch's own.
 #if defined(__x86_64__) && !defined(CUSIM_PORTABLE_FIBERS)
@@ -60,7 +60,9 @@ typedef struct sim_switch {
       "  popq %rbp\n"                                             \
       "  popq %rcx\n"                                             \
       "  jmp *%rcx\n"                                             \
-      ".size " #name ", .-" #name "\n")
+      ".size " #name ", .-" #name                                 \
+      "\n"                                                        \
+      ".text\n")
 #else
 #define SIM_WAITING_FUNCTION(name, decide, parameters, arguments)              \
   void name parameters {                                                       \
@@ -73,14 +75,14 @@ typedef struct sim_switch {
 // Suspends the running context into *from and continues *to.
 void sim_fiber_switch(sim_fiber *from, sim_fiber *to);
 
-// Prepares `fiber` to run entry() on the stack [base, base + SIM_STACK_BYTES). `colour` shifts the stack's
+// Prepares `fiber` to run entry() on the stack [base, base + bytes). `colour` shifts the stack's
 // top by whole cache lines, so that the hot frames of a thousand fibers do not compete for the same cache
 // sets. entry must never return: it switches away for good.
-void sim_fiber_prepare(sim_fiber *fiber, char *base, unsigned colour, void (*entry)(void));
+void sim_fiber_prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void));
 
-// Stacks for `count` fibers, with a guard page below each as long as the process has few; NULL if there is no
-// memory. Touched lazily.
-char *sim_stacks_map(size_t count);
-char *sim_stack_at(char *stacks, size_t index);
-void sim_stacks_unmap(char *stacks, size_t count);
+// Stacks of `bytes` for `count` fibers, with a guard page below each as long as the process has few; NULL if
+// there is no memory. Touched lazily.
+char *sim_stacks_map(size_t count, size_t bytes);
+char *sim_stack_at(char *stacks, size_t index, size_t bytes);
+void sim_stacks_unmap(char *stacks, size_t count, size_t bytes);
 #endif

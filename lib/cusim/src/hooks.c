@@ -104,6 +104,7 @@ void __tsan_func_entry(void *return_address) {
 void __sanitizer_cov_trace_pc(void);
 void __sanitizer_cov_trace_pc(void) {
   if (sim_trace_current) sim_trace_basic_block(__builtin_return_address(0));
+  sim_traced_step();
 }
 
 // ---------------------------------------------------------------- atomics

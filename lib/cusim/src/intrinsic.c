@@ -32,6 +32,7 @@ long long cusim_clock(void) {
 
 void cusim_sleep(unsigned nanoseconds) {
   cycles += (long long)(nanoseconds * 1e-9 * sim_machine_get()->card->boost_hz);
+  cusim_yield();
 }
 
 // C's clock under its own name: in a kernel it counts cycles, as CUDA's does.
@@ -46,5 +47,5 @@ void cusim_trap(void) {
   const sim_index b = cusim_block_idx, t = cusim_thread_idx;
   if (!sim_inside_kernel()) __builtin_trap();
   fprintf(stderr, "cusim: __trap in block (%u,%u,%u), thread (%u,%u,%u)\n", b.x, b.y, b.z, t.x, t.y, t.z);
-  sim_block_fail(SIM_RUN_GRID);
+  sim_block_fail(SIM_RUN_TRAP);
 }

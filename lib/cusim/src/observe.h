@@ -44,6 +44,9 @@ void sim_trace_access(uintptr_t pc, const void *address, size_t bytes, enum sim_
 void sim_trace_basic_block(const void *pc);
 void sim_trace_frame(size_t bytes);  // stack bytes of a function that was just entered
 
+// Called with every basic block of a traced thread, that it may give way to others. (block.c)
+void sim_traced_step(void);
+
 // ---------------------------------------------------------------- decode.c
 
 // What one execution of a basic block does, by one thread.

@@ -39,7 +39,7 @@ static cudaError_t launch_packet(sim_kernel *kernel, sim_launch launch, void *st
     case SIM_RUN_OK:
       break;
     case SIM_RUN_NO_MEMORY:
-      return cudaErrorLaunchOutOfResources;
+      return cudaErrorMemoryAllocation;
     case SIM_RUN_DEADLOCK:
     case SIM_RUN_GRID:
       sim_sticky(cudaErrorLaunchFailure);
@@ -50,6 +50,15 @@ static cudaError_t launch_packet(sim_kernel *kernel, sim_launch launch, void *st
     case SIM_RUN_MISALIGNED:
       sim_sticky(cudaErrorMisalignedAddress);
       return cudaErrorMisalignedAddress;
+    case SIM_RUN_STACK:
+      sim_sticky(cudaErrorHardwareStackError);
+      return cudaErrorHardwareStackError;
+    case SIM_RUN_TIMEOUT:
+      sim_sticky(cudaErrorLaunchTimeout);
+      return cudaErrorLaunchTimeout;
+    case SIM_RUN_TRAP:
+      sim_sticky(cudaErrorLaunchFailure);
+      return cudaErrorLaunchFailure;
     case SIM_RUN_ASSERT:
       sim_sticky(cudaErrorAssert);
       return cudaErrorAssert;

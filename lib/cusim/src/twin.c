@@ -53,6 +53,18 @@ static int by_address(const void *a, const void *b) {
   return (x->plain > y->plain) - (x->plain < y->plain);
 }
 
+typedef struct range {
+  uintptr_t from, to;
+} range;
+
+static range *code;  // functions of C++, and so of the .cu files: nothing of the library is
+static size_t code_count;
+
+static int by_start(const void *a, const void *b) {
+  const range *x = a, *y = b;
+  return (x->from > y->from) - (x->from < y->from);
+}
+
 // "…N5cusim4body…": the mangled name of cusim::body<…>::run.
 static bool is_body(const char *name) {
   return strncmp(name, "_ZN5cusim4body", 14) == 0;
@@ -73,13 +85,16 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
   shared = calloc(count, sizeof *shared);
   pairs = calloc(count, sizeof *pairs);
   variables = calloc(count, sizeof *variables);
-  if (!functions || !entries || !shared || !pairs || !variables) return;
+  code = calloc(count, sizeof *code);
+  if (!functions || !entries || !shared || !pairs || !variables || !code) return;
   for (size_t i = 0; i < count; i++) {
     const ElfW(Sym) *s = &symbols[i];
     const char *name = names + s->st_name;
     if (s->st_shndx == SHN_UNDEF) continue;
     const int type = ELF64_ST_TYPE(s->st_info);
     const named n = {name, base + s->st_value, s->st_size, ELF64_ST_BIND(s->st_info) == STB_LOCAL};
+    if (type == STT_FUNC && strncmp(name, "_Z", 2) == 0)
+      code[code_count++] = (range){n.address, n.address + n.bytes};
     if (type == STT_FUNC)
       functions[function_count++] = n;
     else if (strncmp(name, "cusimvar_", 9) == 0)
@@ -98,6 +113,7 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
       pairs[pair_count++] = (pair){functions[i].address, functions[i + 1].address};
       i++;
     }
+  if (code_count) qsort(code, code_count, sizeof *code, by_start);
   if (pair_count) qsort(pairs, pair_count, sizeof *pairs, by_address);
 }
 
@@ -118,6 +134,18 @@ static void read_program(void) {
 }
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+bool sim_is_device_code(const void *address) {
+  size_t low = 0, high = code_count;  // the first function behind the address is in [low, high]
+  while (low < high) {
+    const size_t middle = (low + high) / 2;
+    if (code[middle].from <= (uintptr_t)address)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low > 0 && (uintptr_t)address < code[low - 1].to;
+}
 
 sim_body *sim_twin(sim_body *body) {
   pthread_once(&once, read_program);

@@ -10,7 +10,7 @@
 #define CUSIM_NOTE_ATOMIC(p) cusim_note_atomic(p, sizeof *(p), __builtin_return_address(0))
 #else
 #define CUSIM_ATOMIC static inline
-#define CUSIM_NOTE_ATOMIC(p) (void)0
+#define CUSIM_NOTE_ATOMIC(p) cusim_poll()
 #endif
 namespace cusim {
 // old = *p; *p = change(old), as one step; returns old. Works on the bits, so that NaN compares equal to

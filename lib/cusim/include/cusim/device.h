@@ -12,6 +12,8 @@ extern __thread uint3 blockIdx __asm__("cusim_block_idx");
 extern __thread uint3 blockDim __asm__("cusim_block_dim");
 extern __thread uint3 gridDim __asm__("cusim_grid_dim");
 void cusim_sync_threads(void);
+void cusim_yield(void);
+extern __thread unsigned cusim_patience;
 int cusim_sync_threads_count(int predicate);
 int cusim_live_threads(void);
 typedef unsigned char cusim_slot[16];
@@ -90,13 +92,25 @@ CUSIM_WAITS void __syncwarp(unsigned mask = 0xffffffffu) {
   CUSIM_NOTE_SITE();
   cusim_exchange(mask, "", 1, &all);
 }
+// Who may be polling for what another thread of its block does must let that one run now and then.
+#ifdef CUSIM_TRACED_PASS
+__attribute__((no_sanitize("thread"), noinline)) static void
+#else
+inline void
+#endif
+cusim_poll() {
+  if (--cusim_patience == 0) cusim_yield();
+}
 inline void __threadfence() {
+  cusim_poll();
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 inline void __threadfence_block() {
+  cusim_poll();
   __atomic_thread_fence(__ATOMIC_ACQ_REL);
 }
 inline void __threadfence_system() {
+  cusim_poll();
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 // The caller's line tells one place from another, however the compiler copies and merges the code around it.
