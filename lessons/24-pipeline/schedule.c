@@ -12,7 +12,7 @@ static schedule empty(int ranks, int micro_batches, int chunks) {
             ranks, micro_batches, chunks, MOST_STAGES);
   schedule s = {.ranks = ranks, .chunks = chunks, .micro_batches = micro_batches};
   for (int r = 0; r < ranks; r++)
-    s.list[r] = hd_alloc((size_t)(3 * micro_batches * chunks), sizeof(instruction));
+    s.list[r] = hd_alloc((size_t)3 * (size_t)micro_batches * (size_t)chunks, sizeof(instruction));
   return s;
 }
 

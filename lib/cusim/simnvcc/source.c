@@ -40,16 +40,20 @@ bool triple(const source *s, size_t i, const char *c) {
 
 // ---------------------------------------------------------------- text and edits
 
-void *grown(void *p, size_t bytes) {
-  p = realloc(p, bytes);
-  if (p) return p;
+static _Noreturn void out_of_memory(void) {
   fprintf(stderr, "cusim-rewrite: out of memory\n");
   exit(1);
 }
 
+void *grown(void *p, size_t bytes) {
+  p = realloc(p, bytes);
+  if (!p) out_of_memory();
+  return p;
+}
+
 static char *formatted(const char *format, va_list arguments) {
   char *text = NULL;
-  if (vasprintf(&text, format, arguments) < 0) text = grown(NULL, 0);
+  if (vasprintf(&text, format, arguments) < 0) out_of_memory();
   return text;
 }
 

@@ -155,11 +155,11 @@ static ncclResult_t split(nccl_call **call, int ranks) {
 }
 
 static void try_collective(nccl_clique *c) {
-  nccl_call **call = malloc(sizeof(nccl_call *) * (size_t)c->ranks);
+  nccl_call **call = calloc((size_t)c->ranks, sizeof(nccl_call *));
   if (!call) return;
   ncclResult_t result = ncclSuccess;
   double start = 0;
-  bool together = true;
+  bool together = c->ranks > 0;
   for (int r = 0; r < c->ranks && together; r++) {
     call[r] = collective(c, r);
     together = call[r] != NULL;

@@ -60,7 +60,7 @@ static cudaError_t make_chains(cudaGraphExec_t e) {
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e) {
   if (!e) return sim_error(cudaErrorInvalidValue);
-  for (int i = 0; i < e->chain_count; i++) cudaStreamDestroy(e->chains[i]);
+  for (int i = 0; e->chains && i < e->chain_count; i++) cudaStreamDestroy(e->chains[i]);
   for (int i = 0; e->done && i < e->graph->count; i++)
     if (e->done[i]) cudaEventDestroy(e->done[i]);
   if (e->start) cudaEventDestroy(e->start);
