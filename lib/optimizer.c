@@ -16,7 +16,7 @@ hd_optimizer *hd_optimizer_new(hd_ops *ops, enum hd_rule rule, size_t count) {
   const size_t bytes = count * sizeof(float);
   p->first = ops->alloc(ops, bytes);
   ops->zero(ops, p->first, bytes);
-  if (rule == HD_ADAM) {
+  if (rule != HD_SGD) {
     p->second = ops->alloc(ops, bytes);
     ops->zero(ops, p->second, bytes);
   }
@@ -34,11 +34,20 @@ void hd_optimizer_step(hd_optimizer *p, float *theta, const float *gradient, flo
   hd_ops *o = p->ops;
   p->steps++;
   if (p->rule == HD_SGD) {
-    o->sgd(o, theta, p->first, gradient, p->count, rate, p->momentum, p->weight_decay, scale);
+    o->sgd(o, theta, p->first, gradient, p->count,
+           (hd_sgd_rule){rate, p->momentum, p->weight_decay, p->l1, scale});
     return;
   }
-  const float correction1 = (float)(1 - pow((double)p->beta1, (double)p->steps));
-  const float correction2 = (float)(1 - pow((double)p->beta2, (double)p->steps));
-  o->adam(o, theta, p->first, p->second, gradient, p->count, rate, p->beta1, p->beta2, p->epsilon,
-          p->weight_decay, correction1, correction2, scale);
+  const bool decoupled = p->rule == HD_ADAMW;
+  o->adam(o, theta, p->first, p->second, gradient, p->count,
+          (hd_adam_rule){.rate = rate,
+                         .beta1 = p->beta1,
+                         .beta2 = p->beta2,
+                         .epsilon = p->epsilon,
+                         .weight_decay = decoupled ? 0 : p->weight_decay,
+                         .decoupled_decay = decoupled ? p->weight_decay : 0,
+                         .l1 = p->l1,
+                         .correction1 = (float)(1 - pow((double)p->beta1, (double)p->steps)),
+                         .correction2 = (float)(1 - pow((double)p->beta2, (double)p->steps)),
+                         .scale = scale});
 }

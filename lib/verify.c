@@ -20,6 +20,8 @@ static double element(const void *data, enum hd_type type, size_t i) {
       return ((const uint8_t *)data)[i];
     case HD_BF16:
       return hd_bf16_to_float(((const uint16_t *)data)[i]);
+    case HD_F16:
+      return hd_f16_to_float(((const uint16_t *)data)[i]);
   }
   return NAN;
 }

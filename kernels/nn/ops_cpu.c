@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The OpenMP side of the operation table. Small arrays stay on one thread: waking a team costs about a
 // microsecond.
+#include <float.h>
 #include <heddle/error.h>
 #include <math.h>
 #include <omp.h>
@@ -10,6 +11,7 @@
 #include "../gemm/gemm.h"
 #include "gelu.h"
 #include "ops.h"
+#include "parts.h"
 
 enum { WORTH_A_TEAM = 16384, COLUMN_BLOCK = 64 };
 
@@ -41,6 +43,8 @@ static void cpu_synchronize(hd_ops *o) {
 typedef struct cpu_state {
   double start, *marks;
   int mark_count;
+  float *wide[2];  // operands of gemm16 as fp32
+  size_t wide_room[2];
 } cpu_state;
 
 static void cpu_timer_start(hd_ops *o) {
@@ -141,27 +145,44 @@ static void cpu_softmax_loss(hd_ops *o, const float *logits, const uint8_t *labe
   }
 }
 
-static void cpu_sgd(hd_ops *o, float *theta, float *v, const float *g, size_t n, float rate, float momentum,
-                    float weight_decay, float scale) {
+static void cpu_squared_error(hd_ops *o, const float *y, const float *target, float *d_y, float *loss,
+                              long rows, long cols, float scale) {
   (void)o;
-#pragma omp parallel for simd if (n >= WORTH_A_TEAM)
-  for (size_t i = 0; i < n; i++) {
-    v[i] = momentum * v[i] + (scale * g[i] + weight_decay * theta[i]);
-    theta[i] -= rate * v[i];
+#pragma omp parallel for if (rows * cols >= WORTH_A_TEAM)
+  for (long r = 0; r < rows; r++) {
+    const float *out = y + r * cols, *wanted = target + r * cols;
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (long i = 0; i < cols; i++) sum += (out[i] - wanted[i]) * (out[i] - wanted[i]);
+    loss[r] = sum / (float)cols;
+    for (long i = 0; d_y && i < cols; i++) d_y[r * cols + i] = scale * 2 / (float)cols * (out[i] - wanted[i]);
   }
 }
 
-static void cpu_adam(hd_ops *o, float *theta, float *m, float *v, const float *g, size_t n, float rate,
-                     float beta1, float beta2, float epsilon, float weight_decay, float correction1,
-                     float correction2, float scale) {
+static float sign(float x) {
+  return (float)((x > 0) - (x < 0));
+}
+
+static void cpu_sgd(hd_ops *o, float *theta, float *v, const float *g, size_t n, hd_sgd_rule rule) {
   (void)o;
 #pragma omp parallel for simd if (n >= WORTH_A_TEAM)
   for (size_t i = 0; i < n; i++) {
-    const float gradient = scale * g[i];
-    m[i] = beta1 * m[i] + (1 - beta1) * gradient;
-    v[i] = beta2 * v[i] + (1 - beta2) * gradient * gradient;
-    const float step = m[i] / correction1 / (sqrtf(v[i] / correction2) + epsilon);
-    theta[i] -= rate * (step + weight_decay * theta[i]);
+    const float d = rule.scale * g[i] + rule.weight_decay * theta[i] + rule.l1 * sign(theta[i]);
+    v[i] = rule.momentum * v[i] + d;
+    theta[i] -= rule.rate * v[i];
+  }
+}
+
+static void cpu_adam(hd_ops *o, float *theta, float *m, float *v, const float *g, size_t n,
+                     hd_adam_rule rule) {
+  (void)o;
+#pragma omp parallel for simd if (n >= WORTH_A_TEAM)
+  for (size_t i = 0; i < n; i++) {
+    const float d = rule.scale * g[i] + rule.weight_decay * theta[i] + rule.l1 * sign(theta[i]);
+    m[i] = rule.beta1 * m[i] + (1 - rule.beta1) * d;
+    v[i] = rule.beta2 * v[i] + (1 - rule.beta2) * d * d;
+    const float step = m[i] / rule.correction1 / (sqrtf(v[i] / rule.correction2) + rule.epsilon);
+    theta[i] -= rule.rate * (step + rule.decoupled_decay * theta[i]);
   }
 }
 
@@ -177,9 +198,60 @@ static void cpu_scale(hd_ops *o, float a, float *x, size_t n) {
   for (size_t i = 0; i < n; i++) x[i] *= a;
 }
 
+static bool cpu_all_finite(hd_ops *o, const float *x, size_t n) {
+  (void)o;
+  int bad = 0;
+#pragma omp parallel for simd reduction(| : bad) if (n >= WORTH_A_TEAM)
+  for (size_t i = 0; i < n; i++) bad |= !(fabsf(x[i]) <= FLT_MAX);
+  return !bad;
+}
+
+static void cpu_round16(hd_ops *o, enum hd_type type, const float *x, uint16_t *y, size_t n) {
+  (void)o;
+  if (type == HD_F16) {
+#pragma omp parallel for simd if (n >= WORTH_A_TEAM)
+    for (size_t i = 0; i < n; i++) y[i] = hd_f16_from_float(x[i]);
+  } else {
+#pragma omp parallel for simd if (n >= WORTH_A_TEAM)
+    for (size_t i = 0; i < n; i++) y[i] = hd_bf16_from_float(x[i]);
+  }
+}
+
+// A 16-bit matrix of `rows` stored rows as fp32 in one of the table's two widened copies.
+static const float *widened(hd_ops *o, int which, enum hd_type type, const uint16_t *x, long rows, long ld) {
+  cpu_state *s = o->state;
+  const size_t n = (size_t)(rows * ld);
+  if (n > s->wide_room[which]) {
+    free(s->wide[which]);
+    s->wide[which] = hd_alloc(n, sizeof(float));
+    s->wide_room[which] = n;
+  }
+  float *wide = s->wide[which];
+  if (type == HD_F16) {
+#pragma omp parallel for simd if (n >= WORTH_A_TEAM)
+    for (size_t i = 0; i < n; i++) wide[i] = hd_f16_to_float(x[i]);
+  } else {
+#pragma omp parallel for simd if (n >= WORTH_A_TEAM)
+    for (size_t i = 0; i < n; i++) wide[i] = hd_bf16_to_float(x[i]);
+  }
+  return wide;
+}
+
+// The product of two 16-bit numbers is exact in fp32, so widening first loses nothing; it only costs time.
+static void cpu_gemm16(hd_ops *o, enum hd_type type, bool trans_a, bool trans_b, long m, long n, long k,
+                       float alpha, const uint16_t *a, long lda, const uint16_t *b, long ldb, float beta,
+                       float *c, long ldc) {
+  const float *wide_a = widened(o, 0, type, a, trans_a ? k : m, lda);
+  const float *wide_b = widened(o, 1, type, b, trans_b ? n : k, ldb);
+  hd_gemm(trans_a, trans_b, m, n, k, alpha, wide_a, lda, wide_b, ldb, beta, c, ldc);
+}
+
 static void cpu_close(hd_ops *o) {
-  free(((cpu_state *)o->state)->marks);
-  free(o->state);
+  cpu_state *s = o->state;
+  free(s->marks);
+  free(s->wide[0]);
+  free(s->wide[1]);
+  free(s);
   free(o);
 }
 
@@ -208,6 +280,13 @@ hd_ops *hd_ops_cpu(void) {
                 .adam = cpu_adam,
                 .axpy = cpu_axpy,
                 .scale = cpu_scale,
+                .copy = cpu_upload,
+                .all_finite = cpu_all_finite,
+                .squared_error = cpu_squared_error,
+                .round16 = cpu_round16,
+                .gemm16 = cpu_gemm16,
                 .close = cpu_close};
+  hd_cpu_image_operations(o);
+  hd_cpu_sequence_operations(o);
   return o;
 }

@@ -3,11 +3,14 @@
 // visited with strides of the whole grid, so that a grid of a few blocks per multiprocessor does for any
 // size.
 #include <cublas_v2.h>
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <heddle/device.h>
 #include <heddle/error.h>
 
 #include "gelu.h"
 #include "ops.h"
+#include "parts.h"
 
 enum {
   WARP = 32,
@@ -24,6 +27,7 @@ typedef struct cuda_state {
   int mark_count;
   float *parts;  // partial column sums, (MOST_PARTS, part_columns)
   long part_columns;
+  int *finite;  // in device memory
 } cuda_state;
 
 static cuda_state *state_of(hd_ops *o) {
@@ -118,19 +122,19 @@ __global__ static void softmax_loss_kernel(const float *logits, const uint8_t *l
   }
 }
 
-typedef struct sgd_rule {
-  float rate, momentum, weight_decay, scale;
-} sgd_rule;
+__device__ static float sign(float x) {
+  return (float)((x > 0) - (x < 0));
+}
 
-__device__ static void sgd_one(float *theta, float *v, float g, sgd_rule rule) {
-  *v = rule.momentum * *v + (rule.scale * g + rule.weight_decay * *theta);
+__device__ static void sgd_one(float *theta, float *v, float g, hd_sgd_rule rule) {
+  *v = rule.momentum * *v + (rule.scale * g + rule.weight_decay * *theta + rule.l1 * sign(*theta));
   *theta -= rule.rate * *v;
 }
 
 // Four parameters at a time: a third of the instructions, and wider requests to memory. The last n % 4 go one
 // by one.
 __global__ static void sgd_kernel(float *theta, float *v, const float *g, size_t n, size_t quads,
-                                  sgd_rule rule) {
+                                  hd_sgd_rule rule) {
   const size_t first = blockIdx.x * (size_t)blockDim.x + threadIdx.x, step = (size_t)gridDim.x * blockDim.x;
   float4 *theta4 = (float4 *)theta, *v4 = (float4 *)v;
   const float4 *g4 = (const float4 *)g;
@@ -147,20 +151,16 @@ __global__ static void sgd_kernel(float *theta, float *v, const float *g, size_t
   for (size_t i = 4 * quads + first; i < n; i += step) sgd_one(&theta[i], &v[i], g[i], rule);
 }
 
-typedef struct adam_rule {
-  float rate, beta1, beta2, epsilon, weight_decay, correction1, correction2, scale;
-} adam_rule;
-
 __global__ static void adam_kernel(float *theta, float *m, float *v, const float *g, size_t n,
-                                   adam_rule rule) {
+                                   hd_adam_rule rule) {
   for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x) {
-    const float gradient = rule.scale * g[i];
+    const float gradient = rule.scale * g[i] + rule.weight_decay * theta[i] + rule.l1 * sign(theta[i]);
     const float first = rule.beta1 * m[i] + (1 - rule.beta1) * gradient;
     const float second = rule.beta2 * v[i] + (1 - rule.beta2) * gradient * gradient;
     const float step = first / rule.correction1 / (sqrtf(second / rule.correction2) + rule.epsilon);
     m[i] = first;
     v[i] = second;
-    theta[i] -= rule.rate * (step + rule.weight_decay * theta[i]);
+    theta[i] -= rule.rate * (step + rule.decoupled_decay * theta[i]);
   }
 }
 
@@ -172,6 +172,38 @@ __global__ static void axpy_kernel(float a, const float *x, float *y, size_t n) 
 __global__ static void scale_kernel(float a, float *x, size_t n) {
   for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x)
     x[i] *= a;
+}
+
+__global__ static void finite_kernel(const float *x, size_t n, int *finite) {
+  bool good = true;
+  for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x)
+    good = good && isfinite(x[i]);
+  if (!good) atomicExch(finite, 0);
+}
+
+// A warp per row.
+__global__ static void squared_error_kernel(const float *y, const float *target, float *d_y, float *loss,
+                                            long rows, long cols, float scale) {
+  const long row = blockIdx.x * (long)ROWS + threadIdx.y;
+  if (row >= rows) return;
+  float sum = 0;
+  for (long i = threadIdx.x; i < cols; i += WARP) {
+    const float difference = y[row * cols + i] - target[row * cols + i];
+    sum += difference * difference;
+    if (d_y) d_y[row * cols + i] = scale * 2 / (float)cols * difference;
+  }
+  for (int offset = WARP / 2; offset > 0; offset /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, offset);
+  if (threadIdx.x == 0) loss[row] = sum / (float)cols;
+}
+
+__global__ static void to_bf16_kernel(const float *x, __nv_bfloat16 *y, size_t n) {
+  for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x)
+    y[i] = __float2bfloat16_rn(x[i]);
+}
+
+__global__ static void to_f16_kernel(const float *x, __half *y, size_t n) {
+  for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x)
+    y[i] = __float2half_rn(x[i]);
 }
 
 // ---------------------------------------------------------------- the table
@@ -305,21 +337,17 @@ static void cuda_softmax_loss(hd_ops *o, const float *logits, const uint8_t *lab
   HD_LAUNCHED();
 }
 
-static void cuda_sgd(hd_ops *o, float *theta, float *v, const float *g, size_t n, float rate, float momentum,
-                     float weight_decay, float scale) {
+static void cuda_sgd(hd_ops *o, float *theta, float *v, const float *g, size_t n, hd_sgd_rule rule) {
   if (n == 0) return;
-  const sgd_rule rule = {rate, momentum, weight_decay, scale};
   // A slice of the parameters may start anywhere; float4 needs 16-byte addresses.
   const bool aligned = (((uintptr_t)theta | (uintptr_t)v | (uintptr_t)g) & 15) == 0;
   sgd_kernel<<<blocks_for((n + 3) / 4), BLOCK, 0, stream_of(o)>>>(theta, v, g, n, aligned ? n / 4 : 0, rule);
   HD_LAUNCHED();
 }
 
-static void cuda_adam(hd_ops *o, float *theta, float *m, float *v, const float *g, size_t n, float rate,
-                      float beta1, float beta2, float epsilon, float weight_decay, float correction1,
-                      float correction2, float scale) {
+static void cuda_adam(hd_ops *o, float *theta, float *m, float *v, const float *g, size_t n,
+                      hd_adam_rule rule) {
   if (n == 0) return;
-  const adam_rule rule = {rate, beta1, beta2, epsilon, weight_decay, correction1, correction2, scale};
   adam_kernel<<<blocks_for(n), BLOCK, 0, stream_of(o)>>>(theta, m, v, g, n, rule);
   HD_LAUNCHED();
 }
@@ -336,10 +364,55 @@ static void cuda_scale(hd_ops *o, float a, float *x, size_t n) {
   HD_LAUNCHED();
 }
 
+static void cuda_copy(hd_ops *o, void *to, const void *from, size_t bytes) {
+  if (bytes == 0) return;
+  HD_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(o)));
+}
+
+static bool cuda_all_finite(hd_ops *o, const float *x, size_t n) {
+  int finite = 1;
+  if (n == 0) return true;
+  cuda_upload(o, state_of(o)->finite, &finite, sizeof finite);
+  finite_kernel<<<blocks_for(n), BLOCK, 0, stream_of(o)>>>(x, n, state_of(o)->finite);
+  HD_LAUNCHED();
+  cuda_download(o, &finite, state_of(o)->finite, sizeof finite);
+  return finite != 0;
+}
+
+static void cuda_squared_error(hd_ops *o, const float *y, const float *target, float *d_y, float *loss,
+                               long rows, long cols, float scale) {
+  if (rows == 0) return;
+  squared_error_kernel<<<(unsigned)divide_up(rows, ROWS), dim3(WARP, ROWS), 0, stream_of(o)>>>(
+      y, target, d_y, loss, rows, cols, scale);
+  HD_LAUNCHED();
+}
+
+static void cuda_round16(hd_ops *o, enum hd_type type, const float *x, uint16_t *y, size_t n) {
+  if (n == 0) return;
+  if (type == HD_F16)
+    to_f16_kernel<<<blocks_for(n), BLOCK, 0, stream_of(o)>>>(x, (__half *)y, n);
+  else
+    to_bf16_kernel<<<blocks_for(n), BLOCK, 0, stream_of(o)>>>(x, (__nv_bfloat16 *)y, n);
+  HD_LAUNCHED();
+}
+
+static void cuda_gemm16(hd_ops *o, enum hd_type type, bool trans_a, bool trans_b, long m, long n, long k,
+                        float alpha, const uint16_t *a, long lda, const uint16_t *b, long ldb, float beta,
+                        float *c, long ldc) {
+  if (m == 0 || n == 0) return;
+  const cudaDataType_t kind = type == HD_F16 ? CUDA_R_16F : CUDA_R_16BF;
+  check_cublas(
+      cublasGemmEx(state_of(o)->cublas, trans_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                   trans_a ? CUBLAS_OP_T : CUBLAS_OP_N, (int)n, (int)m, (int)k, &alpha, b, kind, (int)ldb, a,
+                   kind, (int)lda, &beta, c, CUDA_R_32F, (int)ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+      "cublasGemmEx");
+}
+
 static void cuda_close(hd_ops *o) {
   cuda_state *s = state_of(o);
   HD_CUDA(cudaStreamSynchronize(stream_of(o)));
   HD_CUDA(cudaFree(s->parts));
+  HD_CUDA(cudaFree(s->finite));
   HD_CUDA(cudaEventDestroy(s->start));
   HD_CUDA(cudaEventDestroy(s->stop));
   for (int i = 0; i < s->mark_count; i++) HD_CUDA(cudaEventDestroy(s->marks[i]));
@@ -355,6 +428,7 @@ hd_ops *hd_ops_cuda(void *stream) {
   s->part_columns = 0;
   s->marks = NULL;
   s->mark_count = 0;
+  HD_CUDA(cudaMalloc((void **)&s->finite, sizeof *s->finite));
   HD_CUDA(cudaEventCreate(&s->start));
   HD_CUDA(cudaEventCreate(&s->stop));
   check_cublas(cublasCreate(&s->cublas), "cublasCreate");
@@ -384,6 +458,13 @@ hd_ops *hd_ops_cuda(void *stream) {
   o->adam = cuda_adam;
   o->axpy = cuda_axpy;
   o->scale = cuda_scale;
+  o->copy = cuda_copy;
+  o->all_finite = cuda_all_finite;
+  o->squared_error = cuda_squared_error;
+  o->round16 = cuda_round16;
+  o->gemm16 = cuda_gemm16;
+  hd_cuda_image_operations(o);
+  hd_cuda_sequence_operations(o);
   o->close = cuda_close;
   return o;
 }

@@ -195,11 +195,12 @@ static void optimizers_follow_their_formulas(void **state) {
   float *start = test_malloc(N * sizeof(float)), *g = test_malloc(N * sizeof(float));
   double *theta = test_malloc(N * sizeof(double));
   hd_fill_normal(start, N, 1, 0);
-  for (int rule = HD_SGD; rule <= HD_ADAM; rule++) {
+  for (int rule = HD_SGD; rule <= HD_ADAMW; rule++) {
     hd_ops *o = open_ops(state);
     float *t = upload(o, start, N * sizeof(float)), *device_g = o->alloc(o, N * sizeof(float));
     hd_optimizer *p = hd_optimizer_new(o, (enum hd_rule)rule, N);
     p->weight_decay = 0.01f;
+    p->l1 = 0.002f;
     double *m = test_calloc(N, sizeof(double)), *v = test_calloc(N, sizeof(double));
     for (int i = 0; i < N; i++) theta[i] = (double)start[i];
     for (int step = 1; step <= STEPS; step++) {
@@ -207,15 +208,17 @@ static void optimizers_follow_their_formulas(void **state) {
       o->upload(o, device_g, g, N * sizeof(float));
       hd_optimizer_step(p, t, device_g, 0.01f, 0.5f);
       for (int i = 0; i < N; i++) {
-        const double d = 0.5 * (double)g[i];
+        const double coupled = rule == HD_ADAMW ? 0 : 0.01 * theta[i];
+        const double d = 0.5 * (double)g[i] + coupled + (theta[i] > 0 ? 0.002 : -0.002);
         if (rule == HD_SGD) {
-          m[i] = 0.9 * m[i] + d + 0.01 * theta[i];
+          m[i] = 0.9 * m[i] + d;
           theta[i] -= 0.01 * m[i];
         } else {
           m[i] = 0.9 * m[i] + 0.1 * d;
           v[i] = 0.999 * v[i] + 0.001 * d * d;
           const double unbiased = m[i] / (1 - pow(0.9, step)), square = v[i] / (1 - pow(0.999, step));
-          theta[i] -= 0.01 * (unbiased / (sqrt(square) + 1e-8) + 0.01 * theta[i]);
+          const double decay = rule == HD_ADAMW ? 0.01 * theta[i] : 0;
+          theta[i] -= 0.01 * (unbiased / (sqrt(square) + 1e-8) + decay);
         }
       }
     }
