@@ -17,6 +17,10 @@ function(cusim_forward folder)
   endforeach()
 endfunction()
 
+function(cusim_std folder name header)
+  file(CONFIGURE OUTPUT ${folder}/cuda/std/${name} CONTENT "#include <cusim/std.h>\n#include <${header}>\n" @ONLY)
+endfunction()
+
 set(missing ${CUSIM_HOME}/missing)
 cusim_forward(${missing} builtin_types.h channel_descriptor.h common_functions.h cuda_device_runtime_api.h
   cuda_surface_types.h cuda_texture_types.h device_atomic_functions.h device_double_functions.h device_functions.h
@@ -25,6 +29,11 @@ cusim_forward(${missing} builtin_types.h channel_descriptor.h common_functions.h
   sm_35_atomic_functions.h sm_35_intrinsics.h sm_60_atomic_functions.h surface_functions.h
   surface_indirect_functions.h surface_types.h texture_fetch_functions.h texture_indirect_functions.h
   texture_types.h)
+# cuda::std is the host's standard library.
+foreach(name algorithm array bit chrono cmath complex cstddef cstdint cstdlib cstring ctime functional initializer_list
+             iterator limits numeric optional ratio tuple type_traits utility variant climits cfloat cassert)
+  cusim_std(${missing} ${name} ${name})
+endforeach()
 cusim_missing(${missing} "cuFFT" cufft.h cufftXt.h cufftw.h)
 cusim_missing(${missing} "cuSPARSE" cusparse.h cusparse_v2.h)
 cusim_missing(${missing} "cuSOLVER" cusolverDn.h cusolverSp.h cusolverRf.h cusolverSp_LOWLEVEL_PREVIEW.h cusolver_common.h)
@@ -38,11 +47,8 @@ cusim_missing(${missing} "cuBLASLt" cublasLt.h)
 cusim_missing(${missing} "the old cuBLAS interface" cublas.h)
 cusim_missing(${missing} "graphics interoperability" cuda_gl_interop.h cudaGL.h cuda_egl_interop.h cudaEGL.h
   cuda_vdpau_interop.h cuda_d3d11_interop.h cuda_d3d10_interop.h cuda_d3d9_interop.h)
-cusim_missing(${missing} "libcu++" cuda/barrier cuda/pipeline cuda/atomic cuda/semaphore cuda/latch
-  cuda/annotated_ptr cuda/std/atomic cuda/std/barrier cuda/std/chrono cuda/std/complex cuda/std/span
-  cuda/std/type_traits cuda/std/utility cuda/ptx)
-cusim_missing(${missing} "pipelines" cuda_pipeline.h cuda_pipeline_primitives.h)
-cusim_missing(${missing} "barriers in shared memory" cuda_awbarrier.h cuda_awbarrier_primitives.h)
+cusim_missing(${missing} "libcu++" cuda/semaphore cuda/latch cuda/annotated_ptr cuda/std/barrier cuda/std/latch
+  cuda/std/semaphore cuda/std/span cuda/std/mdspan cuda/ptx)
 cusim_missing(${missing} "8-bit floating point" cuda_fp8.h)
 cusim_missing(${missing} "CUB" cub/cub.cuh cub/block/block_reduce.cuh cub/block/block_scan.cuh
   cub/block/block_load.cuh cub/block/block_store.cuh cub/block/block_radix_sort.cuh cub/warp/warp_reduce.cuh

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Cooperative groups and lanes that come together: sums, ranks and votes with known answers.
 #include <cooperative_groups.h>
+#include <cooperative_groups/memcpy_async.h>
 #include <cooperative_groups/reduce.h>
 #include <cooperative_groups/scan.h>
 #include <cuda_pipeline.h>
+#include <cuda/atomic>
 
 #include "exec_check.h"
 
@@ -102,7 +104,130 @@ __global__ void copies(const int *in, int *out) {
   out[threadIdx.x] = part[63 - threadIdx.x] + first * 1000;
 }
 
+struct big {
+  int part[7];
+};
+
+// Tiles of several warps: two of 64 threads in a block of 128, or one of 128 with a ragged tail.
+template <int Size>
+__global__ void wide_tiles(int *wrong, cuda::atomic<int, cuda::thread_scope_device> *total) {
+  __shared__ cg::block_tile_memory<1024> memory;
+  const cg::thread_block block = cg::this_thread_block(memory);
+  const auto tile = cg::tiled_partition<Size>(block);
+  const auto warp = cg::tiled_partition<32>(tile);
+  const int rank = (int)tile.thread_rank(), t = (int)threadIdx.x;
+  const auto expect = [&](bool right) {
+    if (!right) atomicAdd(wrong, 1);
+  };
+  expect(rank == t % Size && (int)tile.meta_group_rank() == t / Size && (int)tile.size() == Size);
+  expect((int)warp.meta_group_rank() == t % Size / 32 && (int)warp.meta_group_size() == Size / 32);
+  for (int round = 0; round < 3; round++) {
+    expect(cg::reduce(tile, rank + round, cg::plus<int>()) == Size * (Size - 1) / 2 + round * Size);
+    expect(cg::reduce(tile, (double)rank, cg::greater<double>()) == Size - 1);
+    expect(cg::reduce(tile, rank, [](int a, int b) { return a < b ? a : b; }) == 0);
+    expect(cg::inclusive_scan(tile, rank) == rank * (rank + 1) / 2);
+    expect(cg::exclusive_scan(tile, rank, cg::plus<int>()) == rank * (rank - 1) / 2);
+  }
+  expect(tile.shfl(t, 5) == t / Size * Size + 5);
+  expect(tile.any(rank == Size - 1) && !tile.any(rank == Size) && tile.all(rank < Size) && !tile.all(rank));
+  big value = {{rank, 0, 0, 0, 0, 0, -rank}};
+  const big from = warp.shfl(value, 3);
+  expect(from.part[0] == rank / 32 * 32 + 3 && from.part[6] == -from.part[0]);
+  cg::reduce_update_async(tile, *total, 1, cg::plus<int>());
+}
+
+// A shared array that one tile writes and another barrier of that tile makes visible; early ends are no harm.
+__global__ void ended_early(int *out) {
+  const auto tile = cg::tiled_partition<64>(cg::this_thread_block());
+  if (threadIdx.x % 64 >= 40) return;
+  out[threadIdx.x] = cg::reduce(tile, 1, cg::plus<int>());
+}
+
+// Parts of tiles, of lanes that come together, of labels; ranks and sizes among the parts.
+__global__ void parts(int *wrong, cuda::atomic<int, cuda::thread_scope_device> *total) {
+  const auto warp = cg::tiled_partition<32>(cg::this_thread_block());
+  const int lane = (int)warp.thread_rank();
+  const auto expect = [&](bool right) {
+    if (!right) atomicAdd(wrong, 1);
+  };
+  const auto half = cg::tiled_partition<16>(warp);
+  const auto quarter = cg::tiled_partition<4>(half);
+  expect((int)quarter.meta_group_rank() == lane % 16 / 4 && quarter.meta_group_size() == 4);
+  expect(cg::reduce(quarter, 1 << quarter.thread_rank(), cg::bit_or<int>()) == 15);
+  const cg::coalesced_group even = cg::binary_partition(warp, lane % 2 == 0);
+  expect((int)even.thread_rank() == lane / 2 && even.size() == 16 && even.meta_group_size() == 2);
+  expect(even.meta_group_rank() == (lane % 2 == 0));
+  const cg::coalesced_group four = cg::tiled_partition(even, 4);
+  expect((int)four.thread_rank() == lane / 2 % 4 && (int)four.meta_group_rank() == lane / 8);
+  expect(cg::reduce(four, lane, cg::less<int>()) == lane / 8 * 8 + lane % 2);
+  const cg::thread_group eight = cg::tiled_partition((const cg::thread_group &)warp, 8);
+  expect(eight.size() == 8 && (int)eight.thread_rank() == lane % 8);
+  const cg::coalesced_group label = cg::labeled_partition(warp, lane % 3);
+  expect((int)label.meta_group_rank() == lane % 3 && label.meta_group_size() == 3);
+  expect((int)label.thread_rank() == lane / 3);
+  int same;
+  expect(label.match_all(7, same) == (1u << label.size()) - 1 && same);
+  expect(cg::inclusive_scan(label, 1) == lane / 3 + 1);
+  const int place = cg::exclusive_scan_update(label, *total, 2, cg::plus<int>());
+  expect(place % 2 == 0 && place >= 2 * (int)label.thread_rank());
+  expect(cg::invoke_one_broadcast(label, [&] { return lane; }) == lane % 3);
+  const cg::cluster_group cluster = cg::this_cluster();
+  cluster.sync();
+  expect(cluster.num_blocks() == 1 && cluster.block_rank() == 0 &&
+         *cluster.map_shared_rank(&lane, 0) == lane);
+}
+
+// All threads together copy what does not divide evenly among them.
+__global__ void copied_together(const char *in, char *out, int bytes) {
+  __shared__ alignas(16) char part[1000];
+  const cg::thread_block block = cg::this_thread_block();
+  cg::memcpy_async(block, part, in, (size_t)bytes);
+  cg::wait(block);
+  cg::memcpy_async(block, out, 1000, part, bytes);
+}
+
+template <int Size>
+static void check_wide(int *device, cuda::atomic<int, cuda::thread_scope_device> *total) {
+  int counts[2] = {0, 0};
+  CHECK(cudaMemset(device, 0, 8));
+  wide_tiles<Size><<<2, 256>>>(device, total);
+  CHECK(cudaMemcpy(counts, device, sizeof counts, cudaMemcpyDeviceToHost));
+  EXPECT(counts[0] == 0, "tiles of %d: %d", Size, counts[0]);
+  EXPECT(counts[1] == 512, "tiles of %d: %d", Size, counts[1]);
+}
+
+static void check_parts() {
+  int *device, counts[256];
+  CHECK(cudaMalloc(&device, sizeof counts));
+  cuda::atomic<int, cuda::thread_scope_device> *total =
+      (cuda::atomic<int, cuda::thread_scope_device> *)(device + 1);
+  check_wide<64>(device, total);
+  check_wide<128>(device, total);
+  check_wide<256>(device, total);
+  CHECK(cudaMemset(device, 0, sizeof counts));
+  ended_early<<<1, 128>>>(device);
+  CHECK(cudaMemcpy(counts, device, sizeof counts, cudaMemcpyDeviceToHost));
+  for (int t = 0; t < 128; t++) EXPECT(counts[t] == (t % 64 < 40 ? 40 : 0), "thread %d: %d", t, counts[t]);
+  CHECK(cudaMemset(device, 0, sizeof counts));
+  parts<<<1, 64>>>(device, total);
+  CHECK(cudaMemcpy(counts, device, sizeof counts, cudaMemcpyDeviceToHost));
+  EXPECT(counts[0] == 0, "%d", counts[0]);
+  EXPECT(counts[1] == 2 * 64, "%d", counts[1]);
+  char *bytes, in[1000], out[1000];
+  for (int i = 0; i < 1000; i++) in[i] = (char)(i * 7);
+  CHECK(cudaMalloc(&bytes, 2048));
+  CHECK(cudaMemcpy(bytes, in, sizeof in, cudaMemcpyHostToDevice));
+  CHECK(cudaMemset(bytes + 1024, 0, 1024));
+  copied_together<<<1, 96>>>(bytes, bytes + 1024, 999);
+  CHECK(cudaMemcpy(out, bytes + 1024, sizeof out, cudaMemcpyDeviceToHost));
+  for (int i = 0; i < 999; i++) EXPECT(out[i] == in[i], "byte %d", i);
+  EXPECT(out[999] == 0, "copied too much");
+  CHECK(cudaFree(device));
+  CHECK(cudaFree(bytes));
+}
+
 int main() {
+  check_parts();
   enum { THREADS = 128, COUNT = 1000 };
   int *out, host[8 * THREADS];
   CHECK(cudaMalloc(&out, sizeof host));

@@ -457,6 +457,7 @@ enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, boo
   w->arrived = w->predicates = w->barrier_generation = 0;
   w->status = SIM_RUN_OK;
   sim_clock_reset();
+  sim_tiles_reset();
   w->block = index;
   w->choices = 0;
   w->steps = 0;

@@ -79,6 +79,9 @@ enum sim_check_flags {
 };
 void sim_check_access(uintptr_t pc, const void *address, size_t bytes, unsigned flags);
 void sim_check_fence(void);
+// The running thread makes what it did known at this place of the engine's; it learns what others made known.
+void sim_check_give(const void *at);
+void sim_check_take(const void *at);
 void sim_check_source(uintptr_t pc, unsigned mask, unsigned lane);  // a shuffle from a lane outside its mask
 void sim_check_site(uintptr_t pc);  // where the barrier or warp operation that follows stands
 

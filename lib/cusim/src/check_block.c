@@ -380,12 +380,12 @@ static bool of_place(const sim_check *c, uintptr_t address) {
          address - packet < c->place.packet_bytes;
 }
 
-// Coordinates of threads and blocks.
+// Coordinates of threads and blocks, and where the values of a tile stand.
 static bool of_engine(uintptr_t address) {
   const sim_index *const index[] = {&cusim_thread_idx, &cusim_block_idx, &cusim_block_dim, &cusim_grid_dim};
   for (int i = 0; i < 4; i++)
     if (address - (uintptr_t)index[i] < sizeof(sim_index)) return true;
-  return false;
+  return sim_tiles_own((const void *)address);
 }
 
 void sim_check_access(uintptr_t pc, const void *pointer, size_t bytes, unsigned flags) {

@@ -396,3 +396,16 @@ void sim_check_fence(void) {
   t->fence_epoch = t->epoch;
   if (t->epoch + 1 > c->view.fence_epoch) c->view.fence_epoch = t->epoch + 1;
 }
+
+void sim_check_give(const void *at) {
+  sim_check *c = sim_check_current;
+  if (!c || c->replays || c->running < 0) return;
+  sim_check_fence();
+  sim_sync_release(&c->view, (unsigned)c->running, (uintptr_t)at);
+}
+
+void sim_check_take(const void *at) {
+  sim_check *c = sim_check_current;
+  if (!c || c->replays || c->running < 0) return;
+  sim_sync_acquire(&c->view, (unsigned)c->running, (uintptr_t)at);
+}

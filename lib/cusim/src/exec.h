@@ -109,6 +109,13 @@ int cusim_live_threads(void);                 // of the block: what __syncthread
 // next exchange.
 typedef unsigned char cusim_slot[16];
 void cusim_exchange(unsigned mask, const void *value, size_t bytes, const cusim_slot **all);
+// (tile.c) The same for a tile of several warps: size is a power of two from 64 on. gather returns where the
+// values of the tile's threads stand, NULL for those who do not take part; they stay there until release.
+void cusim_sync_tile(unsigned size);
+const void *const *cusim_tile_gather(unsigned size, const void *value);
+void cusim_tile_release(unsigned size);
+void sim_tiles_reset(void);               // a block begins
+bool sim_tiles_own(const void *address);  // is it among these addresses of values?
 unsigned cusim_lane(void);
 unsigned cusim_active_mask(unsigned line);  // lanes of the warp that come to this line of the source together
 // (intrinsic.c) Cycles of the block: the same on every run; sleeping adds to them.
