@@ -402,6 +402,28 @@ static void loader_gives_every_rank_its_rows(void **state) {
   hd_dataset_free(&d);
 }
 
+// Opened in the middle, also of a later epoch: the batches an uninterrupted loader gives from there on.
+static void loader_goes_on_where_it_was_left(void **state) {
+  (void)state;
+  enum { COUNT = 23, BATCH = 5, PER_EPOCH = COUNT / BATCH, MOST = 3 * PER_EPOCH };
+  hd_dataset d = make_set(COUNT);
+  for (uint64_t first = 0; first < MOST; first++) {
+    hd_loader *whole = hd_loader_open(&d, BATCH, 1, 3, true, 9);
+    hd_loader *late = hd_loader_open_at(&d, BATCH, 1, 3, true, 9, first);
+    for (uint64_t b = 0; b < MOST + 3; b++) {
+      const float *images, *late_images;
+      const uint8_t *labels, *late_labels;
+      hd_loader_next(whole, &images, &labels);
+      if (b < first) continue;
+      hd_loader_next(late, &late_images, &late_labels);
+      assert_memory_equal(images, late_images, 3 * HD_IMAGE_PIXELS * sizeof(float));
+      assert_memory_equal(labels, late_labels, 3);
+    }
+    hd_loader_close(whole), hd_loader_close(late);
+  }
+  hd_dataset_free(&d);
+}
+
 static void loader_closes_at_any_moment(void **state) {
   (void)state;
   hd_dataset d = make_set(50);
@@ -450,6 +472,7 @@ int main(void) {
     cmocka_unit_test(shuffle_is_fair),
     cmocka_unit_test(augmentation_depends_on_the_row_only),
     cmocka_unit_test(loader_gives_every_rank_its_rows),
+    cmocka_unit_test(loader_goes_on_where_it_was_left),
     cmocka_unit_test(loader_closes_at_any_moment),
     cmocka_unit_test(loader_refuses_what_does_not_fit),
   };

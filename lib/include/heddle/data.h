@@ -43,6 +43,10 @@ typedef struct hd_loader hd_loader;
 // lie outside the batch. d must outlive the loader.
 hd_loader *hd_loader_open(const hd_dataset *d, size_t batch, size_t offset, size_t length, bool augment,
                           uint64_t seed);
+// The same from batch number `first` on (0, 1, … over all epochs): what a run that was interrupted after
+// `first` batches would have seen next.
+hd_loader *hd_loader_open_at(const hd_dataset *d, size_t batch, size_t offset, size_t length, bool augment,
+                             uint64_t seed, uint64_t first);
 // The next batch of rows for this rank; owned by the loader, valid until the next call. Starts a new epoch by
 // itself.
 void hd_loader_next(hd_loader *l, const float **images, const uint8_t **labels);
