@@ -12,6 +12,28 @@ struct square {
   __device__ float operator()(float x) const { return x * x; }
 };
 
+// A parameter with constructor and destructor: the device gets its bytes, the host copies it once for the
+// call.
+static int copies, ends;
+struct owner {
+  float *x;
+  explicit owner(float *p) : x(p) {}
+  __host__ __device__ owner(const owner &other) : x(other.x) {
+#ifndef __CUDA_ARCH__
+    copies++;
+#endif
+  }
+  __host__ __device__ ~owner() {
+#ifndef __CUDA_ARCH__
+    ends++;
+#endif
+  }
+};
+__global__ void take_owner(owner o, int n) {
+  if (threadIdx.x == 0) o.x += 1;  // each thread has its own
+  atomicAdd(o.x, (float)n);
+}
+
 template <class T, int FACTOR>
 __global__ void scale(T *x, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -120,6 +142,17 @@ int main(void) {
   change_argument<<<1, 4>>>(x, n);
   CHECK(cudaMemcpy(h, x, sizeof h, cudaMemcpyDeviceToHost));
   EXPECT(h[0] == 100 && h[3] == 103 && n == 100, "%f %f", h[0], h[3]);
+
+  set(0, 0, 0, 0);
+  {
+    const owner o(x);
+    take_owner<<<2, 4>>>(o, 5);
+    CHECK(cudaDeviceSynchronize());
+    EXPECT(copies == 1 && ends == 1, "%d copies, %d ends", copies, ends);
+    CHECK(cudaMemcpy(h, x, sizeof h, cudaMemcpyDeviceToHost));
+    EXPECT(h[0] == 30 && h[1] == 10, "%f %f", h[0], h[1]);
+  }
+  EXPECT(ends == 2, "%d ends", ends);
 
   void (*choice[2])(float *) = {add_one, add_ten};
   set(0, 0, 0, 0);

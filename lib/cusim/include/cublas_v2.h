@@ -251,5 +251,28 @@ cublasStatus_t cublasDtrsm(cublasHandle_t handle, cublasSideMode_t side, cublasF
                            const double *a, int lda, double *b, int ldb);
 #ifdef __cplusplus
 }
+// As before CUDA 11, which named the precision of the sums by a type of data.
+inline cublasComputeType_t cusim_compute_type(cudaDataType type) {
+  return type == CUDA_R_16F   ? CUBLAS_COMPUTE_16F
+         : type == CUDA_R_64F ? CUBLAS_COMPUTE_64F
+                              : CUBLAS_COMPUTE_32F;
+}
+inline cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,
+                                   int m, int n, int k, const void *alpha, const void *a, cudaDataType atype,
+                                   int lda, const void *b, cudaDataType btype, int ldb, const void *beta,
+                                   void *c, cudaDataType ctype, int ldc, cudaDataType compute,
+                                   cublasGemmAlgo_t algo) {
+  return cublasGemmEx(handle, transa, transb, m, n, k, alpha, a, atype, lda, b, btype, ldb, beta, c, ctype,
+                      ldc, cusim_compute_type(compute), algo);
+}
+inline cublasStatus_t cublasGemmStridedBatchedEx(
+    cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, int m, int n, int k,
+    const void *alpha, const void *a, cudaDataType atype, int lda, long long stridea, const void *b,
+    cudaDataType btype, int ldb, long long strideb, const void *beta, void *c, cudaDataType ctype, int ldc,
+    long long stridec, int batch, cudaDataType compute, cublasGemmAlgo_t algo) {
+  return cublasGemmStridedBatchedEx(handle, transa, transb, m, n, k, alpha, a, atype, lda, stridea, b, btype,
+                                    ldb, strideb, beta, c, ctype, ldc, stridec, batch,
+                                    cusim_compute_type(compute), algo);
+}
 #endif
 #endif

@@ -41,6 +41,13 @@ inline cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph, 
   if (result) *result = info.result;
   return error;
 }
+inline cudaError_t cudaEventCreate(cudaEvent_t *event, unsigned flags) {
+  return cudaEventCreateWithFlags(event, flags);
+}
+template <class T>
+inline cudaError_t cudaMallocHost(T **p, size_t bytes, unsigned flags) {
+  return cudaHostAlloc((void **)(void *)p, bytes, flags);
+}
 #endif
 
 // The device language is for .cu files only: a host compiler that reads this header has its own min and max.

@@ -60,6 +60,7 @@ status 0 $quick --no-such-option -c "$here/part.cu" -o part.o; says 'no-such-opt
 # Several sources, objects, definitions; -c without -o; the dependencies.
 status 0 $quick "$here/whole.cu" "$here/part.cu" -o whole; quiet
 ./whole; [ $? = 42 ] || bad 'two sources make a program'
+status 0 $quick -lineinfo "$here/whole.cu" "$here/part.cu" -o whole; quiet  # no library of that name
 status 0 $quick -DPART_VALUE=3 -c "$here/part.cu" -MF deps.d -o three.o
 grep -q 'three.o:' deps.d && grep -q 'part\.h' deps.d && grep -q 'part\.cu' deps.d || bad 'dependencies'
 status 0 $quick "$here/whole.cu" three.o -o whole

@@ -3,6 +3,7 @@
 #ifndef CUSIM_LAUNCH_H
 #define CUSIM_LAUNCH_H
 #include <cstddef>
+#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -43,15 +44,37 @@ unsigned long long whole_number(const T &value) {
     return 0;
 }
 
-template <std::size_t, class T>
+// A device gets a parameter's bytes: nobody there copies it by its constructor or destroys it. Types that
+// have such members are passed by the address of a temporary, so the bytes are put there and no constructor
+// is called.
+template <class T>
+constexpr bool passed_by_address =
+    !std::is_trivially_copy_constructible<T>::value || !std::is_trivially_move_constructible<T>::value ||
+    !std::is_trivially_destructible<T>::value;
+
+template <std::size_t, class T, bool = passed_by_address<T>>
 struct argument {
   T value;
+  using passed = T;
+  explicit argument(const T &from) : value(from) {}
+  passed pass() { return value; }
+  unsigned long long number() const { return whole_number(value); }
+};
+template <std::size_t I, class T>
+struct argument<I, T, true> {
+  alignas(T) unsigned char bytes[sizeof(T)];
+  using passed = unsigned char *;
+  explicit argument(const T &from) {
+    __builtin_memcpy(bytes, static_cast<const void *>(std::addressof(from)), sizeof bytes);
+  }
+  passed pass() { return bytes; }
+  unsigned long long number() const { return 0; }
 };
 template <class Indices, class... Types>
 struct argument_list;
 template <std::size_t... Index, class... Types>
 struct argument_list<std::index_sequence<Index...>, Types...> : argument<Index, Types>... {
-  explicit argument_list(const Types &...values) : argument<Index, Types>{values}... {}
+  explicit argument_list(const Types &...values) : argument<Index, Types>(values)... {}
 
   static argument_list *pack(void **from) {
     (void)from;
@@ -59,12 +82,18 @@ struct argument_list<std::index_sequence<Index...>, Types...> : argument<Index, 
   }
   template <class Function>
   void pass(Function function) {
-    function(static_cast<argument<Index, Types> *>(this)->value...);
+    if constexpr ((passed_by_address<Types> || ...)) {
+      argument_list own(*this);  // a thread may change its parameters
+      using called = void (*)(typename argument<Index, Types>::passed...);
+      reinterpret_cast<called>(reinterpret_cast<void (*)()>(function))(
+          static_cast<argument<Index, Types> *>(&own)->pass()...);
+    } else {
+      function(static_cast<argument<Index, Types> *>(this)->value...);
+    }
   }
   unsigned long long hash() const {
     unsigned long long h = 1469598103934665603u;
-    const unsigned long long numbers[] = {
-        0, whole_number(static_cast<const argument<Index, Types> *>(this)->value)...};
+    const unsigned long long numbers[] = {0, static_cast<const argument<Index, Types> *>(this)->number()...};
     for (std::size_t i = 1; i < sizeof numbers / sizeof *numbers; i++) h = (h ^ numbers[i]) * 1099511628211u;
     return h;
   }
@@ -83,7 +112,9 @@ struct body<Kernel, void(Parameters...)> {
   static void *copy(const void *p) { return new (std::nothrow) packet(*static_cast<const packet *>(p)); }
   static void release(void *p) { delete static_cast<packet *>(p); }
   static unsigned long long numbers(const void *p) { return static_cast<const packet *>(p)->hash(); }
-  static void launch(sim_kernel *kernel, Parameters... arguments) {
+  static void launch(
+      sim_kernel *kernel,
+      std::conditional_t<passed_by_address<Parameters>, const Parameters &, Parameters>... arguments) {
     cusim_launch(kernel, new (std::nothrow) packet(arguments...));
   }
 };
