@@ -72,6 +72,8 @@ static float timed_copies(int together) {
     CHECK(cudaEventElapsedTime(&ms[i], from, to[i]));
   }
   for (int i = 0; i < 2; i++) CHECK(cudaStreamDestroy(stream[i]));
+  for (int i = 0; i < 2; i++) CHECK(cudaEventDestroy(to[i]));
+  CHECK(cudaEventDestroy(from));
   return ms[1] > ms[0] ? ms[1] : ms[0];
 }
 
@@ -92,6 +94,8 @@ static void drive(int device, float *ms) {
   CHECK(cudaEventRecord(to));
   CHECK(cudaEventSynchronize(to));
   CHECK(cudaEventElapsedTime(ms, from, to));
+  CHECK(cudaEventDestroy(from));
+  CHECK(cudaEventDestroy(to));
   CHECK(cudaFree(x));
 }
 

@@ -127,6 +127,9 @@ int main(int argc, char **argv) {
   CHECK(cudaEventRecord(untimed));
   CHECK(cudaEventSynchronize(untimed));
   REFUSED(cudaEventElapsedTime(&ms, from, untimed), cudaErrorInvalidResourceHandle);
+  CHECK(cudaEventDestroy(from));
+  CHECK(cudaEventDestroy(to));
+  CHECK(cudaEventDestroy(untimed));
 
 #ifdef CUSIM_CUDA_RUNTIME_API_H  // nvcc 13 has taken these forms away
   int *managed;

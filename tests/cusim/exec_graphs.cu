@@ -160,6 +160,8 @@ static void cheaper(void) {
     CHECK(cudaEventElapsedTime(&by_graph, start, stop));
   }
   EXPECT(by_graph > 0 && by_graph < by_stream, "see above");
+  CHECK(cudaEventDestroy(start));
+  CHECK(cudaEventDestroy(stop));
   CHECK(cudaGraphExecDestroy(exec));
   CHECK(cudaGraphDestroy(graph));
   CHECK(cudaStreamDestroy(s));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a basic block holds, from its machine code. -fsanitize-coverage=trace-pc starts every basic block with
 // a call of __sanitizer_cov_trace_pc, so the instructions from one such call to the next are one block's.
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,11 +100,18 @@ static void classify_integer(const char *name, const char *operands, sim_block_w
 }
 
 static atomic_bool incomplete;
-static _Thread_local csh handle;
-static _Thread_local bool handle_open;
+// One for the process: a block is decoded once, and threads come and go (those of a cooperative grid, say).
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static csh handle;
+static bool handle_open;
+
+static void open_handle(void) {
+  handle_open = cs_open(CS_ARCH_X86, CS_MODE_64, &handle) == CS_ERR_OK;
+}
 
 bool sim_decode_available(void) {
-  if (!handle_open) handle_open = cs_open(CS_ARCH_X86, CS_MODE_64, &handle) == CS_ERR_OK;
+  pthread_once(&once, open_handle);
   return handle_open;
 }
 
@@ -122,9 +130,9 @@ static void report_unknown(const unsigned char *code) {
   fputs("...: FLOPs and instructions are at least what is reported\n", stderr);
 }
 
-sim_block_work sim_decode_block(const void *pc) {
+// Locked.
+static sim_block_work decode(const void *pc) {
   sim_block_work work = {0};
-  if (!sim_decode_available()) return work;
   const unsigned char *code = pc;
   uintptr_t hook = call_target(code - CALL);
   if (!hook) hook = call_target(code - CALL_INDIRECT);
@@ -159,6 +167,14 @@ sim_block_work sim_decode_block(const void *pc) {
     }
   }
   if (insn) cs_free(insn, 1);
+  return work;
+}
+
+sim_block_work sim_decode_block(const void *pc) {
+  if (!sim_decode_available()) return (sim_block_work){0};
+  pthread_mutex_lock(&lock);
+  const sim_block_work work = decode(pc);
+  pthread_mutex_unlock(&lock);
   return work;
 }
 #else

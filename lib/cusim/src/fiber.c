@@ -4,6 +4,16 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#if defined(SIM_ANNOUNCED_FIBERS)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <string.h>
+#include <valgrind/valgrind.h>
+#endif
+#endif
 
 enum { COLOURS = 64 };  // as many as a first-level cache has sets
 
@@ -13,7 +23,7 @@ static char *top_of(char *base, size_t bytes, unsigned colour) {
 
 #if defined(__x86_64__) && !defined(CUSIM_PORTABLE_FIBERS)
 // Continued by the end of a waiting function: eight bytes of padding, six registers, the place to jump to.
-void sim_fiber_prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void)) {
+static void prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void)) {
   // entry finds the stack as a call would leave it; a zero return address ends a debugger's walk.
   void **top = (void **)(void *)top_of(base, bytes, colour) - 9;
   for (int i = 0; i < 9; i++) top[i] = NULL;
@@ -21,7 +31,7 @@ void sim_fiber_prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colo
   fiber->stack_pointer = top;
 }
 #else
-void sim_fiber_prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void)) {
+static void prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void)) {
   getcontext(&fiber->context);
   fiber->context.uc_stack.ss_sp = base;
   fiber->context.uc_stack.ss_size = (size_t)(top_of(base, bytes, colour) - base);
@@ -34,7 +44,43 @@ sim_switch sim_fiber_to(sim_fiber *from, sim_fiber *to);
 sim_switch sim_fiber_to(sim_fiber *from, sim_fiber *to) {
   return (sim_switch){from, to};
 }
+#if defined(SIM_ANNOUNCED_FIBERS)
+void sim_bare_switch(sim_fiber *from, sim_fiber *to);
+SIM_BARE_WAITING_FUNCTION(sim_bare_switch, sim_fiber_to, (sim_fiber * from, sim_fiber *to), (from, to));
+
+static _Thread_local sim_fiber *left, *reached;
+
+static void announce_arrival(void) {
+  __sanitizer_finish_switch_fiber(reached->announced.fake_stack, &left->announced.base,
+                                  &left->announced.bytes);
+}
+
+void sim_fiber_switch(sim_fiber *from, sim_fiber *to) {
+  left = from;
+  reached = to;
+  __sanitizer_start_switch_fiber(&from->announced.fake_stack, to->announced.base, to->announced.bytes);
+  sim_bare_switch(from, to);
+  announce_arrival();
+}
+
+static void arrive_first(void) {
+  announce_arrival();
+  reached->announced.entry();
+}
+
+void sim_fiber_prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void)) {
+  // What an abandoned fiber had on this stack is no one's any more.
+  __asan_unpoison_memory_region(base, bytes);
+  fiber->announced = (sim_announced){.base = base, .bytes = bytes, .entry = entry};
+  prepare(fiber, base, bytes, colour, arrive_first);
+}
+#else
 SIM_WAITING_FUNCTION(sim_fiber_switch, sim_fiber_to, (sim_fiber * from, sim_fiber *to), (from, to));
+
+void sim_fiber_prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void)) {
+  prepare(fiber, base, bytes, colour, entry);
+}
+#endif
 
 char *sim_stack_at(char *stacks, size_t index, size_t bytes) {
   return stacks + index * (bytes + SIM_GUARD_BYTES) + SIM_GUARD_BYTES;
@@ -45,6 +91,30 @@ char *sim_stack_at(char *stacks, size_t index, size_t bytes) {
 enum { MOST_GUARDS = 16384 };
 static atomic_size_t guards;
 
+// Valgrind takes a switch to memory that it does not know as a stack for one huge frame. Each stack keeps its
+// number at its far end.
+static void register_stacks(char *stacks, size_t count, size_t bytes) {
+  (void)stacks, (void)count, (void)bytes;
+#if defined(VALGRIND_STACK_REGISTER)
+  for (size_t i = 0; RUNNING_ON_VALGRIND && i < count; i++) {
+    char *stack = sim_stack_at(stacks, i, bytes);
+    const unsigned number = VALGRIND_STACK_REGISTER(stack, stack + bytes);
+    memcpy(stack, &number, sizeof number);
+  }
+#endif
+}
+
+static void forget_stacks(char *stacks, size_t count, size_t bytes) {
+  (void)stacks, (void)count, (void)bytes;
+#if defined(VALGRIND_STACK_DEREGISTER)
+  for (size_t i = 0; RUNNING_ON_VALGRIND && i < count; i++) {
+    unsigned number;
+    memcpy(&number, sim_stack_at(stacks, i, bytes), sizeof number);
+    VALGRIND_STACK_DEREGISTER(number);
+  }
+#endif
+}
+
 char *sim_stacks_map(size_t count, size_t bytes) {
   const size_t all = count * (bytes + SIM_GUARD_BYTES);
   char *stacks = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -52,10 +122,12 @@ char *sim_stacks_map(size_t count, size_t bytes) {
   const bool guarded = atomic_fetch_add(&guards, count) + count <= MOST_GUARDS;
   for (size_t i = 0; guarded && i < count; i++)
     mprotect(sim_stack_at(stacks, i, bytes) - SIM_GUARD_BYTES, SIM_GUARD_BYTES, PROT_NONE);
+  register_stacks(stacks, count, bytes);
   return stacks;
 }
 
 void sim_stacks_unmap(char *stacks, size_t count, size_t bytes) {
+  forget_stacks(stacks, count, bytes);
   munmap(stacks, count * (bytes + SIM_GUARD_BYTES));
   atomic_fetch_sub(&guards, count);
 }

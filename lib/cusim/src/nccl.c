@@ -398,8 +398,14 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId *id) {
   return ncclSuccess;
 }
 
-static ncclResult_t create(ncclComm_t *comm, int ranks, unsigned long long id, int rank, int device) {
+static ncclResult_t failed_twins(int rank, int twin, int device) {
   char text[160];
+  snprintf(text, sizeof text, "Duplicate GPU detected: rank %d and rank %d both on CUDA device %d", rank,
+           twin, device);
+  return failed(ncclInvalidUsage, text);
+}
+
+static ncclResult_t create(ncclComm_t *comm, int ranks, unsigned long long id, int rank, int device) {
   pthread_mutex_lock(&lock);
   nccl_clique *c = clique_of(id, ranks);
   const bool fits = c && c->ranks == ranks && c->device[rank] < 0;
@@ -413,11 +419,7 @@ static ncclResult_t create(ncclComm_t *comm, int ranks, unsigned long long id, i
   }
   pthread_mutex_unlock(&lock);
   if (!fits) return failed(ncclInvalidUsage, "a rank that is there already, or another number of ranks");
-  if (twin >= 0) {
-    snprintf(text, sizeof text, "Duplicate GPU detected: rank %d and rank %d both on CUDA device %d", rank,
-             twin, device);
-    return failed(ncclInvalidUsage, text);
-  }
+  if (twin >= 0) return failed_twins(rank, twin, device);
   if (!*comm) return failed(ncclSystemError, "no memory");
   const nccl_call call = {.kind = NCCL_INIT, .comm = *comm};
   return submit(&call);
@@ -448,6 +450,9 @@ ncclResult_t ncclCommInitAll(ncclComm_t *comms, int ranks, const int *devices) {
   for (int r = 0; r < ranks; r++)
     if ((devices ? devices[r] : r) < 0 || (devices ? devices[r] : r) >= count)
       return failed(ncclInvalidArgument, "ncclCommInitAll: no such device");
+  for (int r = 0; devices && r < ranks; r++)
+    for (int twin = 0; twin < r; twin++)
+      if (devices[r] == devices[twin]) return failed_twins(r, twin, devices[r]);
   ncclGetUniqueId(&id);
   memcpy(&number, id.internal, sizeof number);
   ncclGroupStart();
