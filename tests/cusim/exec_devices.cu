@@ -14,6 +14,51 @@ __global__ void fill(int *x, int n, int value) {
 
 static int *memory[DEVICES];
 
+__device__ int counter = 5, table[64];
+__constant__ int factor = 2;
+__managed__ int shared_by_all = 1;
+
+__global__ void count(int *result) {
+  table[threadIdx.x] += counter * factor;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    counter++;
+    shared_by_all++;
+    *result = table[63];
+  }
+}
+
+// Each device has its own variables.
+static void test_variables(void) {
+  int got, row[64], *result[DEVICES];
+  void *address;
+  CHECK(cudaDeviceSynchronize());
+  for (int d = 0; d < DEVICES; d++) {
+    const int own = d + 1;
+    CHECK(cudaSetDevice(d));
+    CHECK(cudaMalloc(&result[d], sizeof(int)));
+    if (d != 2) CHECK(cudaMemcpyToSymbol(factor, &own, sizeof own));
+    for (int i = 0; i <= d; i++) count<<<1, 64>>>(result[d]);
+  }
+  CHECK(cudaSetDevice(1));
+  CHECK(cudaGetSymbolAddress(&address, table));
+  CHECK(cudaMemset(address, 0, sizeof row));
+  for (int d = DEVICES - 1; d >= 0; d--) {
+    CHECK(cudaSetDevice(d));
+    CHECK(cudaMemcpyFromSymbol(&got, counter, sizeof got));
+    EXPECT(got == 5 + d + 1, "device %d: counter %d", d, got);
+    CHECK(cudaMemcpyFromSymbol(row, table, sizeof row));
+    int want = 0;
+    for (int i = 0; i <= d; i++) want += (5 + i) * (d == 2 ? 2 : d + 1);
+    EXPECT(row[63] == (d == 1 ? 0 : want), "device %d: table %d", d, row[63]);
+    CHECK(cudaMemcpy(&got, result[d], sizeof got, cudaMemcpyDeviceToHost));
+    EXPECT(got == want, "device %d: %d, not %d", d, got, want);
+    CHECK(cudaFree(result[d]));
+  }
+  CHECK(cudaDeviceSynchronize());
+  EXPECT(shared_by_all == 1 + 1 + 2 + 3 + 4, "%d", shared_by_all);
+}
+
 static void test_ring(void) {
   int can = 0, device = -1;
   for (int d = 0; d < DEVICES; d++) {
@@ -107,6 +152,7 @@ int main(void) {
     return 1;
   }
   test_ring();
+  test_variables();
   const float one = timed_copies(1), two = timed_copies(2);
   printf("one peer copy %a, two pairs at once %a\n", one, two);
   EXPECT(one > 0 && two < 1.5f * one, "%f %f", one, two);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// CUDA's host API, as far as cusim has it; each function as CUDA's own documentation says. Work is executed
-// at once, in the order it is issued; its times are virtual.
+// CUDA's host API, as far as cusim has it; each function as CUDA's own documentation says. Work is done when
+// the host waits for it or asks; its times are virtual.
 #ifndef CUSIM_CUDA_RUNTIME_API_H
 #define CUSIM_CUDA_RUNTIME_API_H
 #define __CUDA_RUNTIME_API_H__  // programs ask by this name whether the header was read

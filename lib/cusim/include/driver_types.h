@@ -405,4 +405,7 @@ typedef struct cudaLaunchConfig_t {
 } cudaLaunchConfig_t;
 #define cudaCpuDeviceId ((int)-1)
 #define cudaStreamLegacy ((cudaStream_t)0x1)
+#define cudaStreamPerThread ((cudaStream_t)0x2)
+enum { cudaEventRecordDefault = 0, cudaEventRecordExternal = 1 };
+enum { cudaEventWaitDefault = 0, cudaEventWaitExternal = 1 };
 #endif

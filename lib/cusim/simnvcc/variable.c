@@ -82,25 +82,30 @@ void note_externs(source *s) {
 // A variable's symbol: of this file alone, as nvcc has it without -rdc=true, or of the program.
 typedef struct label {
   const char *path;
-  bool own, always_shared, constant;
+  bool own, always_shared, constant, managed;
 } label;
 
 static void label_variable(source *s, size_t name, size_t behind, void *arg) {
   const label *l = arg;
   const token *n = at(s, name);
   const bool own = l->own || !(l->always_shared || s->relocatable || declared_extern(s, name));
-  replace(s, end_of(s, behind - 1), 0, " __asm__(\"cusimvar_%s%s%s%s%.*s\")", l->constant ? "const_" : "",
+  replace(s, end_of(s, behind - 1), 0, " __asm__(\"cusimvar_%s%s%s%s%.*s\")",
+          l->constant  ? "const_"
+          : l->managed ? "managed_"
+                       : "",
           own ? s->tu : "", own ? "_" : "", l->path, (int)n->length, s->text + n->start);
 }
 
 // A declaration at namespace scope: a device variable becomes one weak symbol that both passes share.
 void rewrite_device_variable(source *s, size_t first, const char *path) {
-  bool device = false, constant = false, is_static = false, is_extern = false, pointer = false, skip = false;
+  bool device = false, constant = false, managed = false, is_static = false, is_extern = false,
+       pointer = false, skip = false;
   size_t i = first;
   if (is(s, first, "}")) return;  // of a namespace: no declaration
   for (; !is_end(s, i); i++) {
     device |= one_of(s, i, device_words);
     constant |= is(s, i, "__constant__");
+    managed |= is(s, i, "__managed__");
     is_static |= is(s, i, "static");
     is_extern |= is(s, i, "extern");
     pointer |= is(s, i, "*") || is(s, i, "&");
@@ -117,8 +122,11 @@ void rewrite_device_variable(source *s, size_t first, const char *path) {
   if (is_end(s, stop)) return;
   for (size_t k = first; k < i; k++)
     if (is(s, k, "static") || is(s, k, "inline") || (is(s, k, "const") && !pointer)) drop(s, k);
-  label l = {
-      .path = path ? path : "", .own = is_static || !path, .always_shared = is_extern, .constant = constant};
+  label l = {.path = path ? path : "",
+             .own = is_static || !path,
+             .always_shared = is_extern,
+             .constant = constant,
+             .managed = managed};
   if (!is_extern) replace(s, at(s, first)->start, 0, "__attribute__((weak, aligned(256))) ");
   if (!to_function) {
     each_declarator(s, first, stop, label_variable, &l);

@@ -6,6 +6,7 @@
 // disturb each other's times.
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +40,16 @@ struct sim_timeline {
 
 static device_clock devices[MOST_DEVICES];
 static pthread_once_t devices_once = PTHREAD_ONCE_INIT;
-static _Thread_local double host_clock;
-static _Thread_local uint64_t host_devices;  // bit d: this thread has given work to device d
+
+struct sim_host {
+  double clock;
+  uint64_t devices;  // bit d: this thread has given work to device d
+  int number;        // on the timeline, or -1
+  sim_host *next;
+};
+static sim_host
+    *_Atomic hosts;  // of the process; kept, as what a thread issued may be placed when it has ended
+static _Thread_local sim_host *host;
 
 static void *need(void *memory) {
   if (!memory) {
@@ -57,6 +66,33 @@ static void make_devices(void) {
 static device_clock *device_at(int device) {
   pthread_once(&devices_once, make_devices);
   return &devices[device < 0 || device >= MOST_DEVICES ? 0 : device];
+}
+
+// ---------------------------------------------------------------- host threads
+
+sim_host *sim_host_self(void) {
+  if (host) return host;
+  host = need(calloc(1, sizeof *host));
+  host->number = -1;
+  host->next = atomic_load(&hosts);
+  while (!atomic_compare_exchange_weak(&hosts, &host->next, host)) {
+  }
+  return host;
+}
+
+void sim_host_act_as(sim_host *other) {
+  host = other;
+}
+
+int *sim_host_number(void) {
+  return &sim_host_self()->number;
+}
+
+double sim_host_latest(void) {
+  double latest = 0;
+  for (const sim_host *h = atomic_load(&hosts); h; h = h->next)
+    if (h->clock > latest) latest = h->clock;
+  return latest;
 }
 
 // ---------------------------------------------------------------- engines
@@ -170,19 +206,19 @@ void sim_timeline_destroy(sim_timeline *t) {
   free(t);
 }
 double sim_host_now(void) {
-  return host_clock;
+  return sim_host_self()->clock;
 }
 void sim_host_spend(double seconds) {
-  if (seconds > 0) host_clock += seconds;
+  if (seconds > 0) sim_host_self()->clock += seconds;
 }
 void sim_host_wait(double until) {
-  if (until > host_clock) host_clock = until;
+  if (until > sim_host_now()) host->clock = until;
 }
 void sim_host_wait_device(int device, double until) {
   device_clock *d = device_at(device);
   sim_host_wait(until);
   pthread_mutex_lock(&d->lock);
-  if (host_clock > d->last_issue) d->last_issue = host_clock;
+  if (host->clock > d->last_issue) d->last_issue = host->clock;
   pthread_mutex_unlock(&d->lock);
 }
 // An event waited for belongs to the stream's past even if no operation has followed yet.
@@ -203,8 +239,8 @@ double sim_timeline_push_at(sim_timeline *t, enum sim_engine kind, int device, d
   pthread_mutex_lock(&d->lock);
   // A thread that turns to a device another thread has prepared comes after that preparation.
   uint64_t bit = (uint64_t)1 << (d - devices);
-  if (!(host_devices & bit)) {
-    host_devices |= bit;
+  if (!(sim_host_self()->devices & bit)) {
+    host->devices |= bit;
     if (issued < d->last_issue) issued = d->last_issue;
     sim_host_wait(issued);
   }
@@ -231,5 +267,5 @@ double sim_timeline_push_at(sim_timeline *t, enum sim_engine kind, int device, d
 
 double sim_timeline_push(sim_timeline *t, enum sim_engine kind, int device, double seconds, double share,
                          const char *label) {
-  return sim_timeline_push_at(t, kind, device, host_clock, seconds, share, label);
+  return sim_timeline_push_at(t, kind, device, sim_host_now(), seconds, share, label);
 }

@@ -211,6 +211,7 @@ static cublasStatus_t run(cublasHandle_t handle, const char *name, const product
       p->ldc < sim_blas_largest(1, p->m))
     return CUBLAS_STATUS_INVALID_VALUE;
   if (p->m == 0 || p->n == 0 || s->count == 0) return CUBLAS_STATUS_SUCCESS;
+  sim_stream_reach(handle->stream);
   const sim_check_stream checked = sim_stream_checked(handle->stream);
   const unsigned op = sim_check_op_begin(&checked, name, false);
   cublasStatus_t status = CUBLAS_STATUS_SUCCESS;

@@ -6,6 +6,7 @@
 #define BEGIN(bad)                                                     \
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;                   \
   if (bad) return CUBLAS_STATUS_INVALID_VALUE;                         \
+  sim_stream_reach(handle->stream);                                    \
   const sim_check_stream checked = sim_stream_checked(handle->stream); \
   const unsigned op = sim_check_op_begin(&checked, __func__, false)
 #define END(elements)   \

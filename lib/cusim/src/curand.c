@@ -89,6 +89,7 @@ curandStatus_t curandGenerateSeeds(curandGenerator_t generator) {
   if (bad) return CURAND_STATUS_LENGTH_NOT_MULTIPLE;                                                \
   sim_allocation found;                                                                             \
   if (n && !generator->host && !sim_memory_find(out, &found)) return CURAND_STATUS_LAUNCH_FAILURE;  \
+  if (!generator->host) sim_stream_reach(generator->stream);                                        \
   const sim_check_stream checked = sim_stream_checked(generator->stream);                           \
   const unsigned op = generator->host ? 0 : sim_check_op_begin(&checked, __func__, false);          \
   if (n && !generator->host) sim_check_rows(op, out, n * sizeof *out, n * sizeof *out, 1, true);    \

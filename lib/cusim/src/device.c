@@ -213,14 +213,16 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
 cudaError_t cudaDeviceSynchronize(void) {
   const cudaError_t forbidden = sim_capture_forbids_any();
   if (forbidden) return sim_error(forbidden);
-  sim_host_wait(sim_device_tail(current));
+  if (sim_inside_operation()) return sim_error(cudaErrorNotPermitted);
+  sim_device_wait(current);
   sim_check_host_waits_device(current);
   return sim_error(sim_sticky_error());
 }
 
 cudaError_t cudaDeviceReset(void) {
+  const cudaError_t error = cudaDeviceSynchronize();
   sim_check_reset();
-  return cudaDeviceSynchronize();
+  return error;
 }
 
 cudaError_t cudaDeviceCanAccessPeer(int *can, int device, int other) {

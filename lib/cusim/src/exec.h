@@ -67,6 +67,23 @@ int sim_kernel_resident(sim_kernel *kernel, int threads, size_t dynamic_shared);
 // Calls visit for every device variable of the program.
 void sim_symbols(void (*visit)(const char *name, void *address, size_t bytes, void *arg), void *arg);
 
+// ---------------------------------------------------------------- each device's variables (variables.c)
+
+// Are there variables of which each device has its own?
+bool sim_variables_differ(void);
+// Kernels that start now are this device's: no other grid runs.
+void sim_variables_bind(int device);
+// Where the device's value of what is at this address is; until the lock is given back. Other addresses stay
+// as they are.
+void sim_variables_lock(void);
+void *sim_variables_at(const void *address, int device);
+void sim_variables_unlock(void);
+
+// ---------------------------------------------------------------- whose turn it is (gate.c)
+// A grid starts when no other runs, or when the one that runs seems to wait for it.
+void sim_gate_enter(const sim_launch *launch);
+void sim_gate_leave(void);
+
 // Is this address in a function of the program's .cu files? May be called by a signal handler, once sim_twin
 // has been called.
 bool sim_is_device_code(const void *address);

@@ -10,8 +10,6 @@
 #include "block.h"
 #include "check.h"
 
-enum { MOST_TRACED = 16 };
-
 static bool contains(const uint64_t *blocks, int count, uint64_t index) {
   for (int i = 0; i < count; i++)
     if (blocks[i] == index) return true;
@@ -83,8 +81,8 @@ typedef struct sampled {
   uint64_t blocks;
   sim_counters first, rest;
   _Atomic bool first_done, traced_done;
-  _Atomic bool taken[MOST_TRACED];  // by a worker
-  _Atomic int failed;               // the first failure ends the grid
+  _Atomic bool taken[SIM_MOST_TRACED];  // by a worker
+  _Atomic int failed;                   // the first failure ends the grid
 } sampled;
 
 static const double patience_s = 0.2;
@@ -98,7 +96,7 @@ static void run_one_block(sampled *g, worker *w, uint64_t index) {
   const bool wanted = planned && !first_is_enough(g);
   const bool traced =
       wanted && sim_trace_open(g->launch, index, sim_worker_shared(w), g->launch->dynamic_shared);
-  if (!traced && g->twin && sim_only_sampled()) return;
+  if (!traced && g->twin && g->launch->only_sampled) return;
   const int status = (int)sim_run_block(w, index, traced ? g->twin : g->body, traced);
   if (traced) sim_trace_close(first ? &g->first : &g->rest);
   if (status) atomic_store(&g->failed, status);
@@ -288,34 +286,32 @@ bool sim_only_sampled(void) {
 
 enum sim_run_status sim_execute(const sim_launch *launch, sim_body *body, void *packet,
                                 sim_counters *counters) {
-  static pthread_mutex_t one_grid = PTHREAD_MUTEX_INITIALIZER;
   const uint64_t blocks = (uint64_t)launch->grid.x * launch->grid.y * launch->grid.z;
-  uint64_t traced[MOST_TRACED];
   memset(counters, 0, sizeof *counters);
-  pthread_mutex_lock(&one_grid);
+  sim_gate_enter(launch);
   sim_watch_grid();
   sim_body *twin = sim_twin(body);
-  int count = twin ? sim_trace_plan(launch, traced, MOST_TRACED) : 0;
+  const int count = twin ? launch->traced_count : 0;
   enum sim_run_status status = SIM_RUN_OK;
   if (launch->cooperative) {
-    const together all = {launch, body, twin, packet, traced, count, counters};
+    const together all = {launch, body, twin, packet, launch->traced, count, counters};
     status = run_together(&all, blocks);
     sim_check_grid_done();
-    pthread_mutex_unlock(&one_grid);
+    sim_gate_leave();
     return status;
   }
-  if (twin && sim_check_on() && !sim_only_sampled()) {
-    status = run_checked(launch, twin, packet, traced, count, blocks, counters);
+  if (twin && sim_check_on() && !launch->only_sampled) {
+    status = run_checked(launch, twin, packet, launch->traced, count, blocks, counters);
     sim_check_grid_done();
-    pthread_mutex_unlock(&one_grid);
+    sim_gate_leave();
     return status;
   }
   if (count < 0) {
     status = run_traced(launch, twin, packet, blocks, counters);
   } else {
-    sampled g = {launch, body, twin, packet, traced, count, blocks, .failed = SIM_RUN_OK};
+    sampled g = {launch, body, twin, packet, launch->traced, count, blocks, .failed = SIM_RUN_OK};
     status = run_sampled(&g, counters);
   }
-  pthread_mutex_unlock(&one_grid);
+  sim_gate_leave();
   return status;
 }

@@ -118,7 +118,15 @@ cudaError_t cudaGraphAddMemcpyNode1D(cudaGraphNode_t *node, cudaGraph_t graph, c
                                      size_t count, void *to, const void *from, size_t bytes,
                                      cudaMemcpyKind kind) {
   cudaGraphNode_t n = sim_graph_add(graph, cudaGraphNodeTypeMemcpy, before, count);
-  if (n) n->does.copy = (sim_copy_call){to, from, bytes, bytes, bytes, 1, kind};
+  if (n)
+    n->does.copy = (sim_copy_call){.to = to,
+                                   .from = from,
+                                   .to_pitch = bytes,
+                                   .from_pitch = bytes,
+                                   .width = bytes,
+                                   .height = 1,
+                                   .depth = 1,
+                                   .kind = kind};
   return added(node, n);
 }
 

@@ -9,12 +9,15 @@
 #include "exec.h"
 #include "stream.h"
 
-typedef struct sim_copy_call {  // of cudaMemcpy2DAsync
+typedef struct sim_copy_call {  // a box of rows and layers
   void *to;
   const void *from;
-  size_t to_pitch, from_pitch, width, height;
+  size_t to_pitch, from_pitch, to_slice, from_slice, width, height, depth;
   cudaMemcpyKind kind;
+  bool symbol;  // a variable's copy
 } sim_copy_call;
+// Checks and issues it, or makes it a node of the graph that the stream records. (copy.c)
+cudaError_t sim_copy(const sim_copy_call *call, cudaStream_t stream, bool synchronous);
 
 typedef struct sim_set_call {  // of cudaMemset2DAsync
   void *to;

@@ -74,7 +74,7 @@ size_t sim_memory_used(int device) {
   return bytes;
 }
 
-static cudaError_t reserve(void **pointer, size_t bytes, int device, int kind) {
+static cudaError_t try_reserve(void **pointer, size_t bytes, int device, int kind) {
   pthread_once(&once, begin);
   if (!pointer) return sim_error(cudaErrorInvalidValue);
   *pointer = NULL;
@@ -92,13 +92,22 @@ static cudaError_t reserve(void **pointer, size_t bytes, int device, int kind) {
   pthread_rwlock_unlock(&lock);
   if (!known) {
     if (!sim_check_on()) free(p);
-    return sim_error(cudaErrorMemoryAllocation);
+    return cudaErrorMemoryAllocation;
   }
   sim_check_allocated(&(sim_allocation){(uintptr_t)p, bytes, device, kind});
   if (rounded >= huge) madvise(p, rounded, MADV_HUGEPAGE);
   if (kind == SIM_DEVICE && !sim_only_sampled()) memset(p, 0xFF, bytes);
   *pointer = p;
   return cudaSuccess;
+}
+
+// Memory that cudaFreeAsync gave back may be free once what is under way is done.
+static cudaError_t reserve(void **pointer, size_t bytes, int device, int kind) {
+  cudaError_t error = try_reserve(pointer, bytes, device, kind);
+  if (error != cudaErrorMemoryAllocation) return error;
+  sim_devices_finish();
+  error = try_reserve(pointer, bytes, device, kind);
+  return sim_error(error);
 }
 
 // Locked for writing. Takes the allocation that starts at p out of the table; false if there is none of this
@@ -110,6 +119,17 @@ static bool forget(const void *p, bool host, sim_allocation *gone) {
   memmove(&live[i], &live[i + 1], (live_count - i - 1) * sizeof live[0]);
   live_count--;
   return true;
+}
+
+// Is it an allocation that may be freed in a stream's order, and has not been?
+static bool give_away(const void *p) {
+  pthread_rwlock_wrlock(&lock);
+  const size_t i = below((uintptr_t)p);
+  const bool ours = i < live_count && live[i].base == (uintptr_t)p && live[i].kind != SIM_PINNED &&
+                    live[i].kind != SIM_SYMBOL && !live[i].freed;
+  if (ours) live[i].freed = true;
+  pthread_rwlock_unlock(&lock);
+  return ours;
 }
 
 static cudaError_t release(void *p, bool host) {
@@ -136,6 +156,7 @@ cudaError_t cudaMalloc(void **pointer, size_t bytes) {
 }
 
 cudaError_t cudaMallocAsync(void **pointer, size_t bytes, cudaStream_t stream) {
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
   return reserve(pointer, bytes, sim_stream_device(stream), SIM_DEVICE);
 }
 
@@ -158,20 +179,54 @@ cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned flags) {
 cudaError_t cudaMallocHost(void **pointer, size_t bytes) {
   return cudaHostAlloc(pointer, bytes, cudaHostAllocDefault);
 }
+// What is under way may use it: it is done first.
 cudaError_t cudaFree(void *pointer) {
+  if (pointer) sim_devices_finish();
   return release(pointer, false);
 }
 cudaError_t cudaFreeHost(void *pointer) {
+  if (pointer) sim_devices_finish();
   return release(pointer, true);
 }
 
-cudaError_t cudaFreeAsync(void *pointer, cudaStream_t stream) {
+typedef struct free_op {
+  sim_op op;
+  sim_check_stream checked;
+  void *pointer;
+} free_op;
+
+static void run_free(sim_op *op) {
+  const free_op *f = (const free_op *)op;
   sim_allocation a;
-  const sim_check_stream checked = sim_stream_checked(stream);
-  const unsigned op = sim_check_op_begin(&checked, "cudaFreeAsync", false);
-  if (pointer && sim_memory_find(pointer, &a)) sim_check_range(op, (const void *)a.base, a.bytes, true);
-  sim_check_op_end(op);
-  return release(pointer, false);
+  const unsigned number = sim_check_op_begin(&f->checked, "cudaFreeAsync", false);
+  if (sim_memory_find(f->pointer, &a)) sim_check_range(number, (const void *)a.base, a.bytes, true);
+  sim_check_op_end(number);
+  release(f->pointer, false);
+}
+
+// A free that costs neither the host nor the device any time.
+static void place_nowhere(sim_op *op) {
+  (void)op;
+}
+
+cudaError_t cudaFreeAsync(void *pointer, cudaStream_t stream) {
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
+  if (!pointer) return cudaSuccess;
+  const bool given = give_away(pointer);
+  free_op *f = given ? sim_op_new(sizeof *f) : NULL;
+  if (!f) {
+    if (!given) sim_check_bad_free(pointer, false);
+    return sim_error(given ? cudaErrorMemoryAllocation : cudaErrorInvalidValue);
+  }
+  f->checked = sim_stream_checked(stream);
+  f->pointer = pointer;
+  f->op.run = run_free;
+  f->op.place = place_nowhere;
+  f->op.always = true;
+  f->op.engine = SIM_HOST_FUNCTION;
+  f->op.label = "free";
+  sim_stream_issue(stream, &f->op);
+  return cudaSuccess;
 }
 
 cudaError_t cudaHostRegister(void *host, size_t bytes, unsigned flags) {
@@ -189,6 +244,7 @@ cudaError_t cudaHostRegister(void *host, size_t bytes, unsigned flags) {
 
 cudaError_t cudaHostUnregister(void *host) {
   sim_allocation gone;
+  sim_devices_finish();
   pthread_rwlock_wrlock(&lock);
   const bool found = forget(host, true, &gone);
   pthread_rwlock_unlock(&lock);

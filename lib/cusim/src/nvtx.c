@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "nvtx3/nvToolsExt.h"
-#include "sim.h"
+#include "queue.h"
 
 enum { DEEPEST = 64, NAME = 64 };
 typedef struct range {
@@ -15,8 +15,6 @@ typedef struct range {
   struct range *next;
 } range;
 
-static _Thread_local range stack[DEEPEST];
-static _Thread_local int depth;
 static range *open_ranges;  // of nvtxRangeStart: may end in another thread
 static nvtxRangeId_t last_id;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -25,13 +23,32 @@ static const char *text_of(const nvtxEventAttributes_t *a) {
   return a && a->messageType == NVTX_MESSAGE_TYPE_ASCII && a->message.ascii ? a->message.ascii : "range";
 }
 
-static void begin(range *r, const char *name) {
-  snprintf(r->name, sizeof r->name, "%s", name ? name : "range");
-  r->from = sim_host_now();
+// The host's time may be known later only: what a range needs is then done.
+static void note_begin(const void *r) {
+  (*(range *const *)r)->from = sim_host_now();
+}
+static void note_end(const void *r) {
+  range *ended = *(range *const *)r;
+  sim_host_range(ended->name, ended->from, sim_host_now());
+  free(ended);
 }
 
+static range *begin(const char *name) {
+  range *r = calloc(1, sizeof *r);
+  if (!r) return NULL;
+  snprintf(r->name, sizeof r->name, "%s", name ? name : "range");
+  sim_host_when_known(note_begin, &r, sizeof(range *));
+  return r;
+}
+static void end(range *r) {
+  if (r) sim_host_when_known(note_end, &r, sizeof(range *));
+}
+
+static _Thread_local range *stack[DEEPEST];
+static _Thread_local int depth;
+
 int nvtxRangePushA(const char *message) {
-  if (depth < DEEPEST) begin(&stack[depth], message);
+  if (depth < DEEPEST) stack[depth] = begin(message);
   return depth++;
 }
 int nvtxRangePushEx(const nvtxEventAttributes_t *attributes) {
@@ -39,14 +56,13 @@ int nvtxRangePushEx(const nvtxEventAttributes_t *attributes) {
 }
 int nvtxRangePop(void) {
   if (depth == 0) return -1;
-  if (--depth < DEEPEST) sim_host_range(stack[depth].name, stack[depth].from, sim_host_now());
+  if (--depth < DEEPEST) end(stack[depth]);
   return depth;
 }
 
 nvtxRangeId_t nvtxRangeStartA(const char *message) {
-  range *r = malloc(sizeof *r);
+  range *r = begin(message);
   if (!r) return 0;
-  begin(r, message);
   pthread_mutex_lock(&lock);
   const nvtxRangeId_t id = r->id = ++last_id;
   r->next = open_ranges;
@@ -64,13 +80,11 @@ void nvtxRangeEnd(nvtxRangeId_t id) {
   range *r = *link;
   if (r) *link = r->next;
   pthread_mutex_unlock(&lock);
-  if (r) sim_host_range(r->name, r->from, sim_host_now());
-  free(r);
+  end(r);
 }
 
 void nvtxMarkA(const char *message) {
-  const double now = sim_host_now();
-  sim_host_range(message ? message : "mark", now, now);
+  end(begin(message ? message : "mark"));
 }
 void nvtxMarkEx(const nvtxEventAttributes_t *attributes) {
   nvtxMarkA(text_of(attributes));

@@ -111,11 +111,8 @@ static cudaError_t run_node(const struct CUgraphNode_st *n, cudaStream_t stream)
       return (cudaError_t)sim_launch_kernel(k->kernel, k->grid, k->block, k->dynamic_shared, stream,
                                             k->kernel->copy(k->packet), k->cooperative);
     }
-    case cudaGraphNodeTypeMemcpy: {
-      const sim_copy_call *c = &n->does.copy;
-      return cudaMemcpy2DAsync(c->to, c->to_pitch, c->from, c->from_pitch, c->width, c->height, c->kind,
-                               stream);
-    }
+    case cudaGraphNodeTypeMemcpy:
+      return sim_copy(&n->does.copy, stream, false);
     case cudaGraphNodeTypeMemset: {
       const sim_set_call *s = &n->does.set;
       return cudaMemset2DAsync(s->to, s->pitch, s->value, s->width, s->height, stream);
@@ -165,6 +162,7 @@ static cudaError_t run_chains(cudaGraphExec_t e, cudaStream_t stream) {
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t stream) {
   if (!e) return sim_error(cudaErrorInvalidValue);
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
   if (sim_stream_device(stream) != e->device) return sim_error(cudaErrorInvalidResourceHandle);
   const cudaError_t forbidden = sim_capture_forbids(stream);
   if (forbidden) return sim_error(forbidden);
@@ -199,7 +197,14 @@ cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t e, cudaGraphNode_
                                                const void *from, size_t bytes, cudaMemcpyKind kind) {
   cudaGraphNode_t own = twin_of(e, node, cudaGraphNodeTypeMemcpy);
   if (!own) return sim_error(cudaErrorInvalidValue);
-  own->does.copy = (sim_copy_call){to, from, bytes, bytes, bytes, 1, kind};
+  own->does.copy = (sim_copy_call){.to = to,
+                                   .from = from,
+                                   .to_pitch = bytes,
+                                   .from_pitch = bytes,
+                                   .width = bytes,
+                                   .height = 1,
+                                   .depth = 1,
+                                   .kind = kind};
   return cudaSuccess;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One kernel launch: checked as a driver checks it, executed, observed, placed in virtual time.
+// One kernel launch: checked as a driver checks it, issued, executed, observed, placed in virtual time.
 #include "graph.h"
 
 static cudaError_t check(const sim_launch *l, sim_kernel *kernel, const sim_card *c) {
@@ -22,54 +22,99 @@ static cudaError_t check(const sim_launch *l, sim_kernel *kernel, const sim_card
   return cudaSuccess;
 }
 
-static cudaError_t launch_packet(sim_kernel *kernel, sim_launch launch, void *stream, void *packet) {
-  if (sim_sticky_error()) return sim_sticky_error();
-  if (!packet) return cudaErrorMemoryAllocation;
-  launch.device = sim_stream_device(stream);
-  if (launch.device != sim_current_device()) return cudaErrorInvalidResourceHandle;
-  launch.arguments = kernel->numbers(packet);
-  const cudaError_t wrong = check(&launch, kernel, sim_machine_get()->card);
-  if (wrong) return wrong;
+typedef struct launch_op {
+  sim_op op;
+  sim_check_stream checked;
+  sim_launch launch;
+  sim_kernel *kernel;
+  void *packet;
+  bool failed;
   sim_counters counters;
-  const sim_check_stream checked = sim_stream_checked(stream);
-  launch.check_op = sim_check_op_begin(&checked, launch.kernel, true);
-  const enum sim_run_status status = sim_execute(&launch, kernel->run, packet, &counters);
-  sim_check_op_end(launch.check_op);
+} launch_op;
+
+static cudaError_t error_of(enum sim_run_status status) {
   switch (status) {
     case SIM_RUN_OK:
-      break;
+      return cudaSuccess;
     case SIM_RUN_NO_MEMORY:
       return cudaErrorMemoryAllocation;
-    case SIM_RUN_DEADLOCK:
-    case SIM_RUN_GRID:
-      sim_sticky(cudaErrorLaunchFailure);
-      return cudaErrorLaunchFailure;
     case SIM_RUN_ILLEGAL_ADDRESS:
-      sim_sticky(cudaErrorIllegalAddress);
       return cudaErrorIllegalAddress;
     case SIM_RUN_MISALIGNED:
-      sim_sticky(cudaErrorMisalignedAddress);
       return cudaErrorMisalignedAddress;
     case SIM_RUN_STACK:
-      sim_sticky(cudaErrorHardwareStackError);
       return cudaErrorHardwareStackError;
     case SIM_RUN_TIMEOUT:
-      sim_sticky(cudaErrorLaunchTimeout);
       return cudaErrorLaunchTimeout;
-    case SIM_RUN_TRAP:
-      sim_sticky(cudaErrorLaunchFailure);
-      return cudaErrorLaunchFailure;
     case SIM_RUN_ASSERT:
-      sim_sticky(cudaErrorAssert);
       return cudaErrorAssert;
+    case SIM_RUN_DEADLOCK:
+    case SIM_RUN_GRID:
+    case SIM_RUN_TRAP:
+      break;
   }
-  const sim_estimate estimate = sim_observe_launch(&launch, &counters);
-  sim_stream_push(stream, SIM_COMPUTE, estimate.seconds, estimate.share, launch.kernel);
+  return cudaErrorLaunchFailure;
+}
+
+static void run_launch(sim_op *op) {
+  launch_op *l = (launch_op *)op;
+  l->launch.check_op = sim_check_op_begin(&l->checked, l->launch.kernel, true);
+  const enum sim_run_status status = sim_execute(&l->launch, l->kernel->run, l->packet, &l->counters);
+  sim_check_op_end(l->launch.check_op);
+  l->failed = status != SIM_RUN_OK;
+  if (l->failed) sim_sticky(error_of(status));
+}
+
+static void place_launch(sim_op *op) {
+  const launch_op *l = (const launch_op *)op;
+  if (op->skipped || l->failed) {
+    op->skipped = true;
+  } else {
+    const sim_estimate estimate = sim_observe_launch(&l->launch, &l->counters);
+    op->seconds = estimate.seconds;
+    op->share = estimate.share;
+  }
+  sim_stream_place(op);
+}
+
+static void discard_launch(sim_op *op) {
+  const launch_op *l = (const launch_op *)op;
+  if (l->packet) l->kernel->release(l->packet);
+}
+
+// Takes the packet, unless it returns an error.
+static cudaError_t issue(sim_kernel *kernel, sim_launch *launch, cudaStream_t stream, void *packet) {
+  if (sim_sticky_error()) return sim_sticky_error();
+  if (!packet) return cudaErrorMemoryAllocation;
+  launch->device = sim_stream_device(stream);
+  if (launch->device != sim_current_device()) return cudaErrorInvalidResourceHandle;
+  launch->arguments = kernel->numbers(packet);
+  const cudaError_t wrong = check(launch, kernel, sim_machine_get()->card);
+  if (wrong) return wrong;
+  launch_op *l = sim_op_new(sizeof *l);
+  if (!l) return cudaErrorMemoryAllocation;
+  // Which launch of a kernel is traced hangs on the order of issue, not of execution.
+  if (sim_twin(kernel->run)) launch->traced_count = sim_trace_plan(launch, launch->traced, SIM_MOST_TRACED);
+  launch->only_sampled = sim_only_sampled();
+  l->checked = sim_stream_checked(stream);
+  l->launch = *launch;
+  l->kernel = kernel;
+  l->packet = packet;
+  l->op.run = run_launch;
+  l->op.place = place_launch;
+  l->op.discard = discard_launch;
+  l->op.engine = SIM_COMPUTE;
+  l->op.label = launch->kernel;
+  sim_stream_issue(stream, &l->op);
   return cudaSuccess;
 }
 
 int sim_launch_kernel(sim_kernel *kernel, sim_dim3 grid, sim_dim3 block, size_t dynamic_shared, void *stream,
                       void *packet, int cooperative) {
+  if (!sim_stream_known(stream)) {
+    if (packet) kernel->release(packet);
+    return (int)sim_error(cudaErrorInvalidResourceHandle);
+  }
   cudaGraphNode_t node;
   if (packet && sim_capture_node(stream, cudaGraphNodeTypeKernel, &node)) {
     if (node)
@@ -78,14 +123,14 @@ int sim_launch_kernel(sim_kernel *kernel, sim_dim3 grid, sim_dim3 block, size_t 
       kernel->release(packet);
     return node ? cudaSuccess : (int)sim_error(cudaErrorStreamCaptureInvalidated);
   }
-  const sim_launch launch = {.kernel = sim_kernel_name(kernel),
-                             .function = (const void *)kernel->run,
-                             .grid = grid,
-                             .block = block,
-                             .dynamic_shared = dynamic_shared,
-                             .registers_most = sim_kernel_most_registers(kernel),
-                             .cooperative = cooperative != 0};
-  const cudaError_t error = launch_packet(kernel, launch, stream, packet);
-  if (packet) kernel->release(packet);
+  sim_launch launch = {.kernel = sim_kernel_name(kernel),
+                       .function = (const void *)kernel->run,
+                       .grid = grid,
+                       .block = block,
+                       .dynamic_shared = dynamic_shared,
+                       .registers_most = sim_kernel_most_registers(kernel),
+                       .cooperative = cooperative != 0};
+  const cudaError_t error = issue(kernel, &launch, stream, packet);
+  if (error && packet) kernel->release(packet);
   return (int)(error ? sim_error(error) : cudaSuccess);
 }

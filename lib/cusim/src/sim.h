@@ -109,6 +109,7 @@ typedef struct sim_counters {
   uint64_t frame_bytes;                   // largest stack frame of the kernel, summed over blocks
 } sim_counters;
 
+enum { SIM_MOST_TRACED = 3 };
 typedef struct sim_launch {
   const char *kernel;    // readable name
   const void *function;  // host address of the plain (untraced) kernel
@@ -121,6 +122,9 @@ typedef struct sim_launch {
   bool cooperative;    // all blocks live at once and may wait for each other
   uint64_t arguments;  // hash of the arguments that are not pointers, 0: unknown; a part of the trace's key
   unsigned check_op;   // the checker's number of this operation
+  bool only_sampled;   // CUSIM_EXECUTE=sampled when it was issued
+  int traced_count;    // what sim_trace_plan said
+  uint64_t traced[SIM_MOST_TRACED];
 } sim_launch;
 
 // Registers per thread that CUSIM_REGISTERS gives this kernel, or 0 (sample.c).
@@ -152,6 +156,7 @@ typedef struct sim_allocation {
   size_t bytes;
   int device;  // -1: host memory that devices may touch (pinned, mapped)
   int kind;    // enum sim_memory_kind
+  bool freed;  // by cudaFreeAsync, whose stream has not come to it
 } sim_allocation;
 enum sim_memory_kind {
   SIM_DEVICE,

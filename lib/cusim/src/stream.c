@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Streams and events: orders of work in virtual time. The work itself is done when it is issued.
-#include "graph.h"
-
+// Streams: orders of work, when it is done (queue.c) and in virtual time.
 #include <pthread.h>
 #include <stdlib.h>
+
+#include "graph.h"
+#include "handles.h"
 
 enum { MOST_DEVICES = 64 };
 
@@ -11,120 +12,301 @@ struct CUstream_st {
   int device;
   bool blocking;
   int priority;  // kept for those who ask: kernels are never preempted in the model
+  unsigned long long id;
   sim_timeline *line;
+  sim_op *last;  // kept; NULL: nothing is under way
   sim_recording *recording;
-  struct CUstream_st *next;  // of the same device
+  struct CUstream_st *next;  // of the same device; until the end of its work is placed
 };
 
-struct CUevent_st {
-  double at;
-  bool recorded;
-  sim_event_capture captured;
-  bool timed;  // false: only for order, nobody may ask for its time
-};
-
+// All under the queue's lock.
 static struct CUstream_st *streams[MOST_DEVICES], legacy[MOST_DEVICES];
-static double retired[MOST_DEVICES];  // when the last operation of a destroyed stream ends
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+// When the last operations of destroyed streams end, and of the blocking ones of them.
+static double retired[MOST_DEVICES], retired_blocking[MOST_DEVICES];
+static unsigned long long last_id;
+static _Thread_local struct CUstream_st *own_default[MOST_DEVICES];
 
-// Locked. The default stream of a device comes into being with its first use.
+static bool is_legacy(cudaStream_t stream) {
+  return !stream || stream == cudaStreamLegacy;
+}
+
+bool sim_stream_known(cudaStream_t stream) {
+  return is_legacy(stream) || stream == cudaStreamPerThread || sim_handle_known(stream);
+}
+
+// ---------------------------------------------------------------- all streams (locked)
+
+static struct CUstream_st *add_stream(int device, bool blocking, int priority) {
+  struct CUstream_st *s = calloc(1, sizeof *s);
+  if (!s || !sim_handle_add(s)) {
+    free(s);
+    return NULL;
+  }
+  s->device = device;
+  s->blocking = blocking;
+  s->priority = priority;
+  s->id = ++last_id;
+  s->line = sim_timeline_create(device, "stream");
+  s->next = streams[device];
+  streams[device] = s;
+  return s;
+}
+
+// Default streams come into being with their first use.
 static struct CUstream_st *resolve(cudaStream_t stream) {
-  if (stream && stream != cudaStreamLegacy) return stream;
-  struct CUstream_st *s = &legacy[sim_current_device()];
+  const int device = sim_current_device();
+  if (stream == cudaStreamPerThread) {
+    if (!own_default[device]) own_default[device] = add_stream(device, true, 0);
+    return own_default[device] ? own_default[device] : resolve(NULL);
+  }
+  if (!is_legacy(stream)) return stream;
+  struct CUstream_st *s = &legacy[device];
   if (!s->line) {
-    s->device = sim_current_device();
-    s->line = sim_timeline_create(s->device, "default stream");
+    s->device = device;
+    s->line = sim_timeline_create(device, "default stream");
   }
   return s;
 }
 
-// Locked. What the next operation on s has to wait for among the device's other streams.
+static double later(double a, double b) {
+  return a > b ? a : b;
+}
+
+// What the next operation on s has to wait for among the device's other streams, in virtual time.
 static double barrier(const struct CUstream_st *s) {
   double tail = 0;
   if (s == &legacy[s->device]) {
+    tail = retired_blocking[s->device];
     for (const struct CUstream_st *o = streams[s->device]; o; o = o->next)
-      if (o->blocking && sim_timeline_tail(o->line) > tail) tail = sim_timeline_tail(o->line);
+      if (o->blocking) tail = later(tail, sim_timeline_tail(o->line));
   } else if (s->blocking && legacy[s->device].line) {
     tail = sim_timeline_tail(legacy[s->device].line);
   }
   return tail;
 }
 
-sim_recording **sim_stream_recording(cudaStream_t stream) {
-  return &stream->recording;
+static void set_last(struct CUstream_st *s, sim_op *op) {
+  if (s->last) sim_op_drop(s->last);
+  s->last = sim_op_keep(op);
 }
 
-sim_event_capture *sim_event_captured(cudaEvent_t event) {
-  return &event->captured;
+// The same when the work is done.
+static void order(struct CUstream_st *s, sim_op *op) {
+  op->stream = s;
+  op->device = s->device;
+  sim_op_after(op, s->last);
+  if (s == &legacy[s->device]) {
+    for (const struct CUstream_st *o = streams[s->device]; o; o = o->next)
+      if (o->blocking) sim_op_after(op, o->last);
+  } else if (s->blocking) {
+    sim_op_after(op, legacy[s->device].last);
+  }
+  sim_op_issue(op);
+  set_last(s, op->state == SIM_DONE ? NULL : op);
+}
+
+// ---------------------------------------------------------------- operations
+
+void sim_stream_delay(void *stream, double until) {
+  sim_timeline_wait(((struct CUstream_st *)stream)->line, until);
 }
 
 static _Thread_local bool calls_are_free;
 void sim_host_calls_are_free(bool yes) {
   calls_are_free = yes;
 }
+bool sim_host_calls_cost(void) {
+  return !calls_are_free;
+}
 
-double sim_stream_push(cudaStream_t stream, enum sim_engine engine, double seconds, double share,
-                       const char *label) {
-  if (!calls_are_free) sim_host_spend(sim_machine_get()->card->launch_s);
-  pthread_mutex_lock(&lock);
-  struct CUstream_st *s = resolve(stream);
+void sim_stream_place(sim_op *op) {
+  struct CUstream_st *s = op->stream;
+  if (op->skipped) {
+    op->end = sim_timeline_tail(s->line);
+    return;
+  }
+  sim_host_spend(op->spend);
   sim_timeline_wait(s->line, barrier(s));
-  const double end = sim_timeline_push(s->line, engine, s->device, seconds, share, label);
-  pthread_mutex_unlock(&lock);
-  return end;
+  op->end = sim_timeline_push(s->line, op->engine, s->device, op->seconds, op->share, op->label);
+  if (op->host_waits) sim_host_wait(op->end);
+}
+
+static bool launches_block;  // CUDA's own switch: launches return when the kernel is done
+
+// The reports and the checker register what they do at the program's end before this: it comes before them.
+static void finish_at_exit(void) {
+  if (!sim_inside_operation() && !sim_inside_kernel())
+    sim_finish_patiently(&(sim_target){.kind = SIM_TARGET_UPTO, .upto = UINT64_MAX});
+}
+static void prepare(void) {
+  const char *value = getenv("CUDA_LAUNCH_BLOCKING");
+  launches_block = value && *value == '1';
+  sim_profile_wants_sites();
+  sim_timeline_prepare();
+  atexit(finish_at_exit);
+}
+
+void sim_stream_issue(cudaStream_t stream, sim_op *op) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, prepare);
+  if (!op->place) op->place = sim_stream_place;
+  if (launches_block && op->engine == SIM_COMPUTE && op->run) op->host_waits = true;
+  if (!calls_are_free) op->spend = sim_machine_get()->card->launch_s;
+  sim_queue_lock();
+  sim_op_keep(op);
+  order(resolve(stream), op);
+  const bool now = op->state != SIM_DONE && ((op->host_waits && !op->returns_early) || sim_check_on());
+  const bool later_on = op->state != SIM_DONE && !now;
+  sim_queue_unlock();
+  if (now) sim_finish(&(sim_target){.kind = SIM_TARGET_OP, .op = op});
+  if (later_on) sim_run_some();
+  sim_queue_lock();
+  sim_op_drop(op);
+  sim_queue_unlock();
+}
+
+void sim_stream_push(cudaStream_t stream, enum sim_engine engine, double seconds, double share,
+                     const char *label) {
+  sim_op *op = sim_op_new(sizeof *op);
+  if (!op) return;
+  op->engine = engine;
+  op->seconds = seconds;
+  op->share = share;
+  op->label = label;
+  sim_stream_issue(stream, op);
+}
+
+void sim_stream_reach(cudaStream_t stream) {
+  sim_queue_lock();
+  sim_op *op = sim_op_new(sizeof *op);
+  if (op) {
+    sim_op_keep(op);
+    order(resolve(stream), op);
+  }
+  const bool wait = op && op->state != SIM_DONE;
+  sim_queue_unlock();
+  if (wait) sim_finish(&(sim_target){.kind = SIM_TARGET_OP, .op = op});
+  sim_queue_lock();
+  if (op) sim_op_drop(op);
+  sim_queue_unlock();
 }
 
 int sim_stream_device(cudaStream_t stream) {
-  pthread_mutex_lock(&lock);
-  const int device = resolve(stream)->device;
-  pthread_mutex_unlock(&lock);
-  return device;
+  if (is_legacy(stream) || stream == cudaStreamPerThread) return sim_current_device();
+  return stream->device;
 }
 
 sim_check_stream sim_stream_checked(cudaStream_t stream) {
-  pthread_mutex_lock(&lock);
+  sim_queue_lock();
   const struct CUstream_st *s = resolve(stream);
-  const bool is_legacy = s == &legacy[s->device];
-  pthread_mutex_unlock(&lock);
-  return (sim_check_stream){.stream = is_legacy ? NULL : s,
+  const bool is_default = s == &legacy[s->device];
+  sim_queue_unlock();
+  return (sim_check_stream){.stream = is_default ? NULL : s,
                             .device = s->device,
-                            .legacy = is_legacy,
-                            .blocking = !is_legacy && s->blocking};
+                            .legacy = is_default,
+                            .blocking = !is_default && s->blocking};
 }
 
 double sim_stream_tail(cudaStream_t stream) {
-  pthread_mutex_lock(&lock);
+  sim_finish_issued();
+  sim_queue_lock();
   struct CUstream_st *s = resolve(stream);
-  const double own = sim_timeline_tail(s->line), others = barrier(s);
-  pthread_mutex_unlock(&lock);
-  return own > others ? own : others;
+  const double tail = later(sim_timeline_tail(s->line), barrier(s));
+  sim_queue_unlock();
+  return tail;
 }
 
-double sim_device_tail(int device) {
-  pthread_mutex_lock(&lock);
+// ---------------------------------------------------------------- the host waits
+
+static double device_tail(int device) {
   double tail = retired[device];
-  if (legacy[device].line && sim_timeline_tail(legacy[device].line) > tail)
-    tail = sim_timeline_tail(legacy[device].line);
+  if (legacy[device].line) tail = later(tail, sim_timeline_tail(legacy[device].line));
   for (const struct CUstream_st *s = streams[device]; s; s = s->next)
-    if (sim_timeline_tail(s->line) > tail) tail = sim_timeline_tail(s->line);
-  pthread_mutex_unlock(&lock);
+    tail = later(tail, sim_timeline_tail(s->line));
   return tail;
+}
+
+static void wait_for_device(const void *device) {
+  sim_host_wait(device_tail(*(const int *)device));
+}
+
+void sim_device_wait(int device) {
+  sim_finish(&(sim_target){.kind = SIM_TARGET_DEVICE, .device = device});
+  sim_host_when_known(wait_for_device, &device, sizeof device);
+}
+
+void sim_devices_finish(void) {
+  sim_finish_issued();
+}
+
+static void wait_for_stream(const void *stream) {
+  const struct CUstream_st *s = *(struct CUstream_st *const *)stream;
+  sim_host_wait_device(s->device, later(sim_timeline_tail(s->line), barrier(s)));
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
+  const cudaError_t forbidden = sim_capture_forbids(stream);
+  if (forbidden) return sim_error(forbidden);
+  if (sim_inside_operation()) return sim_error(cudaErrorNotPermitted);
+  sim_stream_reach(stream);
+  sim_queue_lock();
+  struct CUstream_st *s = resolve(stream);
+  sim_queue_unlock();
+  sim_host_when_known(wait_for_stream, &s, sizeof(struct CUstream_st *));
+  const sim_check_stream checked = sim_stream_checked(stream);
+  sim_check_host_waits_stream(&checked);
+  return sim_error(sim_sticky_error());
+}
+
+// Host time of one question: who asks until the answer is yes must come to an end.
+static const double QUERY_S = 1e-6;
+
+bool sim_host_asks(void) {
+  sim_host_spends(QUERY_S);
+  return sim_finish_patiently(&(sim_target){.kind = SIM_TARGET_UPTO, .upto = UINT64_MAX}) &&
+         sim_times_known();
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
+  if (sim_sticky_error()) return sim_error(sim_sticky_error());
+  const cudaError_t forbidden = sim_capture_forbids(stream);
+  if (forbidden) return sim_error(forbidden);
+  if (!sim_host_asks()) return cudaErrorNotReady;
+  if (sim_sticky_error()) return sim_error(sim_sticky_error());
+  sim_queue_lock();
+  struct CUstream_st *s = resolve(stream);
+  const bool busy = later(sim_timeline_tail(s->line), barrier(s)) > sim_host_now();
+  sim_queue_unlock();
+  if (busy) return cudaErrorNotReady;
+  const sim_check_stream checked = sim_stream_checked(stream);
+  sim_check_host_waits_stream(&checked);
+  return cudaSuccess;
+}
+
+// ---------------------------------------------------------------- streams come and go
+
+sim_recording **sim_stream_recording(cudaStream_t stream) {
+  static _Thread_local sim_recording *none;
+  none = NULL;
+  if (is_legacy(stream) || !sim_stream_known(stream)) return &none;
+  sim_queue_lock();
+  sim_recording **r = &resolve(stream)->recording;
+  sim_queue_unlock();
+  return r;
 }
 
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority) {
   if (!stream || flags > cudaStreamNonBlocking) return sim_error(cudaErrorInvalidValue);
-  struct CUstream_st *s = calloc(1, sizeof *s);
-  if (!s) return sim_error(cudaErrorMemoryAllocation);
-  s->device = sim_current_device();
-  s->blocking = flags == cudaStreamDefault;
-  s->priority = priority > 0 ? 0 : priority < -5 ? -5 : priority;
-  s->line = sim_timeline_create(s->device, "stream");
-  pthread_mutex_lock(&lock);
-  s->next = streams[s->device];
-  streams[s->device] = s;
-  pthread_mutex_unlock(&lock);
-  *stream = s;
-  return cudaSuccess;
+  if (sim_sticky_error()) return sim_error(sim_sticky_error());
+  sim_queue_lock();
+  *stream = add_stream(sim_current_device(), flags == cudaStreamDefault,
+                       priority > 0    ? 0
+                       : priority < -5 ? -5
+                                       : priority);
+  sim_queue_unlock();
+  return *stream ? cudaSuccess : sim_error(cudaErrorMemoryAllocation);
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
@@ -134,164 +316,116 @@ cudaError_t cudaStreamCreate(cudaStream_t *stream) {
   return cudaStreamCreateWithPriority(stream, cudaStreamDefault, 0);
 }
 
+// When all that was issued to it is placed, nobody can mean it any more.
+static void forget_stream(const void *stream) {
+  struct CUstream_st *s = *(struct CUstream_st *const *)stream;
+  struct CUstream_st **link = &streams[s->device];
+  while (*link && *link != s) link = &(*link)->next;
+  if (*link) *link = s->next;
+  const double tail = sim_timeline_tail(s->line);
+  retired[s->device] = later(retired[s->device], tail);
+  if (s->blocking) retired_blocking[s->device] = later(retired_blocking[s->device], tail);
+  set_last(s, NULL);
+  sim_timeline_destroy(s->line);
+  free(s);
+}
+
+// Its work goes on to its end.
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  if (!stream || stream == cudaStreamLegacy) return sim_error(cudaErrorInvalidResourceHandle);
-  pthread_mutex_lock(&lock);
-  struct CUstream_st **link = &streams[stream->device];
-  while (*link && *link != stream) link = &(*link)->next;
-  const bool found = *link != NULL;
-  if (found) *link = stream->next;
-  if (found && sim_timeline_tail(stream->line) > retired[stream->device])
-    retired[stream->device] = sim_timeline_tail(stream->line);
-  pthread_mutex_unlock(&lock);
-  if (!found) return sim_error(cudaErrorInvalidResourceHandle);
-  sim_timeline_destroy(stream->line);
-  free(stream);
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  const cudaError_t forbidden = sim_capture_forbids(stream);
-  if (forbidden) return sim_error(forbidden);
-  sim_host_wait_device(sim_stream_device(stream), sim_stream_tail(stream));
-  const sim_check_stream checked = sim_stream_checked(stream);
-  sim_check_host_waits_stream(&checked);
-  return sim_error(sim_sticky_error());
-}
-
-// Host time of one question: who asks until the answer is yes must come to an end.
-static const double QUERY_S = 1e-6;
-
-cudaError_t cudaStreamQuery(cudaStream_t stream) {
-  if (sim_sticky_error()) return sim_error(sim_sticky_error());
-  const cudaError_t forbidden = sim_capture_forbids(stream);
-  if (forbidden) return sim_error(forbidden);
-  sim_host_spend(QUERY_S);
-  if (sim_stream_tail(stream) > sim_host_now()) return cudaErrorNotReady;
-  const sim_check_stream checked = sim_stream_checked(stream);
-  sim_check_host_waits_stream(&checked);
+  if (is_legacy(stream) || stream == cudaStreamPerThread || !sim_handle_remove(stream))
+    return sim_error(cudaErrorInvalidResourceHandle);
+  sim_host_when_known(forget_stream, &stream, sizeof(cudaStream_t));
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamGetFlags(cudaStream_t stream, unsigned *flags) {
   if (!flags) return sim_error(cudaErrorInvalidValue);
-  const bool own = stream && stream != cudaStreamLegacy;
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
+  const bool own = !is_legacy(stream) && stream != cudaStreamPerThread;
   *flags = own && !stream->blocking ? cudaStreamNonBlocking : cudaStreamDefault;
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamGetPriority(cudaStream_t stream, int *priority) {
   if (!priority) return sim_error(cudaErrorInvalidValue);
-  *priority = stream && stream != cudaStreamLegacy ? stream->priority : 0;
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
+  *priority = is_legacy(stream) || stream == cudaStreamPerThread ? 0 : stream->priority;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamGetId(cudaStream_t stream, unsigned long long *id) {
+  if (!id) return sim_error(cudaErrorInvalidValue);
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
+  sim_queue_lock();
+  struct CUstream_st *s = resolve(stream);
+  if (!s->id) s->id = ++last_id;
+  *id = s->id;
+  sim_queue_unlock();
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamGetDevice(cudaStream_t stream, int *device) {
+  if (!device) return sim_error(cudaErrorInvalidValue);
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
+  *device = sim_stream_device(stream);
+  return cudaSuccess;
+}
+
+// ---------------------------------------------------------------- host functions
+
+typedef struct host_op {
+  sim_op op;
+  sim_check_stream checked;
+  cudaStream_t stream;
+  cudaHostFn_t function;
+  cudaStreamCallback_t callback;
+  void *data;
+} host_op;
+
+static void run_host(sim_op *op) {
+  const host_op *h = (const host_op *)op;
+  const unsigned number = sim_check_op_begin(&h->checked, op->label, false);
+  sim_check_host_waits_stream(&h->checked);  // what it tells or starts comes behind the stream's work
+  if (h->callback)
+    h->callback(h->stream, sim_sticky_error(), h->data);
+  else
+    h->function(h->data);
+  sim_check_op_end(number);
+}
+
+static cudaError_t issue_host(cudaStream_t stream, const char *label, const host_op *what) {
+  host_op *h = sim_op_new(sizeof *h);
+  if (!h) return sim_error(cudaErrorMemoryAllocation);
+  h->checked = sim_stream_checked(stream);
+  h->stream = stream;
+  h->function = what->function;
+  h->callback = what->callback;
+  h->data = what->data;
+  h->op.run = run_host;
+  h->op.always = what->callback != NULL;
+  h->op.engine = SIM_HOST_FUNCTION;
+  h->op.label = label;
+  sim_stream_issue(stream, &h->op);
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t callback, void *data,
                                   unsigned flags) {
   if (!callback || flags) return sim_error(cudaErrorInvalidValue);
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
   const cudaError_t forbidden = sim_capture_forbids(stream);
   if (forbidden) return sim_error(forbidden);
-  sim_stream_push(stream, SIM_HOST_FUNCTION, 0, 1, "callback");
-  const sim_check_stream checked = sim_stream_checked(stream);
-  const unsigned op = sim_check_op_begin(&checked, "a callback", false);
-  sim_check_host_waits_stream(&checked);  // what it tells or starts comes behind the stream's work
-  callback(stream, sim_sticky_error(), data);
-  sim_check_op_end(op);
-  return cudaSuccess;
+  return issue_host(stream, "callback", &(host_op){.callback = callback, .data = data});
 }
 
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data) {
   if (!function) return sim_error(cudaErrorInvalidValue);
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
+  if (sim_sticky_error()) return sim_error(sim_sticky_error());
   cudaGraphNode_t node;
   if (sim_capture_node(stream, cudaGraphNodeTypeHost, &node)) {
     if (node) node->does.host = (sim_host_call){function, data};
     return node ? cudaSuccess : sim_error(cudaErrorStreamCaptureInvalidated);
   }
-  sim_stream_push(stream, SIM_HOST_FUNCTION, 0, 1, "host function");
-  const sim_check_stream checked = sim_stream_checked(stream);
-  const unsigned op = sim_check_op_begin(&checked, "a host function", false);
-  sim_check_host_waits_stream(&checked);  // what it tells or starts comes behind the stream's work
-  function(data);
-  sim_check_op_end(op);
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
-  const unsigned known = cudaEventBlockingSync | cudaEventDisableTiming | cudaEventInterprocess;
-  const bool timed = !(flags & cudaEventDisableTiming);
-  // As CUDA documents: an event shared between processes has no time.
-  if (!event || flags & ~known || (flags & cudaEventInterprocess && timed))
-    return sim_error(cudaErrorInvalidValue);
-  *event = calloc(1, sizeof **event);
-  if (!*event) return sim_error(cudaErrorMemoryAllocation);
-  (*event)->timed = timed;
-  return cudaSuccess;
-}
-cudaError_t cudaEventCreate(cudaEvent_t *event) {
-  return cudaEventCreateWithFlags(event, cudaEventDefault);
-}
-
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  if (!event) return sim_error(cudaErrorInvalidResourceHandle);
-  sim_check_event_destroy(event);
-  free(event);
-  return cudaSuccess;
-}
-
-// An event happens when the work before it is done, but not before the host has recorded it.
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  if (!event) return sim_error(cudaErrorInvalidResourceHandle);
-  if (sim_capture_event_record(stream, event)) return cudaSuccess;
-  // An operation of no length: as any other, a new host thread's first one comes after what others have
-  // prepared.
-  pthread_mutex_lock(&lock);
-  struct CUstream_st *s = resolve(stream);
-  sim_timeline_wait(s->line, barrier(s));
-  event->at = sim_timeline_push(s->line, SIM_HOST_FUNCTION, s->device, 0, 1, "event");
-  pthread_mutex_unlock(&lock);
-  event->recorded = true;
-  const sim_check_stream checked = sim_stream_checked(stream);
-  sim_check_event_record(event, &checked);
-  return sim_error(sim_sticky_error());
-}
-
-cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
-  return flags > 1 ? sim_error(cudaErrorInvalidValue) : cudaEventRecord(event, stream);
-}
-
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
-  if (!event || flags) return sim_error(event ? cudaErrorInvalidValue : cudaErrorInvalidResourceHandle);
-  cudaError_t error;
-  if (sim_capture_event_wait(stream, event, &error)) return error ? sim_error(error) : cudaSuccess;
-  if (!event->recorded) return cudaSuccess;
-  pthread_mutex_lock(&lock);
-  sim_timeline_wait(resolve(stream)->line, event->at);
-  pthread_mutex_unlock(&lock);
-  const sim_check_stream checked = sim_stream_checked(stream);
-  sim_check_event_wait(&checked, event);
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  if (!event) return sim_error(cudaErrorInvalidResourceHandle);
-  if (event->recorded) sim_host_wait(event->at);
-  sim_check_host_waits_event(event);
-  return sim_error(sim_sticky_error());
-}
-
-cudaError_t cudaEventQuery(cudaEvent_t event) {
-  if (!event) return sim_error(cudaErrorInvalidResourceHandle);
-  if (sim_sticky_error()) return sim_error(sim_sticky_error());
-  sim_host_spend(QUERY_S);
-  if (event->recorded && event->at > sim_host_now()) return cudaErrorNotReady;
-  sim_check_host_waits_event(event);
-  return cudaSuccess;
-}
-
-cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end) {
-  if (!milliseconds || !start || !end) return sim_error(cudaErrorInvalidResourceHandle);
-  if (!start->recorded || !end->recorded || !start->timed || !end->timed)
-    return sim_error(cudaErrorInvalidResourceHandle);
-  *milliseconds = (float)((end->at - start->at) * 1e3);
-  return cudaSuccess;
+  return issue_host(stream, "host function", &(host_op){.function = function, .data = data});
 }

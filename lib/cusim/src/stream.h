@@ -4,6 +4,7 @@
 #define CUSIM_STREAM_H
 #include "check.h"
 #include "cuda_runtime_api.h"
+#include "queue.h"
 
 // Remembers the error for cudaGetLastError and returns it; cudaSuccess passes through.
 cudaError_t sim_error(cudaError_t error);
@@ -13,20 +14,35 @@ cudaError_t sim_sticky_error(void);
 
 int sim_current_device(void);
 
-// Appends work of `seconds` to a stream (NULL: the current device's default stream) and returns its end. The
-// default stream and the blocking streams of its device wait for each other. Spends one launch call's time on
-// the host.
-double sim_stream_push(cudaStream_t stream, enum sim_engine engine, double seconds, double share,
-                       const char *label);
-// Calls of this host thread cost it no time until this is taken back: a graph's nodes, which one call
-// launched.
+// Is it a stream that has not been destroyed (NULL: the default stream)?
+bool sim_stream_known(cudaStream_t stream);
+// Puts an operation behind what the stream holds (NULL: the current device's default stream). The default
+// stream and the blocking streams of its device wait for each other. Spends one launch call's time on the
+// host. If the operation says that the host waits, so it does. The stream must be known.
+void sim_stream_issue(cudaStream_t stream, sim_op *op);
+// What an operation's place is unless it has one of its own: its seconds on the engine.
+void sim_stream_place(sim_op *op);
+// In virtual time: the stream's (struct CUstream_st) next operation starts no earlier.
+void sim_stream_delay(void *stream, double until);
+// The host asks whether something is done: does what it can; false: not everything, so the answer is no.
+bool sim_host_asks(void);
+// Issues an operation of so much time and no work.
+void sim_stream_push(cudaStream_t stream, enum sim_engine engine, double seconds, double share,
+                     const char *label);
+// Does what the stream holds: for libraries, before they do at once what they would issue.
+void sim_stream_reach(cudaStream_t stream);
+// Calls of this host thread cost it no time, and do not wait, until this is taken back: a graph's nodes,
+// which one call launched.
 void sim_host_calls_are_free(bool yes);
+bool sim_host_calls_cost(void);
 int sim_stream_device(cudaStream_t stream);
 // The stream as the checker knows it.
 sim_check_stream sim_stream_checked(cudaStream_t stream);
-// Ends of everything issued to the stream, to the device.
+// The end of everything issued to the stream, which is done for that, as all that was issued before.
 double sim_stream_tail(cudaStream_t stream);
-double sim_device_tail(int device);
+// Does all work of the device, of all devices; the former in virtual time too.
+void sim_device_wait(int device);
+void sim_devices_finish(void);
 
 // memory.c: bytes allocated on a device.
 size_t sim_memory_used(int device);

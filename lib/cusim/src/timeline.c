@@ -34,6 +34,10 @@ static void open_events(void) {
   atexit(export_at_exit);
 }
 
+void sim_timeline_prepare(void) {
+  pthread_once(&once, open_events);
+}
+
 void sim_timeline_record(const sim_timeline_event *from) {
   pthread_once(&once, open_events);
   if (!file_name) return;
@@ -60,16 +64,16 @@ void sim_timeline_record(const sim_timeline_event *from) {
 }
 
 void sim_host_range(const char *label, double from, double to) {
-  static _Thread_local int number = -1;
   pthread_once(&once, open_events);
   if (!file_name) return;
-  if (number < 0) {
+  int *number = sim_host_number();
+  if (*number < 0) {
     pthread_mutex_lock(&lock);
-    number = host_threads++;
+    *number = host_threads++;
     pthread_mutex_unlock(&lock);
   }
   sim_timeline_record(&(sim_timeline_event){.device = HOST,
-                                            .track = number,
+                                            .track = *number,
                                             .track_name = "host thread",
                                             .engine = SIM_HOST_RANGE,
                                             .start = from,
