@@ -2,29 +2,41 @@
 // The source step: preprocessed CUDA C++ in, C++ out. It changes what the language adds (launches,
 // qualifiers, shared and device variables) and leaves every other byte, line markers included, so that
 // diagnostics and debug information point into the .cu file. What cannot be supported is an error that names
-// the feature and its line. usage: cusim-rewrite IN OUT TU [traced] [relocatable]      (TU: hexadecimal hash
-// that tells translation units apart)
+// the feature and its line. usage: cusim-rewrite IN OUT TU [traced] [relocatable] [device=FILE]
+// (TU: hexadecimal hash that tells translation units apart; FILE: IN as preprocessed with __CUDA_ARCH__)
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "merge.h"
 #include "steps.h"
 
 enum { MOST_DEPTH = 4096 };
 enum scope { SCOPE_NAMESPACE, SCOPE_CLASS, SCOPE_BODY };
 
-// `#pragma unroll [N]` in the host compiler's spelling; without N: all of a short loop.
+// `#pragma unroll [N]` in the host compiler's spelling. It takes numbers alone: of template parameters,
+// constants and macros, which CUDA takes, too, only the wish to unroll is left. Without N: all of a short
+// loop.
 static void unroll(source *s, size_t i) {
-  const char *text = s->text + at(s, i)->start;
-  int used = 0;
+  enum { WHOLE = 64, SOME = 8 };
+  static const char *const loops[] = {"for", "while", "do", NULL};
   const size_t length = at(s, i)->length;
-  char *line = strndup(text, length);
+  int used = 0;
+  char *line = strndup(s->text + at(s, i)->start, length);
   if (line && sscanf(line, "# pragma unroll%n", &used) == 0 && used > 0) {
+    size_t next = i + 1;
+    while (at(s, next)->kind == TOKEN_DIRECTIVE) next++;
     const char *count = line + used + strspn(line + used, " \t(");
-    if (*count == 0 || *count == '\r')
-      replace(s, at(s, i)->start, length, "#pragma GCC unroll 64");
+    char *behind;
+    const unsigned long number = strtoul(count, &behind, 10);
+    if (!one_of(s, next, loops))
+      drop(s, i);
+    else if (behind != count && behind[strspn(behind, " \t)\r")] == 0)
+      replace(s, at(s, i)->start, length, "#pragma GCC unroll %lu", number < 65535 ? number : 65534);
     else
-      replace(s, at(s, i)->start, length, "#pragma GCC unroll %.*s", (int)strcspn(count, ")\r"), count);
+      replace(s, at(s, i)->start, length, "#pragma GCC unroll %d", strcspn(count, "\r/") ? SOME : WHOLE);
+  } else if (line && sscanf(line, "# pragma nounroll%n", &used) == 0 && used > 0) {
+    drop(s, i);
   }
   free(line);
 }
@@ -168,24 +180,38 @@ static void put(const char *text, size_t length, void *out) {
   fwrite(text, 1, length, out);
 }
 
+static void merge_device(source *s, const char *path) {
+  source device = {0};
+  device.text = read_file(path, &device.length);
+  device.tokens = token_split(device.text, device.length);
+  const text_buffer both = merge_sides(s, &device);
+  s->text = both.text;
+  s->length = both.length;
+  s->tokens = token_split(s->text, s->length);
+}
+
 int main(int argc, char **argv) {
   source s = {0};
+  const char *device = NULL;
   bool known = argc >= 4;
   for (int i = 4; i < argc; i++) {
     if (strcmp(argv[i], "traced") == 0)
       s.traced = true;
     else if (strcmp(argv[i], "relocatable") == 0)
       s.relocatable = true;
+    else if (strncmp(argv[i], "device=", 7) == 0)
+      device = argv[i] + 7;
     else
       known = false;
   }
   if (!known) {
-    fprintf(stderr, "usage: cusim-rewrite IN OUT TU [traced] [relocatable]\n");
+    fprintf(stderr, "usage: cusim-rewrite IN OUT TU [traced] [relocatable] [device=FILE]\n");
     return 2;
   }
   s.tu = argv[3];
   s.text = read_file(argv[1], &s.length);
   s.tokens = token_split(s.text, s.length);
+  if (device) merge_device(&s, device);
   walk(&s);
   if (s.errors) return 1;
   FILE *out = fopen(argv[2], "wb");

@@ -34,8 +34,7 @@ size_t end_of(const source *s, size_t i) {
   return at(s, i)->start + at(s, i)->length;
 }
 bool triple(const source *s, size_t i, const char *c) {
-  return is(s, i, c) && is(s, i + 1, c) && is(s, i + 2, c) && at(s, i + 1)->start == at(s, i)->start + 1 &&
-         at(s, i + 2)->start == at(s, i)->start + 2;
+  return is(s, i, c) && is(s, i + 1, c) && is(s, i + 2, c) && at(s, i + 1)->start == at(s, i)->start + 1;
 }
 
 // ---------------------------------------------------------------- text and edits
@@ -168,7 +167,7 @@ void add_tokens(text_buffer *buffer, const source *s, size_t from, size_t to) {
 // ---------------------------------------------------------------- where a token stands in the user's files
 
 // The last line marker before a position: `# LINE "FILE" FLAGS`; flag 3 marks a system header.
-static bool locate(const source *s, size_t position, int *line, char *file, size_t size) {
+bool locate(const source *s, size_t position, int *line, char *file, size_t size) {
   *line = 1;
   snprintf(file, size, "?");
   bool system_header = false;

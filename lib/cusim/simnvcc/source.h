@@ -39,7 +39,7 @@ bool is_name(const source *s, size_t i);
 bool is_end(const source *s, size_t i);
 bool one_of(const source *s, size_t i, const char *const *words);  // words ends with NULL
 size_t end_of(const source *s, size_t i);                          // position behind the token
-bool triple(const source *s, size_t i, const char *c);             // <<< or >>>, unbroken
+bool triple(const source *s, size_t i, const char *c);             // <<< or >>>, also as << < and >> >
 
 __attribute__((format(printf, 4, 5))) void replace(source *s, size_t start, size_t removed,
                                                    const char *format, ...);
@@ -61,6 +61,9 @@ size_t statement_end(const source *s, size_t i);
 
 // The tokens from, … to - 1 on one line, without line markers and CUDA's qualifiers.
 void add_tokens(text_buffer *buffer, const source *s, size_t from, size_t to);
+
+// Where a position stands in the user's files. False in a system header.
+bool locate(const source *s, size_t position, int *line, char *file, size_t size);
 
 // Errors, with the user's file and line. `unsupported` is silent in system headers.
 void unsupported(source *s, size_t i, const char *feature);

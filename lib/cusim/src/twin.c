@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The program's own symbol table, read once: it pairs each kernel with its traced twin (a second symbol of
-// the same name) and knows the size of every device variable.
+// The symbol tables of the program and of its shared libraries, each read once: they pair each kernel with
+// its traced twin (a second symbol of the same name) and know the size of every device variable.
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
@@ -70,23 +70,24 @@ static bool is_body(const char *name) {
   return strncmp(name, "_ZN5cusim4body", 14) == 0;
 }
 
-static int first_object(struct dl_phdr_info *info, size_t size, void *base) {
-  (void)size;
-  *(uintptr_t *)base = info->dlpi_addr;  // the program itself comes first
-  return 1;
+static bool make_room(void **list, size_t count, size_t bytes) {
+  void *larger = realloc(*list, count * bytes);
+  if (larger) *list = larger;
+  return larger;
 }
 
 static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr) * strings, uintptr_t base) {
   const ElfW(Sym) *symbols = (const void *)(file + table->sh_offset);
   const size_t count = table->sh_size / sizeof *symbols;
   const char *names = file + strings->sh_offset;
-  functions = calloc(count, sizeof *functions);
-  entries = calloc(count, sizeof *entries);
-  shared = calloc(count, sizeof *shared);
-  pairs = calloc(count, sizeof *pairs);
-  variables = calloc(count, sizeof *variables);
-  code = calloc(count, sizeof *code);
-  if (!functions || !entries || !shared || !pairs || !variables || !code) return;
+  const size_t first = function_count;
+  if (!make_room((void **)&functions, function_count + count, sizeof *functions) ||
+      !make_room((void **)&entries, entry_count + count, sizeof *entries) ||
+      !make_room((void **)&shared, shared_count + count, sizeof *shared) ||
+      !make_room((void **)&pairs, pair_count + count, sizeof *pairs) ||
+      !make_room((void **)&variables, variable_count + count, sizeof *variables) ||
+      !make_room((void **)&code, code_count + count, sizeof *code))
+    return;
   for (size_t i = 0; i < count; i++) {
     const ElfW(Sym) *s = &symbols[i];
     const char *name = names + s->st_name;
@@ -105,10 +106,10 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
       entries[entry_count++] = n;
   }
   // Both symbols of a pair may be local (a static kernel): the plain one was linked first.
-  if (function_count) qsort(functions, function_count, sizeof *functions, by_name);
+  if (function_count > first) qsort(functions + first, function_count - first, sizeof *functions, by_name);
   if (entry_count) qsort(entries, entry_count, sizeof *entries, by_name);
   if (shared_count) qsort(shared, shared_count, sizeof *shared, by_name);
-  for (size_t i = 0; i + 1 < function_count; i++)
+  for (size_t i = first; i + 1 < function_count; i++)
     if (is_body(functions[i].name) && strcmp(functions[i].name, functions[i + 1].name) == 0) {
       pairs[pair_count++] = (pair){functions[i].address, functions[i + 1].address};
       i++;
@@ -117,23 +118,59 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
   if (pair_count) qsort(pairs, pair_count, sizeof *pairs, by_address);
 }
 
-static void read_program(void) {
-  const int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+static void read_object(const char *path, uintptr_t base) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
   struct stat s;
-  if (file < 0 || fstat(file, &s)) return;
+  if (file < 0) return;
   // Kept mapped: the names of the variables stay in it.
-  const char *image = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+  const bool known = fstat(file, &s) == 0 && (size_t)s.st_size >= sizeof(ElfW(Ehdr));
+  const char *image = known ? mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
   close(file);
   if (image == MAP_FAILED) return;
   const ElfW(Ehdr) *header = (const void *)image;
   const ElfW(Shdr) *sections = (const void *)(image + header->e_shoff);
-  uintptr_t base = 0;
-  dl_iterate_phdr(first_object, &base);
+  bool any = false;
   for (int i = 0; i < header->e_shnum; i++)
-    if (sections[i].sh_type == SHT_SYMTAB) collect(image, &sections[i], &sections[sections[i].sh_link], base);
+    if (sections[i].sh_type == SHT_SYMTAB) {
+      collect(image, &sections[i], &sections[sections[i].sh_link], base);
+      any = true;
+    }
+  if (!any) munmap((void *)image, (size_t)s.st_size);
 }
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static size_t objects_seen, objects_passed;
+static unsigned long long adds_seen, adds_now;
+
+static int note_adds(struct dl_phdr_info *info, size_t size, void *none) {
+  (void)size, (void)none;
+  adds_now = info->dlpi_adds;
+  return 1;
+}
+
+// Libraries come in the order of their loading, the program first.
+static int visit_object(struct dl_phdr_info *info, size_t size, void *none) {
+  (void)size, (void)none;
+  const bool program = objects_passed == 0;
+  if (objects_passed++ < objects_seen) return 0;
+  if (program) read_object("/proc/self/exe", info->dlpi_addr);
+  if (!program && strchr(info->dlpi_name, '/')) read_object(info->dlpi_name, info->dlpi_addr);
+  return 0;
+}
+
+static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
+
+// Reads what the loader has added since the last time.
+static void read_program(void) {
+  pthread_mutex_lock(&reading);
+  dl_iterate_phdr(note_adds, NULL);
+  if (adds_now != adds_seen) {
+    objects_passed = 0;
+    dl_iterate_phdr(visit_object, NULL);
+    objects_seen = objects_passed;
+    adds_seen = adds_now;
+  }
+  pthread_mutex_unlock(&reading);
+}
 
 bool sim_is_device_code(const void *address) {
   size_t low = 0, high = code_count;  // the first function behind the address is in [low, high]
@@ -148,14 +185,17 @@ bool sim_is_device_code(const void *address) {
 }
 
 sim_body *sim_twin(sim_body *body) {
-  pthread_once(&once, read_program);
   const pair key = {(uintptr_t)body, 0};
-  const pair *p = pair_count ? bsearch(&key, pairs, pair_count, sizeof *pairs, by_address) : NULL;
-  return p ? (sim_body *)p->traced : NULL;
+  for (int again = 0; again < 2; again++) {
+    const pair *p = pair_count ? bsearch(&key, pairs, pair_count, sizeof *pairs, by_address) : NULL;
+    if (p) return (sim_body *)p->traced;
+    read_program();
+  }
+  return NULL;
 }
 
 void sim_symbols(void (*visit)(const char *name, void *address, size_t bytes, void *arg), void *arg) {
-  pthread_once(&once, read_program);
+  read_program();
   for (size_t i = 0; i < variable_count; i++)
     visit(variables[i].name, variables[i].address, variables[i].bytes, arg);
 }
@@ -176,7 +216,7 @@ static bool belongs(const char *inner, const char *function) {
 
 // Of several kernels with one name (static ones of different files), functions and entries come in one order.
 sim_kernel *sim_kernel_find(const void *stub) {
-  pthread_once(&once, read_program);
+  read_program();
   size_t f = 0, same = 0;
   while (f < function_count && functions[f].address != (uintptr_t)stub) f++;
   if (f == function_count || !stub) return NULL;
@@ -189,7 +229,7 @@ sim_kernel *sim_kernel_find(const void *stub) {
 
 size_t sim_kernel_shared(sim_kernel *kernel) {
   if (kernel->static_shared) return (size_t)kernel->static_shared - 1;
-  pthread_once(&once, read_program);
+  read_program();
   size_t bytes = 0;
   for (size_t i = 0; i < entry_count; i++) {
     if (entries[i].address != (uintptr_t)kernel) continue;
@@ -221,7 +261,7 @@ static void keep_name(char *text) {
 // Names live as long as the program: reports keep pointers to them.
 const char *sim_kernel_name(sim_kernel *kernel) {
   if (kernel->name) return kernel->name;
-  pthread_once(&once, read_program);
+  read_program();
   kernel->name = kernel->spelled;
   for (size_t i = 0; i < entry_count; i++) {
     if (entries[i].address != (uintptr_t)kernel) continue;

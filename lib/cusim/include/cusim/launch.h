@@ -13,6 +13,7 @@
 extern "C" {
 void *cusim_dynamic_shared(void);
 void cusim_note_shared(const void *base, std::size_t bytes);
+bool sim_inside_kernel(void) __attribute__((const));
 }
 
 // The source step makes of
@@ -26,6 +27,11 @@ void cusim_note_shared(const void *base, std::size_t bytes);
 // and of `k<<<grid, block>>>(x, y)` a call of the stub: (cusim::configure(grid, block) ? (void)0 : k(x, y)).
 // Overloads, conversions, default arguments and pointers to kernels are then the compiler's own business.
 namespace cusim {
+
+// Which body of a __host__ __device__ function that asks for __CUDA_ARCH__?
+inline bool on_device() {
+  return sim_inside_kernel();
+}
 
 // Always false, so that the kernel's stub is called.
 inline bool configure(dim3 grid, dim3 block, std::size_t shared = 0, cudaStream_t stream = nullptr) {
