@@ -58,6 +58,7 @@ inline cudaError_t cudaMallocHost(T **p, size_t bytes, unsigned flags) {
 #include "cusim/integer.h"
 #include "cusim/launch.h"
 #include "cusim/math.h"
+#include "cusim/ptx.h"
 #include "cusim/rounding.h"
 #include "cusim/video.h"
 #else

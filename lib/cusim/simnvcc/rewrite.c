@@ -74,6 +74,7 @@ static char *inner_path(const source *s, const char *outer, size_t first, size_t
 typedef struct walker {
   enum scope scopes[MOST_DEPTH];
   char *paths[MOST_DEPTH];  // of namespaces
+  bool device[MOST_DEPTH];  // inside a __device__ or __global__ function
   int depth;
   size_t first;  // token of the current statement
 } walker;
@@ -86,6 +87,10 @@ static void enter(source *s, walker *w, size_t brace) {
   const enum scope scope = in_body(w) ? SCOPE_BODY : scope_of_brace(s, w->first, brace);
   const char *outer = w->depth ? w->paths[w->depth - 1] : "";
   w->paths[w->depth] = scope == SCOPE_NAMESPACE ? inner_path(s, outer, w->first, brace) : NULL;
+  bool device = w->depth && w->device[w->depth - 1];
+  for (size_t i = w->first; i < brace && scope == SCOPE_BODY; i++)
+    device |= is(s, i, "__device__") || is(s, i, "__global__");
+  w->device[w->depth] = device;
   w->scopes[w->depth++] = scope;
 }
 
@@ -145,9 +150,10 @@ static void walk(source *s) {
     } else if (is(s, i, "__shared__")) {
       i = rewrite_shared(s, w.first, i, in_body(&w));
       fresh = true;
-    } else if (in_body(&w) && (is(s, i, "asm") || is(s, i, "__asm__") || is(s, i, "__asm")) &&
+    } else if (w.depth && w.device[w.depth - 1] &&
+               (is(s, i, "asm") || is(s, i, "__asm__") || is(s, i, "__asm")) &&
                (is(s, i + 1, "(") || is(s, i + 1, "volatile") || is(s, i + 1, "__volatile__"))) {
-      unsupported(s, i, "inline PTX (asm)");
+      i = rewrite_ptx(s, i);
     } else if (is(s, i, "cudaTextureObject_t") || is(s, i, "tex1Dfetch") || is(s, i, "tex2D")) {
       unsupported(s, i, "textures");
     } else if (is_name(s, i)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the walk over a file calls for each of CUDA's extensions (launch.c, variable.c).
+// What the walk over a file calls for each of CUDA's extensions (launch.c, ptx.c, variable.c).
 #ifndef CUSIM_STEPS_H
 #define CUSIM_STEPS_H
 #include "source.h"
@@ -8,6 +8,9 @@
 size_t rewrite_launch(source *s, size_t i);
 // The declaration from `first` with __global__ at i: if it defines a kernel, its body becomes the stub's.
 void rewrite_kernel(source *s, size_t first, size_t i);
+
+// asm in device code, with the word at i: C++ in the place of its PTX. Returns its last token.
+size_t rewrite_ptx(source *s, size_t i);
 
 // Notes which device variables are declared extern; before the walk.
 void note_externs(source *s);
