@@ -127,6 +127,60 @@ static void test_sums(int n) {
   free(host);
 }
 
+// Programs from before __syncwarp() rely on lanes that run in step where shared memory is volatile: lane i
+// has read before lane i + 1 writes, and the other way round.
+__global__ void scan_in_step(int *out) {
+  __shared__ volatile int value[2 * THREADS];
+  const int t = threadIdx.x, i = 2 * t - t % FULL + FULL;
+  value[i - FULL] = 0;
+  int sum = value[i] = t % 5 + blockIdx.x;
+  value[i] = sum += value[i - 1];
+  value[i] = sum += value[i - 2];
+  value[i] = sum += value[i - 4];
+  value[i] = sum += value[i - 8];
+  value[i] = sum += value[i - 16];
+  out[blockIdx.x * blockDim.x + t] = sum;
+}
+__global__ void tail_in_step(const int *in, int *out) {
+  __shared__ int part[THREADS];
+  const int t = threadIdx.x;
+  part[t] = in[blockIdx.x * THREADS + t];
+  __syncthreads();
+  for (int half = THREADS / 2; half > FULL; half /= 2) {
+    if (t < half) part[t] += part[t + half];
+    __syncthreads();
+  }
+  if (t < FULL) {
+    volatile int *last = part;
+    for (int half = FULL; half > 0; half /= 2) last[t] += last[t + half];
+  }
+  if (t == 0) out[blockIdx.x] = part[0];
+}
+static void test_lanes_in_step(void) {
+  enum { BLOCKS = 40 };
+  static int scanned[BLOCKS * THREADS], sums[BLOCKS];
+  int *scans, *tails;
+  CHECK(cudaMalloc(&scans, sizeof scanned));
+  CHECK(cudaMalloc(&tails, sizeof sums));
+  scan_in_step<<<BLOCKS, THREADS>>>(scans);
+  tail_in_step<<<BLOCKS, THREADS>>>(scans, tails);
+  CHECK(cudaMemcpy(scanned, scans, sizeof scanned, cudaMemcpyDeviceToHost));
+  CHECK(cudaMemcpy(sums, tails, sizeof sums, cudaMemcpyDeviceToHost));
+  for (int b = 0; b < BLOCKS; b++) {
+    int sum = 0, all = 0;
+    for (int t = 0; t < THREADS; t++) {
+      if (t % FULL == 0) sum = 0;
+      sum += t % 5 + b;
+      all += sum;
+      EXPECT(scanned[b * THREADS + t] == sum, "block %d thread %d: %d, not %d", b, t,
+             scanned[b * THREADS + t], sum);
+    }
+    EXPECT(sums[b] == all, "block %d: %d, not %d", b, sums[b], all);
+  }
+  CHECK(cudaFree(scans));
+  CHECK(cudaFree(tails));
+}
+
 int main(void) {
   const int sizes[] = {0, 1, 33, 1000, 1000003};
   for (int n : sizes) test_sums(n);
@@ -182,5 +236,6 @@ int main(void) {
     EXPECT((unsigned)o[3] == (lane % 2 ? 0xaaaaaaaau : 0x55555555u), "lane %d: %x", lane, o[3]);
   }
   CHECK(cudaFree(out));
+  if (!getenv("CUSIM_SCHEDULE")) test_lanes_in_step();  // its seeds are for showing who relies on order
   FINISH();
 }

@@ -159,6 +159,23 @@ void sim_traced_step(void) {
   sim_yield();
 }
 
+// Round after round each lane makes one access, in their order. A seed's other orders show who relies on
+// that.
+void sim_lanes_in_step(const void *address) {
+  enum { SHARED = 2 };
+  worker *w = self;
+  if (!w || !w->traced || w->shuffled || cusim_address_space(address) != SHARED) return;
+  const unsigned patience = cusim_patience;
+  w->in_step = true;
+  w->steps = 0;
+  sim_yield();
+  cusim_patience = patience;
+}
+
+bool sim_worker_in_step(const worker *w) {
+  return w->in_step;
+}
+
 void cusim_yield(void) {
   if (self) sim_yield();
 }
@@ -452,6 +469,7 @@ enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, boo
   const sim_dim3 grid = w->launch->grid;
   w->body = body;
   w->traced = traced;
+  w->in_step = false;
   w->at_grid = false;
   w->alive = w->threads;
   w->arrived = w->predicates = w->barrier_generation = 0;

@@ -21,6 +21,9 @@ const char *sim_worker_stacks(const worker *w, size_t *bytes);
 // threads are then gone without having ended.
 enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, bool traced);
 
+// Did the last block's lanes have to run in step? Only the traced code can do that.
+bool sim_worker_in_step(const worker *w);
+
 // Waits until every living block of a cooperative grid has come here; false: they never will, as another one
 // failed or the launch was not cooperative. (execute.c)
 bool sim_grid_wait(void);

@@ -67,6 +67,37 @@ static enum sim_run_status run_checked(const sim_launch *launch, sim_body *twin,
   return status;
 }
 
+// ---------------------------------------------------------------- lanes in step
+
+// Kernels one of whose traced blocks has shown that its lanes must run in step. Only the traced code can do
+// that, so all their blocks run through it. Entries are never removed; without room a kernel's other blocks
+// run as any.
+enum { MOST_IN_STEP = 256 };
+static _Atomic(sim_body *) bodies_in_step[MOST_IN_STEP];
+
+static bool known_in_step(sim_body *body) {
+  for (int i = 0; i < MOST_IN_STEP; i++) {
+    sim_body *known = atomic_load_explicit(&bodies_in_step[i], memory_order_relaxed);
+    if (!known || known == body) return known != NULL;
+  }
+  return false;
+}
+
+static void remember_in_step(sim_body *body) {
+  for (int i = 0; i < MOST_IN_STEP; i++) {
+    sim_body *known = NULL;
+    if (atomic_compare_exchange_strong(&bodies_in_step[i], &known, body) || known == body) return;
+  }
+}
+
+// One block through the twin if it is traced, or if its lanes must run in step.
+static int run_block(worker *w, uint64_t index, sim_body *body, sim_body *twin, bool traced) {
+  const bool through_twin = traced || (twin && known_in_step(body));
+  const int status = (int)sim_run_block(w, index, through_twin ? twin : body, through_twin);
+  if (through_twin && sim_worker_in_step(w)) remember_in_step(body);
+  return status;
+}
+
 // ---------------------------------------------------------------- sampled grids
 
 // A grid of which no or a few blocks are traced. These are issued first, in turn, so that what they count
@@ -97,7 +128,7 @@ static void run_one_block(sampled *g, worker *w, uint64_t index) {
   const bool traced =
       wanted && sim_trace_open(g->launch, index, sim_worker_shared(w), g->launch->dynamic_shared);
   if (!traced && g->twin && g->launch->only_sampled) return;
-  const int status = (int)sim_run_block(w, index, traced ? g->twin : g->body, traced);
+  const int status = run_block(w, index, g->body, g->twin, traced);
   if (traced) sim_trace_close(first ? &g->first : &g->rest);
   if (status) atomic_store(&g->failed, status);
 }
@@ -245,8 +276,7 @@ static void *run_one(void *argument) {
   worker *w = sim_worker_enter(all->launch, all->packet);
   if (w && traced) sim_trace_open(all->launch, b->index, sim_worker_shared(w), all->launch->dynamic_shared);
   if (w && checked) open_check(all->launch, b->index, w, all->packet);
-  if (w)
-    status = (int)sim_run_block(w, b->index, traced || checked ? all->twin : all->body, traced || checked);
+  if (w) status = run_block(w, b->index, all->body, all->twin, traced || checked);
   if (w && checked) sim_check_close();
   if (w && traced) {
     pthread_mutex_lock(&grid.lock);

@@ -20,32 +20,38 @@ static inline void access_at(uintptr_t pc, const void *address, size_t bytes, en
   void name(void *address) {                          \
     access_at(CALLER, address, bytes, access, flags); \
   }
+// Lanes of a warp wait for each other before they touch shared memory that the source calls volatile.
+#define VOLATILE_ACCESS(name, bytes, access, flags)   \
+  void name(void *address) {                          \
+    sim_lanes_in_step(address);                       \
+    access_at(CALLER, address, bytes, access, flags); \
+  }
 #define ACCESS_PAIR(name, bytes, flags)                  \
   void name(void *address) {                             \
     access_at(CALLER, address, bytes, SIM_LOAD, flags);  \
     access_at(CALLER, address, bytes, SIM_STORE, flags); \
   }
 enum { UNALIGNED = SIM_CHECK_UNALIGNED, VOLATILE = SIM_CHECK_VOLATILE };
-#define ACCESSES(bytes)                                                                  \
-  void __tsan_read##bytes(void *);                                                       \
-  void __tsan_write##bytes(void *);                                                      \
-  void __tsan_unaligned_read##bytes(void *);                                             \
-  void __tsan_unaligned_write##bytes(void *);                                            \
-  void __tsan_volatile_read##bytes(void *);                                              \
-  void __tsan_volatile_write##bytes(void *);                                             \
-  void __tsan_unaligned_volatile_read##bytes(void *);                                    \
-  void __tsan_unaligned_volatile_write##bytes(void *);                                   \
-  void __tsan_read_write##bytes(void *);                                                 \
-  void __tsan_unaligned_read_write##bytes(void *);                                       \
-  ACCESS(__tsan_read##bytes, bytes, SIM_LOAD, 0)                                         \
-  ACCESS(__tsan_write##bytes, bytes, SIM_STORE, 0)                                       \
-  ACCESS(__tsan_unaligned_read##bytes, bytes, SIM_LOAD, UNALIGNED)                       \
-  ACCESS(__tsan_unaligned_write##bytes, bytes, SIM_STORE, UNALIGNED)                     \
-  ACCESS(__tsan_volatile_read##bytes, bytes, SIM_LOAD, VOLATILE)                         \
-  ACCESS(__tsan_volatile_write##bytes, bytes, SIM_STORE, VOLATILE)                       \
-  ACCESS(__tsan_unaligned_volatile_read##bytes, bytes, SIM_LOAD, VOLATILE | UNALIGNED)   \
-  ACCESS(__tsan_unaligned_volatile_write##bytes, bytes, SIM_STORE, VOLATILE | UNALIGNED) \
-  ACCESS_PAIR(__tsan_read_write##bytes, bytes, 0)                                        \
+#define ACCESSES(bytes)                                                                           \
+  void __tsan_read##bytes(void *);                                                                \
+  void __tsan_write##bytes(void *);                                                               \
+  void __tsan_unaligned_read##bytes(void *);                                                      \
+  void __tsan_unaligned_write##bytes(void *);                                                     \
+  void __tsan_volatile_read##bytes(void *);                                                       \
+  void __tsan_volatile_write##bytes(void *);                                                      \
+  void __tsan_unaligned_volatile_read##bytes(void *);                                             \
+  void __tsan_unaligned_volatile_write##bytes(void *);                                            \
+  void __tsan_read_write##bytes(void *);                                                          \
+  void __tsan_unaligned_read_write##bytes(void *);                                                \
+  ACCESS(__tsan_read##bytes, bytes, SIM_LOAD, 0)                                                  \
+  ACCESS(__tsan_write##bytes, bytes, SIM_STORE, 0)                                                \
+  ACCESS(__tsan_unaligned_read##bytes, bytes, SIM_LOAD, UNALIGNED)                                \
+  ACCESS(__tsan_unaligned_write##bytes, bytes, SIM_STORE, UNALIGNED)                              \
+  VOLATILE_ACCESS(__tsan_volatile_read##bytes, bytes, SIM_LOAD, VOLATILE)                         \
+  VOLATILE_ACCESS(__tsan_volatile_write##bytes, bytes, SIM_STORE, VOLATILE)                       \
+  VOLATILE_ACCESS(__tsan_unaligned_volatile_read##bytes, bytes, SIM_LOAD, VOLATILE | UNALIGNED)   \
+  VOLATILE_ACCESS(__tsan_unaligned_volatile_write##bytes, bytes, SIM_STORE, VOLATILE | UNALIGNED) \
+  ACCESS_PAIR(__tsan_read_write##bytes, bytes, 0)                                                 \
   ACCESS_PAIR(__tsan_unaligned_read_write##bytes, bytes, UNALIGNED)
 
 ACCESSES(1)

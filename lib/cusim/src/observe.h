@@ -46,6 +46,10 @@ void sim_trace_frame(size_t bytes);  // stack bytes of a function that was just 
 
 // Called with every basic block of a traced thread, that it may give way to others. (block.c)
 void sim_traced_step(void);
+// (block.c) The running thread is about to touch volatile memory. If that is shared memory, the other lanes
+// of its warp come to their next such access first: programs from before __syncwarp() rely on lanes that run
+// in step.
+void sim_lanes_in_step(const void *address);
 
 // ---------------------------------------------------------------- decode.c
 

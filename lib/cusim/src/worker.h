@@ -48,6 +48,7 @@ struct worker {
   unsigned warps_ready;  // bit per warp: some lane can run
   unsigned arrived, alive;
   bool traced, at_grid;
+  bool in_step;  // the traced block has touched volatile shared memory
   unsigned predicates, counts[2], barrier_generation;
   unsigned threads, warps;
   enum sim_run_status status;
