@@ -45,7 +45,6 @@ cusim_missing(${missing} "NVRTC" nvrtc.h nvrtc_helper.h)
 cusim_missing(${missing} "nvJitLink" nvJitLink.h)
 cusim_missing(${missing} "cuRAND's host functions" curand.h)
 cusim_missing(${missing} "cuBLAS-XT" cublasXt.h)
-cusim_missing(${missing} "cuBLASLt" cublasLt.h)
 cusim_missing(${missing} "the old cuBLAS interface" cublas.h)
 cusim_missing(${missing} "graphics interoperability" cuda_gl_interop.h cudaGL.h cuda_egl_interop.h cudaEGL.h
   cuda_vdpau_interop.h cuda_d3d11_interop.h cuda_d3d10_interop.h cuda_d3d9_interop.h)

@@ -2,6 +2,7 @@
 // cuBLAS's matrix products, column by column, against loops.
 #include "exec_check.h"
 
+#include <cublasLt.h>
 #include <cublas_v2.h>
 
 #define CHECK_BLAS(call) EXPECT((call) == CUBLAS_STATUS_SUCCESS, "%s", #call)
@@ -179,6 +180,114 @@ static void test_types(cublasHandle_t handle) {
   CHECK(cudaFree(whole));
 }
 
+// d = gelu(2 * at * b + 3 * c + bias), what goes into gelu kept, in two batches; then its derivative.
+static void test_lt(void) {
+  enum { ROWS = 3, COLUMNS = 2, INNER = 4, TWO = 2 };
+  float *a, *b, *c, *d, *bias, *aux;
+  CHECK(cudaMallocManaged(&a, TWO * ROWS * INNER * sizeof *a));
+  CHECK(cudaMallocManaged(&b, TWO * INNER * COLUMNS * sizeof *b));
+  CHECK(cudaMallocManaged(&c, TWO * ROWS * COLUMNS * sizeof *c));
+  CHECK(cudaMallocManaged(&d, TWO * ROWS * COLUMNS * sizeof *d));
+  CHECK(cudaMallocManaged(&bias, ROWS * sizeof *bias));
+  CHECK(cudaMallocManaged(&aux, ROWS * COLUMNS * sizeof *aux));
+  for (int i = 0; i < TWO * ROWS * INNER; i++) a[i] = (float)(i % 5 - 2) / 8;
+  for (int i = 0; i < TWO * INNER * COLUMNS; i++) b[i] = (float)(i % 3 - 1);
+  for (int i = 0; i < TWO * ROWS * COLUMNS; i++) c[i] = (float)(i % 4) / 4;
+  for (int i = 0; i < ROWS; i++) bias[i] = (float)i;
+
+  cublasLtHandle_t handle;
+  cublasLtMatmulDesc_t product;
+  cublasLtMatrixLayout_t la, lb, lc;
+  const cublasOperation_t transposed = CUBLAS_OP_T;
+  const float two = 2, three = 3, one = 1, zero = 0;
+  const int batch = TWO;
+  const int64_t sa = ROWS * INNER, sb = INNER * COLUMNS, sc = ROWS * COLUMNS, aux_leading = ROWS;
+  CHECK_BLAS(cublasLtCreate(&handle));
+  CHECK_BLAS(cublasLtMatmulDescCreate(&product, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+  CHECK_BLAS(
+      cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed));
+  EXPECT(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, 1) ==
+             CUBLAS_STATUS_INVALID_VALUE,
+         "an attribute of another size");
+  cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+  CHECK_BLAS(
+      cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
+  CHECK_BLAS(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
+  CHECK_BLAS(cublasLtMatrixLayoutCreate(&la, CUDA_R_32F, INNER, ROWS, INNER));
+  CHECK_BLAS(cublasLtMatrixLayoutCreate(&lb, CUDA_R_32F, INNER, COLUMNS, INNER));
+  CHECK_BLAS(cublasLtMatrixLayoutCreate(&lc, CUDA_R_32F, ROWS, COLUMNS, ROWS));
+  cublasLtMatrixLayout_t layouts[] = {la, lb, lc};
+  const int64_t strides[] = {sa, sb, sc};
+  for (int i = 0; i < 3; i++) {
+    CHECK_BLAS(cublasLtMatrixLayoutSetAttribute(layouts[i], CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch,
+                                                sizeof batch));
+    CHECK_BLAS(cublasLtMatrixLayoutSetAttribute(layouts[i], CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
+                                                &strides[i], sizeof strides[i]));
+  }
+  cublasLtMatmulPreference_t preference;
+  cublasLtMatmulHeuristicResult_t result;
+  int found = 0;
+  CHECK_BLAS(cublasLtMatmulPreferenceCreate(&preference));
+  CHECK_BLAS(cublasLtMatmulAlgoGetHeuristic(handle, product, la, lb, lc, lc, preference, 1, &result, &found));
+  EXPECT(found == 1 && result.state == CUBLAS_STATUS_SUCCESS, "%d found", found);
+  CHECK_BLAS(
+      cublasLtMatmul(handle, product, &two, a, la, b, lb, &three, c, lc, d, lc, &result.algo, NULL, 0, 0));
+  CHECK(cudaDeviceSynchronize());
+  for (int m = 0; m < TWO; m++)
+    for (int i = 0; i < sc; i++) {
+      float sum = 3 * c[m * sc + i] + bias[i % ROWS];
+      for (int k = 0; k < INNER; k++)
+        sum += 2 * a[m * sa + i % ROWS * INNER + k] * b[m * sb + i / ROWS * INNER + k];
+      EXPECT(d[m * sc + i] == sum, "batch %d, %d: %f, not %f", m, i, d[m * sc + i], sum);
+    }
+
+  // Forward with what goes into the activation kept, backward from it: the slope, by a difference.
+  const int alone = 1;
+  for (int i = 0; i < 3; i++)
+    CHECK_BLAS(cublasLtMatrixLayoutSetAttribute(layouts[i], CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &alone,
+                                                sizeof alone));
+  CHECK_BLAS(
+      cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &aux, sizeof aux));
+  CHECK_BLAS(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &aux_leading,
+                                            sizeof aux_leading));
+  epilogue = CUBLASLT_EPILOGUE_GELU_AUX;
+  CHECK_BLAS(
+      cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
+  CHECK_BLAS(cublasLtMatmul(handle, product, &one, a, la, b, lb, &zero, d, lc, d, lc, NULL, NULL, 0, 0));
+  CHECK(cudaDeviceSynchronize());
+  for (int i = 0; i < sc; i++) {
+    const float x = aux[i], expected = 0.5f * x * (1 + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
+    EXPECT(fabsf(d[i] - expected) < 1e-6f, "%d: %f, not %f", i, d[i], expected);
+  }
+  for (int i = 0; i < sc; i++) aux[i] = (float)(i - 2) / 2;
+  epilogue = CUBLASLT_EPILOGUE_DGELU;
+  CHECK_BLAS(
+      cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
+  CHECK_BLAS(cublasLtMatmul(handle, product, &one, a, la, b, lb, &zero, d, lc, d, lc, NULL, NULL, 0, 0));
+  CHECK(cudaDeviceSynchronize());
+  for (int i = 0; i < sc; i++) {
+    double product_i = 0, value[2];
+    for (int k = 0; k < INNER; k++) product_i += a[i % ROWS * INNER + k] * b[i / ROWS * INNER + k];
+    for (int side = 0; side < 2; side++) {
+      const double x = aux[i] + (side ? 1e-4 : -1e-4);
+      value[side] = 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+    }
+    const double expected = product_i * (value[1] - value[0]) / 2e-4;
+    EXPECT(fabs(d[i] - expected) < 1e-6, "%d: %f, not %f", i, d[i], expected);
+  }
+  epilogue = CUBLASLT_EPILOGUE_BGRADA;
+  CHECK_BLAS(
+      cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
+  EXPECT(cublasLtMatmul(handle, product, &one, a, la, b, lb, &zero, d, lc, d, lc, NULL, NULL, 0, 0) != 0,
+         "an epilogue that is missing must not be ignored");
+  CHECK_BLAS(cublasLtMatmulPreferenceDestroy(preference));
+  CHECK_BLAS(cublasLtMatmulDescDestroy(product));
+  for (int i = 0; i < 3; i++) CHECK_BLAS(cublasLtMatrixLayoutDestroy(layouts[i]));
+  CHECK_BLAS(cublasLtDestroy(handle));
+  float *const all[] = {a, b, c, d, bias, aux};
+  for (int i = 0; i < 6; i++) CHECK(cudaFree(all[i]));
+}
+
 int main(void) {
   cublasHandle_t handle;
   const float one = 1, zero = 0;
@@ -190,6 +299,7 @@ int main(void) {
   test_batch(handle);
   test_levels(handle);
   test_types(handle);
+  test_lt();
   EXPECT(cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, -1, 1, 1, &one, NULL, 1, NULL, 1, &zero, NULL, 1) ==
              CUBLAS_STATUS_INVALID_VALUE,
          "a negative size");

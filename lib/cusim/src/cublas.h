@@ -26,6 +26,10 @@ static inline bool sim_blas_on_device(const void *p) {
   return sim_memory_find(p, &a);
 }
 
+// One element of a matrix of that type. (cublas_gemm.c)
+double sim_blas_get(cudaDataType type, const void *base, size_t i);
+void sim_blas_put(cudaDataType type, void *base, size_t i, double x);
+
 // c = alpha * op(a) * op(b) + beta * c, on the BLAS that was found or by plain loops. (cublas_gemm.c)
 void sim_blas_sgemm(bool ta, bool tb, int m, int n, int k, float alpha, const float *a, int lda,
                     const float *b, int ldb, float beta, float *c, int ldc);

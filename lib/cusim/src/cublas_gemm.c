@@ -93,7 +93,7 @@ static size_t bytes_of(cudaDataType type) {
   }
 }
 
-static double get(cudaDataType type, const void *base, size_t i) {
+double sim_blas_get(cudaDataType type, const void *base, size_t i) {
   switch (type) {
     case CUDA_R_64F:
       return ((const double *)base)[i];
@@ -112,7 +112,7 @@ static double get(cudaDataType type, const void *base, size_t i) {
   }
 }
 
-static void put(cudaDataType type, void *base, size_t i, double x) {
+void sim_blas_put(cudaDataType type, void *base, size_t i, double x) {
   switch (type) {
     case CUDA_R_64F:
       ((double *)base)[i] = x;
@@ -148,7 +148,8 @@ static double *widened(cudaDataType type, const void *from, int rows, int column
   double *to = malloc(sizeof *to * (size_t)sim_blas_largest(1, rows) * (size_t)sim_blas_largest(1, columns));
   for (int j = 0; to && j < columns; j++)
     for (int i = 0; i < rows; i++)
-      to[(size_t)i + (size_t)j * (size_t)rows] = get(type, from, (size_t)i + (size_t)j * (size_t)leading);
+      to[(size_t)i + (size_t)j * (size_t)rows] =
+          sim_blas_get(type, from, (size_t)i + (size_t)j * (size_t)leading);
   return to;
 }
 
@@ -160,14 +161,14 @@ static bool multiply_widened(const product *p, const void *a, const void *b, voi
   double *wide_c = calloc((size_t)p->m * (size_t)p->n, sizeof *wide_c);
   const bool memory = wide_a && wide_b && wide_c;
   if (memory) {
-    const double beta = get(p->scalar, p->beta, 0);
-    sim_blas_dgemm(p->ta, p->tb, p->m, p->n, p->k, get(p->scalar, p->alpha, 0), wide_a,
+    const double beta = sim_blas_get(p->scalar, p->beta, 0);
+    sim_blas_dgemm(p->ta, p->tb, p->m, p->n, p->k, sim_blas_get(p->scalar, p->alpha, 0), wide_a,
                    sim_blas_largest(1, rows_a), wide_b, sim_blas_largest(1, rows_b), 0, wide_c, p->m);
     for (int j = 0; j < p->n; j++)
       for (int i = 0; i < p->m; i++) {
         const size_t at = (size_t)i + (size_t)j * (size_t)p->ldc;
-        const double old = beta == 0 ? 0 : beta * get(p->ctype, c, at);
-        put(p->ctype, c, at, wide_c[(size_t)i + (size_t)j * (size_t)p->m] + old);
+        const double old = beta == 0 ? 0 : beta * sim_blas_get(p->ctype, c, at);
+        sim_blas_put(p->ctype, c, at, wide_c[(size_t)i + (size_t)j * (size_t)p->m] + old);
       }
   }
   free(wide_a);
