@@ -60,7 +60,7 @@ while IFS="	" read -r name marks sentence; do
     answer=-
   else
     planted=$((planted + 1))
-    timeout 10 "$program" "$name" bug >"$out" 2>&1 </dev/null
+    CUSIM_NCCL_TIMEOUT=0.5 timeout 10 "$program" "$name" bug >"$out" 2>&1 </dev/null
     status=$?
     # Of the reports, those whose kind is marked at one of their lines; else the first one of any.
     answer=$(awk -v file="$file" -v marks="$marks" '

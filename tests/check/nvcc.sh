@@ -5,11 +5,16 @@ nvcc=$1
 shift
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
+# NCCL is not a part of the toolkit: its theme is left out where there is no nccl.h.
+headers='cooperative_groups.h thread'
+echo '#include <nccl.h>' >"$work/nccl.cu"
+"$nvcc" -E "$work/nccl.cu" -o "$work/nccl.ii" 2>/dev/null && headers="$headers nccl.h"
 {
-  echo '#include <cooperative_groups.h>'
+  printf '#include <%s>\n' $headers
   printf '#include "%s/planted.h"\n' "$(dirname "$1")"
   for source in "$@"; do
     theme=$(basename "$source" .cu)
+    [ $theme != collectives ] || [ -s "$work/nccl.ii" ] || continue
     printf '#define main %s_main\nnamespace %s {\n#include "%s"\n}\n#undef main\n' "$theme" "$theme" "$source"
     calls="$calls $theme::${theme}_main(count, words),"
   done

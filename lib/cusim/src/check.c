@@ -139,6 +139,22 @@ void sim_check_host_problem(const char *kind, const char *format, ...) {
   sim_check_problem(kind, &c, "%s", text);
 }
 
+void sim_check_call_made(sim_check_call *c) {
+  if (sim_check_wants(SIM_CHECK_HOST)) sim_check_backtrace(c->pc);
+}
+
+void sim_check_call_problem(const sim_check_call *call, const char *kind, const char *format, ...) {
+  if (!sim_check_wants(SIM_CHECK_HOST)) return;
+  sim_check_context c = {0};
+  memcpy(c.pc, call->pc, sizeof c.pc);
+  char text[TEXT];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  sim_check_problem(kind, &c, "%s", text);
+}
+
 // ---------------------------------------------------------------- the report
 
 // cusim's own headers, where the program's call is inlined into nothing else.
@@ -155,25 +171,36 @@ static bool is_ours(const char *name) {
 }
 
 // The innermost frame behind the call into cusim: the last one of a function with a name of CUDA's.
-static int first_own_frame(const problem *p) {
+static int first_own_frame(const uintptr_t pc[SIM_CHECK_FRAMES], bool host) {
   static const char *const prefixes[] = {"cuda", "cublas", "curand", "nccl", "sim_", "cusim_", "nvtx"};
   int first = 0;
-  for (int i = 0; i < SIM_CHECK_FRAMES && p->pc[i] && !p->kernel; i++) {
+  for (int i = 0; i < SIM_CHECK_FRAMES && pc[i] && host; i++) {
     char name[256];
-    if (!sim_symbol_name(p->pc[i], name, sizeof name)) continue;
+    if (!sim_symbol_name(pc[i], name, sizeof name)) continue;
     for (size_t k = 0; k < sizeof prefixes / sizeof prefixes[0]; k++)
       if (strncmp(name, prefixes[k], strlen(prefixes[k])) == 0) first = i + 1;
   }
-  return first < SIM_CHECK_FRAMES && p->pc[first] ? first : 0;
+  return first < SIM_CHECK_FRAMES && pc[first] ? first : 0;
 }
 
-// The innermost frame that stands in the program's own source.
-static void locate(problem *p) {
-  char name[256] = "";
-  for (int i = first_own_frame(p); i < SIM_CHECK_FRAMES && p->pc[i]; i++) {
-    sim_line_name(p->pc[i], name, sizeof name);
+// The innermost frame that stands in the program's own source, as file:line.
+static void name_place(const uintptr_t pc[SIM_CHECK_FRAMES], bool host, char *name, size_t bytes) {
+  *name = 0;
+  for (int i = first_own_frame(pc, host); i < SIM_CHECK_FRAMES && pc[i]; i++) {
+    sim_line_name(pc[i], name, bytes);
     if (!is_ours(name) && strncmp(name, "0x", 2) != 0) break;
   }
+}
+
+void sim_check_call_name(const sim_check_call *c, char *text, size_t bytes) {
+  char name[256] = "";
+  if (c->pc[0]) name_place(c->pc, true, name, sizeof name);
+  snprintf(text, bytes, "%s%s", *name ? " at " : "", name);
+}
+
+static void locate(problem *p) {
+  char name[256];
+  name_place(p->pc, !p->kernel, name, sizeof name);
   if (!p->pc[0]) snprintf(name, sizeof name, "?");
   char *colon = strrchr(name, ':');
   p->line = colon ? atoi(colon + 1) : 0;

@@ -131,6 +131,18 @@ void sim_check_host_waits_device(int device);
 bool sim_host_fault(uintptr_t address, bool write);
 // A host call that the runtime refuses or should have: kind and sentence, at the caller's line.
 __attribute__((format(printf, 2, 3))) void sim_check_host_problem(const char *kind, const char *format, ...);
+// A host call that is kept for a later report: the calls that led to it, innermost first.
+enum { SIM_CHECK_FRAMES = 10 };
+typedef struct sim_check_call {
+  uintptr_t pc[SIM_CHECK_FRAMES];
+} sim_check_call;
+void sim_check_call_made(sim_check_call *c);
+// " at file:line", or nothing.
+void sim_check_call_name(const sim_check_call *c, char *text, size_t bytes);
+__attribute__((format(printf, 3, 4))) void sim_check_call_problem(const sim_check_call *c, const char *kind,
+                                                                  const char *format, ...);
+// A library's call reads or writes these bytes, as a whole: are they device memory?
+void sim_check_argument(const void *p, size_t bytes, const char *call);
 
 #ifdef __cplusplus
 }

@@ -402,6 +402,26 @@ void sim_check_pointer(const void *p, size_t bytes, const char *side) {
         (ptrdiff_t)(address + bytes - r->a.base - r->a.bytes));
 }
 
+void sim_check_argument(const void *p, size_t bytes, const char *call) {
+  if (!sim_check_wants(SIM_CHECK_HOST) || !bytes) return;
+  const uintptr_t address = (uintptr_t)p;
+  const sim_region *r = sim_region_at(address);
+  if (r && r->a.kind == SIM_SYMBOL) return;  // behind it there may be one of the host's
+  if (!p)
+    sim_check_host_problem("null-pointer", "%s is given a null pointer for %zu bytes", call, bytes);
+  else if (!r)
+    sim_check_host_problem("host-memory", "%s is given %p for %zu bytes, which is no device's memory", call,
+                           p, bytes);
+  else if (!r->live)
+    sim_check_host_problem("use-after-free",
+                           "%s is given %p for %zu bytes, in an allocation of %zu bytes that is free", call,
+                           p, bytes, r->a.bytes);
+  else if (address < r->a.base || address - r->a.base + bytes > r->a.bytes)
+    sim_check_host_problem("out-of-bounds",
+                           "%s is given %zu bytes from offset %td of an allocation of %zu bytes", call, bytes,
+                           (ptrdiff_t)(address - r->a.base), r->a.bytes);
+}
+
 void sim_check_report_leaks(void) {
   if (!sim_check_wants(SIM_CHECK_LEAK)) return;
   for (size_t i = 0; i < region_count; i++) {

@@ -202,7 +202,7 @@ static void report(unsigned op, unsigned other, uintptr_t address, bool write, b
   snprintf(tail, sizeof tail, ": no event or synchronization orders the two streams");
   c.tail = tail;
   sim_check_backtrace(c.pc);
-  sim_check_problem("race-stream", &c, "this %s %s 0x%zx, which %s in another stream %s", sim_op_name(op),
+  sim_check_problem("race-stream", &c, "%s %s 0x%zx, which %s in another stream %s", sim_op_name(op),
                     write ? "writes" : "reads", (size_t)address, sim_op_name(other),
                     other_writes ? "writes" : "reads");
 }
@@ -257,6 +257,7 @@ void sim_check_range(unsigned op, const void *address, size_t bytes, bool write)
 
 void sim_check_rows(unsigned op, const void *address, size_t width, size_t pitch, size_t rows, bool write) {
   if (!op || !rows) return;
+  sim_check_argument(address, pitch * (rows - 1) + width, sim_op_name(op));
   if (pitch == width) {
     width *= rows;
     rows = 1;

@@ -6,7 +6,6 @@
 
 // ---------------------------------------------------------------- problems (check.c)
 
-enum { SIM_CHECK_FRAMES = 10 };
 // Where and by whom. pc: return addresses, innermost first; kernel NULL: the host.
 typedef struct sim_check_context {
   uintptr_t pc[SIM_CHECK_FRAMES], other_pc;

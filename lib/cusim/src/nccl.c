@@ -27,17 +27,16 @@ static _Thread_local int group_depth;
 static _Thread_local nccl_call *group_first, *group_last;
 static _Thread_local char last_error[512];
 
-static const char *const kind_names[] = {
-    "ncclCommInitRank",  "ncclCommSplit", "ncclAllReduce", "ncclReduce", "ncclBroadcast",
-    "ncclReduceScatter", "ncclAllGather", "ncclAlltoAll",  "ncclSend",   "ncclRecv"};
-
-static ncclResult_t failed(ncclResult_t result, const char *text) {
+static ncclResult_t refused(ncclResult_t result, const char *text) {
   snprintf(last_error, sizeof last_error, "%s", text);
-  if (*text) {
-    fprintf(stderr, "cusim: NCCL: %s\n", text);
-    sim_check_host_problem("collective", "%s", text);
-  }
+  fprintf(stderr, "cusim: NCCL: %s\n", text);
   return result;
+}
+
+// The checker is told, too.
+static ncclResult_t failed(ncclResult_t result, const char *text) {
+  sim_check_host_problem("collective", "%s", text);
+  return refused(result, text);
 }
 
 // ---------------------------------------------------------------- cliques (all locked)
@@ -97,18 +96,6 @@ static void complete(nccl_call *call, ncclResult_t result, double end) {
   if (result) call->comm->error = result;
 }
 
-static void describe(const nccl_call *call, char *text, size_t bytes) {
-  const char *name = kind_names[call->kind];
-  if (call->kind == NCCL_INIT || call->kind == NCCL_SPLIT)
-    snprintf(text, bytes, "rank %d: %s", call->comm->rank, name);
-  else if (call->kind == NCCL_SEND || call->kind == NCCL_RECEIVE)
-    snprintf(text, bytes, "rank %d: %s(count %zu, type %d, peer %d)", call->comm->rank, name, call->count,
-             (int)call->type, call->peer);
-  else
-    snprintf(text, bytes, "rank %d: %s(count %zu, type %d)", call->comm->rank, name, call->count,
-             (int)call->type);
-}
-
 static bool point_to_point(const nccl_call *call) {
   return call->kind == NCCL_SEND || call->kind == NCCL_RECEIVE;
 }
@@ -120,12 +107,13 @@ static nccl_call *collective(const nccl_clique *c, int rank) {
   return call;
 }
 
-static void mismatch(nccl_call *one, nccl_call *other) {
-  char a[128], b[128], text[400];
-  describe(one, a, sizeof a);
-  describe(other, b, sizeof b);
+static void mismatch(const nccl_call *one, const nccl_call *other) {
+  char a[200], b[200], text[sizeof last_error];
+  sim_nccl_describe(one, a, sizeof a);
+  sim_nccl_describe(other, b, sizeof b);
   snprintf(text, sizeof text, "calls do not match: %s; %s", a, b);
-  failed(ncclInvalidUsage, text);
+  refused(ncclInvalidUsage, text);
+  sim_check_call_problem(&other->made, "collective", "%s", text);
 }
 
 static int by_key(const void *a, const void *b) {
@@ -228,18 +216,32 @@ static double patience(void) {
   return seconds > 0 ? seconds : 30;
 }
 
-static void report_deadlock(const nccl_clique *c) {
-  fprintf(stderr, "cusim: NCCL: deadlock among %d ranks:\n", c->ranks);
-  sim_check_host_problem("collective", "deadlock among %d ranks, listed above", c->ranks);
-  for (int r = 0; r < c->ranks; r++) {
-    char text[128];
-    for (const nccl_call *call = c->waiting[r]; call; call = call->next) {
-      describe(call, text, sizeof text);
-      fprintf(stderr, "  %s waits\n", text);
+static void report_deadlock(const nccl_clique *c, const nccl_call *mine) {
+  enum { MOST = 4096 };
+  char all[MOST] = "", text[256];
+  size_t used = 0;
+  for (int r = 0; r < c->ranks && used < MOST; r++) {
+    const nccl_call *call = c->waiting[r];
+    if (!call)
+      used += (size_t)snprintf(all + used, MOST - used, "\n  rank %d: %s", r,
+                               c->device[r] < 0 ? "never joined" : "makes no call");
+    for (; call && used < MOST; call = call->next) {
+      sim_nccl_describe(call, text, sizeof text);
+      used += (size_t)snprintf(all + used, MOST - used, "\n  %s waits", text);
     }
-    if (!c->waiting[r])
-      fprintf(stderr, "  rank %d: %s\n", r, c->device[r] < 0 ? "never joined" : "makes no call");
   }
+  fprintf(stderr, "cusim: NCCL: deadlock among %d ranks:%s\n", c->ranks, all);
+  char *line = all;  // the same in one line
+  for (const char *from = all; *from; from++)
+    if (*from != '\n')
+      *line++ = *from;
+    else if (from++ != all)
+      *line++ = ';';
+  *line = 0;
+  sim_check_call_problem(&mine->made, "collective",
+                         "deadlock among %d ranks:%s (one thread that calls for several ranks needs "
+                         "ncclGroupStart)",
+                         c->ranks, all);
 }
 
 static ncclResult_t await(nccl_call *call) {
@@ -254,9 +256,8 @@ static ncclResult_t await(nccl_call *call) {
     if (c->aborted || c->broken) {
       complete(call, ncclRemoteError, call->ready);
     } else if (pthread_cond_timedwait(&moved, &lock, &until) == ETIMEDOUT && !call->done) {
-      report_deadlock(c);
-      failed(ncclInternalError, "");
-      snprintf(last_error, sizeof last_error, "deadlock in %s", kind_names[call->kind]);
+      report_deadlock(c, call);
+      snprintf(last_error, sizeof last_error, "deadlock in %s", sim_nccl_names[call->kind]);
       c->broken = true;
       complete(call, ncclInternalError, call->ready);
       pthread_cond_broadcast(&moved);
@@ -272,16 +273,19 @@ static void charge(const nccl_call *call) {
   cudaGetDevice(&device);
   cudaSetDevice(call->comm->device);
   const sim_check_stream checked = sim_stream_checked(call->stream);
-  const unsigned op = sim_check_op_begin(&checked, kind_names[call->kind], false);
+  const unsigned op = sim_check_op_begin(&checked, sim_nccl_names[call->kind], false);
   const size_t sent = sim_nccl_sent(call, call->comm->ranks),
                received = sim_nccl_received(call, call->comm->ranks);
-  if (sent) sim_check_rows(op, call->send, sent, sent, 1, false);
-  if (received && !call->result) sim_check_rows(op, call->receive, received, received, 1, true);
+  sim_check_range(op, call->send, sent, false);
+  if (received && !call->result) {
+    sim_check_range(op, call->receive, received, true);
+    sim_check_copied(call->receive, NULL, received);
+  }
   sim_check_op_end(op);
   enum { CHANNELS = 16 };  // thread blocks that NCCL runs: so many SMs are not free for others
   const int sms = sim_machine_get()->card->sm_count;
   sim_stream_push(call->stream, SIM_COMPUTE, call->end > call->ready ? call->end - call->ready : 0,
-                  sms > CHANNELS ? (double)CHANNELS / sms : 1, kind_names[call->kind]);
+                  sms > CHANNELS ? (double)CHANNELS / sms : 1, sim_nccl_names[call->kind]);
   cudaSetDevice(device);
 }
 
@@ -311,6 +315,26 @@ static ncclResult_t run(nccl_call *calls) {
   return result;
 }
 
+static ncclResult_t refuse_buffer(ncclComm_t comm, const void *buffer, size_t bytes) {
+  sim_allocation found;
+  char text[160];
+  if (!bytes) return ncclSuccess;
+  if (!sim_memory_find(buffer, &found))
+    return refused(ncclInvalidArgument, "a buffer is not memory of a device");
+  if ((uintptr_t)buffer - found.base + bytes > found.bytes) {
+    snprintf(text, sizeof text, "rank %d: a buffer of %zu bytes ends behind its allocation of %zu bytes",
+             comm->rank, bytes, found.bytes);
+    return refused(ncclInvalidArgument, text);
+  }
+  if (found.kind == SIM_DEVICE && found.device != comm->device) {
+    snprintf(text, sizeof text,
+             "rank %d: a buffer is memory of device %d, but the communicator is that of device %d",
+             comm->rank, found.device, comm->device);
+    return failed(ncclInvalidArgument, text);
+  }
+  return ncclSuccess;
+}
+
 static ncclResult_t submit(const nccl_call *made) {
   if (!made->comm) return failed(ncclInvalidArgument, "the communicator is NULL");
   if (made->kind > NCCL_SPLIT) {
@@ -318,22 +342,26 @@ static ncclResult_t submit(const nccl_call *made) {
     if ((unsigned)made->operation >= ncclNumOps) return failed(ncclInvalidArgument, "no such reduction");
     if (made->peer < 0 || made->peer >= made->comm->ranks)
       return failed(ncclInvalidArgument, "the root or peer is not a rank of the communicator");
-    sim_allocation found;
-    const bool sends = sim_nccl_sent(made, made->comm->ranks) > 0,
-               receives = sim_nccl_received(made, made->comm->ranks) > 0;
-    if ((sends && !sim_memory_find(made->send, &found)) ||
-        (receives && !sim_memory_find(made->receive, &found)))
-      return failed(ncclInvalidArgument, "a buffer is not memory of a device");
+    const size_t sent = sim_nccl_sent(made, made->comm->ranks),
+                 received = sim_nccl_received(made, made->comm->ranks);
+    sim_check_argument(made->send, sent, sim_nccl_names[made->kind]);
+    sim_check_argument(made->receive, received, sim_nccl_names[made->kind]);
+    const ncclResult_t bad = refuse_buffer(made->comm, made->send, sent);
+    if (bad) return bad;
+    const ncclResult_t bad_target = refuse_buffer(made->comm, made->receive, received);
+    if (bad_target) return bad_target;
   }
   if (made->comm->error) return made->comm->error;
   if (!group_depth) {
     nccl_call call = *made;
+    sim_check_call_made(&call.made);
     call.in_group = NULL;
     return run(&call);
   }
   nccl_call *call = malloc(sizeof *call);
   if (!call) return failed(ncclSystemError, "no memory");
   *call = *made;
+  sim_check_call_made(&call->made);
   call->in_group = NULL;
   if (group_first)
     group_last->in_group = call;

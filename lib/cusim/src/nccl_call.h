@@ -29,7 +29,8 @@ typedef struct nccl_call {
   int key;   // of a split
   ncclComm_t comm, *part;
   cudaStream_t stream;
-  double ready, end;  // virtual: when the rank's stream has come here; when the call ends for all
+  sim_check_call made;  // where in the program
+  double ready, end;    // virtual: when the rank's stream has come here; when the call ends for all
   bool done;
   ncclResult_t result;
   struct nccl_call *next;      // of the rank's calls that wait
@@ -42,6 +43,10 @@ struct ncclComm {
   int rank, ranks, device;
   ncclResult_t error;
 };
+
+// "rank 1: ncclAllReduce(count 4, float32, sum) at file:line". (nccl_text.c)
+void sim_nccl_describe(const nccl_call *call, char *text, size_t bytes);
+extern const char *const sim_nccl_names[];  // by kind
 
 // The work of a call that all ranks have made; call[r] is that of rank r. (nccl_work.c)
 ncclResult_t sim_nccl_work(nccl_call **call, int ranks);

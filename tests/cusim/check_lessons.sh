@@ -1,0 +1,32 @@
+#!/bin/sh
+# Every lesson with a GPU variant, small, under CUSIM_CHECK: its results are right and nothing is reported.
+# usage: check_lessons.sh FOLDER
+. "$(dirname "$0")/../suite/check.sh"
+folder=$1
+export CUSIM_CHECK=1
+
+# clean LESSON OPTION…
+clean() {
+  lesson=$1
+  shift
+  "$folder/$lesson" --verify "$@" >"$work/out" 2>&1 </dev/null
+  status=$?
+  holds "$lesson $*: exit status $status: $(tail -n 3 "$work/out")" test $status = 0
+  holds "$lesson $*: $(grep -m 1 '^cusim-check: ' "$work/out")" grep -qx 'cusim-check: 0 problems' "$work/out"
+  holds "$lesson $*: no simulated GPU was at work" grep -q ' sim:' "$work/out"
+}
+
+for program in "$folder"/lesson-*; do
+  lesson=$(basename "$program")
+  CUSIM_CHECK='' "$program" --list --format csv | grep -q '"[0-9]* *GPUs*"' || continue
+  case $lesson in
+    lesson-00-*) clean "$lesson" --device gpu --size 33 ;;
+    lesson-01-*) clean "$lesson" --device gpu --size 1 ;;  # one FMA per element of large arrays
+    lesson-22-*)
+      for variant in gpu-all-reduce gpu-bucketed; do
+        clean "$lesson" --data synthetic --size 64 --devices 2 --variant $variant
+      done ;;
+    *) clean "$lesson" --device gpu --size 70 ;;
+  esac
+done
+finish
