@@ -24,11 +24,12 @@ namespace precision {
 struct tf32 {};
 }  // namespace precision
 
-// In the traced pass products are announced as work of the matrix units; their code stays unseen.
+// Products are not inlined: kernels ask for all of their loops over fragments to be unrolled. In the traced
+// pass they are announced as work of the matrix units; their code stays unseen.
 #ifdef CUSIM_TRACED_PASS
-#define CUSIM_TENSOR __attribute__((no_sanitize("thread"), no_sanitize_coverage)) inline
+#define CUSIM_TENSOR __attribute__((no_sanitize("thread"), no_sanitize_coverage, noinline)) inline
 #else
-#define CUSIM_TENSOR inline
+#define CUSIM_TENSOR __attribute__((noinline)) inline
 #endif
 
 namespace details {
