@@ -55,12 +55,20 @@ cusim_missing(${missing} "CUB" cub/cub.cuh cub/block/block_reduce.cuh cub/block/
   cub/block/block_load.cuh cub/block/block_store.cuh cub/block/block_radix_sort.cuh cub/warp/warp_reduce.cuh
   cub/warp/warp_scan.cuh cub/device/device_reduce.cuh cub/device/device_scan.cuh cub/device/device_radix_sort.cuh
   cub/device/device_histogram.cuh cub/device/device_select.cuh)
-foreach(name adjacent_difference copy count device_ptr device_vector execution_policy extrema fill find for_each
-             functional gather generate host_vector inner_product logical merge pair partition random reduce remove
-             replace reverse scan scatter sequence sort transform transform_reduce transform_scan tuple unique
-             universal_vector version iterator/constant_iterator iterator/counting_iterator
-             iterator/permutation_iterator iterator/transform_iterator iterator/zip_iterator
-             iterator/discard_iterator device_malloc device_free device_reference complex binary_search
-             system/cuda/execution_policy system/omp/execution_policy memory detail/config)
-  cusim_missing(${missing} "Thrust" thrust/${name}.h)
+# Thrust is one library here, under the names of all of its headers.
+foreach(name adjacent_difference advance binary_search complex copy count device_allocator device_delete device_free
+             device_malloc device_new device_ptr device_reference device_vector distance equal execution_policy
+             extrema fill find for_each functional gather generate host_vector inner_product logical memory merge
+             mismatch optional pair partition random reduce remove replace reverse scan scatter sequence set_operations
+             shuffle sort swap system_error tabulate transform transform_reduce transform_scan tuple
+             uninitialized_copy uninitialized_fill unique universal_vector version zip_function
+             detail/config detail/type_traits iterator/constant_iterator iterator/counting_iterator
+             iterator/discard_iterator iterator/iterator_traits iterator/permutation_iterator
+             iterator/reverse_iterator iterator/transform_iterator iterator/zip_iterator
+             random/linear_congruential_engine random/normal_distribution random/uniform_int_distribution
+             random/uniform_real_distribution system/cuda/error system/cuda/execution_policy
+             system/omp/execution_policy system/cpp/execution_policy system/tbb/execution_policy)
+  file(CONFIGURE OUTPUT ${missing}/thrust/${name}.h CONTENT "#include <cusim/thrust.h>\n" @ONLY)
 endforeach()
+cusim_missing(${missing} "asynchronous Thrust" thrust/future.h thrust/async/copy.h thrust/async/reduce.h
+  thrust/async/sort.h thrust/async/transform.h)

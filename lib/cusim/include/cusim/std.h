@@ -14,6 +14,12 @@
 namespace cuda {
 namespace std {
 using namespace ::std;
-}
+struct identity {
+  template <class T>
+  constexpr T &&operator()(T &&x) const noexcept {
+    return ::std::forward<T>(x);
+  }
+};
+}  // namespace std
 }  // namespace cuda
 #endif
