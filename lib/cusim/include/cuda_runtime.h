@@ -5,6 +5,7 @@
 #define CUSIM_CUDA_RUNTIME_H
 #define __CUDA_RUNTIME_H__  // programs ask by this name whether the header was read
 #include "cuda_runtime_api.h"
+#include "driver_functions.h"
 #include "vector_functions.h"
 #include "vector_types.h"
 

@@ -5,77 +5,8 @@
 #define __DRIVER_TYPES_H__  // programs ask by this name whether the header was read
 #include <stddef.h>
 
+#include "cusim/errors.h"
 #include "vector_types.h"
-
-// Number, name, text. One list for the enum and for cudaGetErrorName and cudaGetErrorString.
-#define CUSIM_ERRORS(E)                                                                                 \
-  E(0, cudaSuccess, "no error")                                                                         \
-  E(1, cudaErrorInvalidValue, "invalid argument")                                                       \
-  E(2, cudaErrorMemoryAllocation, "out of memory")                                                      \
-  E(3, cudaErrorInitializationError, "initialization error")                                            \
-  E(4, cudaErrorCudartUnloading, "driver shutting down")                                                \
-  E(5, cudaErrorProfilerDisabled, "profiler disabled while using external profiling tool")              \
-  E(9, cudaErrorInvalidConfiguration, "invalid configuration argument")                                 \
-  E(12, cudaErrorInvalidPitchValue, "invalid pitch argument")                                           \
-  E(13, cudaErrorInvalidSymbol, "invalid device symbol")                                                \
-  E(16, cudaErrorInvalidHostPointer, "invalid host pointer")                                            \
-  E(17, cudaErrorInvalidDevicePointer, "invalid device pointer")                                        \
-  E(18, cudaErrorInvalidTexture, "invalid texture reference")                                           \
-  E(20, cudaErrorInvalidChannelDescriptor, "invalid channel descriptor")                                \
-  E(21, cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")                           \
-  E(35, cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version")    \
-  E(46, cudaErrorDevicesUnavailable, "all CUDA-capable devices are busy or unavailable")                \
-  E(52, cudaErrorMissingConfiguration, "__global__ function call is not configured")                    \
-  E(53, cudaErrorPriorLaunchFailure, "unspecified launch failure in prior launch")                      \
-  E(65, cudaErrorLaunchMaxDepthExceeded, "launch would exceed maximum depth of nested launches")        \
-  E(98, cudaErrorInvalidDeviceFunction, "invalid device function")                                      \
-  E(100, cudaErrorNoDevice, "no CUDA-capable device is detected")                                       \
-  E(101, cudaErrorInvalidDevice, "invalid device ordinal")                                              \
-  E(200, cudaErrorInvalidKernelImage, "device kernel image is invalid")                                 \
-  E(201, cudaErrorDeviceUninitialized, "invalid device context")                                        \
-  E(209, cudaErrorNoKernelImageForDevice, "no kernel image is available for execution on the device")   \
-  E(214, cudaErrorECCUncorrectable, "uncorrectable ECC error encountered")                              \
-  E(215, cudaErrorUnsupportedLimit, "limit is not supported on this architecture")                      \
-  E(217, cudaErrorPeerAccessUnsupported, "peer access is not supported between these two devices")      \
-  E(218, cudaErrorInvalidPtx, "a PTX JIT compilation failed")                                           \
-  E(304, cudaErrorOperatingSystem, "OS call failed or operation not supported on this OS")              \
-  E(400, cudaErrorInvalidResourceHandle, "invalid resource handle")                                     \
-  E(401, cudaErrorIllegalState, "the operation cannot be performed in the present state")               \
-  E(500, cudaErrorSymbolNotFound, "named symbol not found")                                             \
-  E(600, cudaErrorNotReady, "device not ready")                                                         \
-  E(700, cudaErrorIllegalAddress, "an illegal memory access was encountered")                           \
-  E(701, cudaErrorLaunchOutOfResources, "too many resources requested for launch")                      \
-  E(702, cudaErrorLaunchTimeout, "the launch timed out and was terminated")                             \
-  E(704, cudaErrorPeerAccessAlreadyEnabled, "peer access is already enabled")                           \
-  E(705, cudaErrorPeerAccessNotEnabled, "peer access has not been enabled")                             \
-  E(708, cudaErrorSetOnActiveProcess, "cannot set while device is active in this process")              \
-  E(709, cudaErrorContextIsDestroyed, "context is destroyed")                                           \
-  E(710, cudaErrorAssert, "device-side assert triggered")                                               \
-  E(711, cudaErrorTooManyPeers, "peer mapping resources exhausted")                                     \
-  E(712, cudaErrorHostMemoryAlreadyRegistered,                                                          \
-    "part or all of the requested memory range is already mapped")                                      \
-  E(713, cudaErrorHostMemoryNotRegistered, "pointer does not correspond to a registered memory region") \
-  E(714, cudaErrorHardwareStackError, "hardware stack error")                                           \
-  E(715, cudaErrorIllegalInstruction, "an illegal instruction was encountered")                         \
-  E(716, cudaErrorMisalignedAddress, "misaligned address")                                              \
-  E(717, cudaErrorInvalidAddressSpace, "operation not supported on global/shared address space")        \
-  E(718, cudaErrorInvalidPc, "invalid program counter")                                                 \
-  E(719, cudaErrorLaunchFailure, "unspecified launch failure")                                          \
-  E(720, cudaErrorCooperativeLaunchTooLarge, "too many blocks in cooperative launch")                   \
-  E(800, cudaErrorNotPermitted, "operation not permitted")                                              \
-  E(801, cudaErrorNotSupported, "operation not supported")                                              \
-  E(802, cudaErrorSystemNotReady, "system not yet initialized")                                         \
-  E(900, cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing")         \
-  E(901, cudaErrorStreamCaptureInvalidated, "operation failed due to a previous error during capture")  \
-  E(903, cudaErrorStreamCaptureUnmatched, "capture was not initiated in this stream")                   \
-  E(904, cudaErrorStreamCaptureUnjoined, "capturing stream has unjoined work")                          \
-  E(906, cudaErrorStreamCaptureImplicit,                                                                \
-    "operation would make the legacy stream depend on a capturing blocking stream")                     \
-  E(905, cudaErrorStreamCaptureIsolation, "dependency created on uncaptured work in another stream")    \
-  E(910, cudaErrorGraphExecUpdateFailure,                                                               \
-    "the graph update was not performed because it included changes which violated constraints")        \
-  E(909, cudaErrorTimeout, "wait operation timed out")                                                  \
-  E(999, cudaErrorUnknown, "unknown error")
 
 typedef enum cudaError {
 #define CUSIM_ENUM(number, name, text) name = number,
@@ -112,6 +43,16 @@ typedef enum cudaDeviceAttr {
   cudaDevAttrIntegrated = 18,
   cudaDevAttrCanMapHostMemory = 19,
   cudaDevAttrComputeMode = 20,
+  cudaDevAttrMaxTexture1DWidth = 21,
+  cudaDevAttrMaxTexture2DWidth = 22,
+  cudaDevAttrMaxTexture2DHeight = 23,
+  cudaDevAttrMaxTexture3DWidth = 24,
+  cudaDevAttrMaxTexture3DHeight = 25,
+  cudaDevAttrMaxTexture3DDepth = 26,
+  cudaDevAttrMaxTexture2DLayeredWidth = 27,
+  cudaDevAttrMaxTexture2DLayeredHeight = 28,
+  cudaDevAttrMaxTexture2DLayeredLayers = 29,
+  cudaDevAttrSurfaceAlignment = 30,
   cudaDevAttrConcurrentKernels = 31,
   cudaDevAttrEccEnabled = 32,
   cudaDevAttrPciBusId = 33,
@@ -123,9 +64,41 @@ typedef enum cudaDeviceAttr {
   cudaDevAttrMaxThreadsPerMultiProcessor = 39,
   cudaDevAttrAsyncEngineCount = 40,
   cudaDevAttrUnifiedAddressing = 41,
+  cudaDevAttrMaxTexture1DLayeredWidth = 42,
+  cudaDevAttrMaxTexture1DLayeredLayers = 43,
+  cudaDevAttrMaxTexture2DGatherWidth = 45,
+  cudaDevAttrMaxTexture2DGatherHeight = 46,
+  cudaDevAttrMaxTexture3DWidthAlt = 47,
+  cudaDevAttrMaxTexture3DHeightAlt = 48,
+  cudaDevAttrMaxTexture3DDepthAlt = 49,
   cudaDevAttrPciDomainId = 50,
+  cudaDevAttrTexturePitchAlignment = 51,
+  cudaDevAttrMaxTextureCubemapWidth = 52,
+  cudaDevAttrMaxTextureCubemapLayeredWidth = 53,
+  cudaDevAttrMaxTextureCubemapLayeredLayers = 54,
+  cudaDevAttrMaxSurface1DWidth = 55,
+  cudaDevAttrMaxSurface2DWidth = 56,
+  cudaDevAttrMaxSurface2DHeight = 57,
+  cudaDevAttrMaxSurface3DWidth = 58,
+  cudaDevAttrMaxSurface3DHeight = 59,
+  cudaDevAttrMaxSurface3DDepth = 60,
+  cudaDevAttrMaxSurface1DLayeredWidth = 61,
+  cudaDevAttrMaxSurface1DLayeredLayers = 62,
+  cudaDevAttrMaxSurface2DLayeredWidth = 63,
+  cudaDevAttrMaxSurface2DLayeredHeight = 64,
+  cudaDevAttrMaxSurface2DLayeredLayers = 65,
+  cudaDevAttrMaxSurfaceCubemapWidth = 66,
+  cudaDevAttrMaxSurfaceCubemapLayeredWidth = 67,
+  cudaDevAttrMaxSurfaceCubemapLayeredLayers = 68,
+  cudaDevAttrMaxTexture1DLinearWidth = 69,
+  cudaDevAttrMaxTexture2DLinearWidth = 70,
+  cudaDevAttrMaxTexture2DLinearHeight = 71,
+  cudaDevAttrMaxTexture2DLinearPitch = 72,
+  cudaDevAttrMaxTexture2DMipmappedWidth = 73,
+  cudaDevAttrMaxTexture2DMipmappedHeight = 74,
   cudaDevAttrComputeCapabilityMajor = 75,
   cudaDevAttrComputeCapabilityMinor = 76,
+  cudaDevAttrMaxTexture1DMipmappedWidth = 77,
   cudaDevAttrStreamPrioritiesSupported = 78,
   cudaDevAttrGlobalL1CacheSupported = 79,
   cudaDevAttrLocalL1CacheSupported = 80,
@@ -142,11 +115,40 @@ typedef enum cudaDeviceAttr {
   cudaDevAttrCanUseHostPointerForRegisteredMem = 91,
   cudaDevAttrCooperativeLaunch = 95,
   cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
+  cudaDevAttrCanFlushRemoteWrites = 98,
   cudaDevAttrHostRegisterSupported = 99,
+  cudaDevAttrPageableMemoryAccessUsesHostPageTables = 100,
+  cudaDevAttrDirectManagedMemAccessFromHost = 101,
   cudaDevAttrMaxBlocksPerMultiprocessor = 106,
+  cudaDevAttrMaxPersistingL2CacheSize = 108,
+  cudaDevAttrMaxAccessPolicyWindowSize = 109,
   cudaDevAttrReservedSharedMemoryPerBlock = 111,
+  cudaDevAttrSparseCudaArraySupported = 112,
+  cudaDevAttrHostRegisterReadOnlySupported = 113,
+  cudaDevAttrTimelineSemaphoreInteropSupported = 114,
   cudaDevAttrMemoryPoolsSupported = 115,
-  cudaDevAttrClusterLaunch = 120
+  cudaDevAttrGPUDirectRDMASupported = 116,
+  cudaDevAttrGPUDirectRDMAFlushWritesOptions = 117,
+  cudaDevAttrGPUDirectRDMAWritesOrdering = 118,
+  cudaDevAttrMemoryPoolSupportedHandleTypes = 119,
+  cudaDevAttrClusterLaunch = 120,
+  cudaDevAttrDeferredMappingCudaArraySupported = 121,
+  cudaDevAttrIpcEventSupport = 125,
+  cudaDevAttrMemSyncDomainCount = 126,
+  cudaDevAttrNumaConfig = 130,
+  cudaDevAttrNumaId = 131,
+  cudaDevAttrMpsEnabled = 133,
+  cudaDevAttrHostNumaId = 134,
+  cudaDevAttrD3D12CigSupported = 135,
+  cudaDevAttrVulkanCigSupported = 138,
+  cudaDevAttrGpuPciDeviceId = 139,
+  cudaDevAttrGpuPciSubsystemId = 140,
+  cudaDevAttrHostNumaMemoryPoolsSupported = 142,
+  cudaDevAttrHostNumaMultinodeIpcSupported = 143,
+  cudaDevAttrHostMemoryPoolsSupported = 144,
+  cudaDevAttrOnlyPartialHostNativeAtomicSupported = 147,
+  cudaDevAttrCooperativeMultiDeviceLaunch = 96,
+  cudaDevAttrMax = 148
 } cudaDeviceAttr;
 
 typedef enum cudaComputeMode {
@@ -160,8 +162,7 @@ typedef struct cudaUUID_t {
   char bytes[16];
 } cudaUUID_t;
 
-// CUDA 13's fields, and those that it took away: many published programs print them. cusim has no textures
-// and no surfaces, so their limits are 0.
+// CUDA 13's fields, and those that it took away: many published programs print them.
 typedef struct cudaDeviceProp {
   char name[256];
   cudaUUID_t uuid;
@@ -194,6 +195,12 @@ typedef struct cudaDeviceProp {
   size_t surfaceAlignment;
   int clockRate, memoryClockRate, deviceOverlap, kernelExecTimeoutEnabled, computeMode;
   int singleToDoublePrecisionPerfRatio, cooperativeMultiDeviceLaunch;
+  char luid[8];
+  unsigned luidDeviceNodeMask, gpuDirectRDMAFlushWritesOptions, memoryPoolSupportedHandleTypes;
+  int sparseCudaArraySupported, hostRegisterReadOnlySupported, timelineSemaphoreInteropSupported;
+  int gpuDirectRDMAWritesOrdering, deferredMappingCudaArraySupported, ipcEventSupported, deviceNumaConfig;
+  int deviceNumaId, mpsEnabled, hostNumaId, hostNumaMultinodeIpcSupported;
+  unsigned gpuPciDeviceID, gpuPciSubsystemID;
 } cudaDeviceProp;
 
 typedef enum cudaMemoryType {
@@ -211,12 +218,21 @@ typedef struct cudaPointerAttributes {
 
 typedef struct cudaFuncAttributes {
   size_t sharedSizeBytes, constSizeBytes, localSizeBytes;
-  int maxThreadsPerBlock, numRegs, ptxVersion, binaryVersion, maxDynamicSharedSizeBytes;
+  int maxThreadsPerBlock, numRegs, ptxVersion, binaryVersion, cacheModeCA, maxDynamicSharedSizeBytes;
+  int preferredShmemCarveout, clusterDimMustBeSet, requiredClusterWidth, requiredClusterHeight;
+  int requiredClusterDepth, clusterSchedulingPolicyPreference, nonPortableClusterSizeAllowed;
 } cudaFuncAttributes;
 
 typedef enum cudaFuncAttribute {
   cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
-  cudaFuncAttributePreferredSharedMemoryCarveout = 9
+  cudaFuncAttributePreferredSharedMemoryCarveout = 9,
+  cudaFuncAttributeClusterDimMustBeSet = 10,
+  cudaFuncAttributeRequiredClusterWidth = 11,
+  cudaFuncAttributeRequiredClusterHeight = 12,
+  cudaFuncAttributeRequiredClusterDepth = 13,
+  cudaFuncAttributeNonPortableClusterSizeAllowed = 14,
+  cudaFuncAttributeClusterSchedulingPolicyPreference = 15,
+  cudaFuncAttributeMax
 } cudaFuncAttribute;
 
 typedef enum cudaFuncCache {
@@ -237,8 +253,11 @@ typedef enum cudaMemoryAdvise {
 
 typedef enum cudaMemLocationType {
   cudaMemLocationTypeInvalid = 0,
+  cudaMemLocationTypeNone = 0,
   cudaMemLocationTypeDevice = 1,
-  cudaMemLocationTypeHost = 2
+  cudaMemLocationTypeHost = 2,
+  cudaMemLocationTypeHostNuma = 3,
+  cudaMemLocationTypeHostNumaCurrent = 4
 } cudaMemLocationType;
 typedef struct cudaMemLocation {
   cudaMemLocationType type;
@@ -259,7 +278,11 @@ typedef enum cudaMemPoolAttr {
 typedef enum cudaLimit {
   cudaLimitStackSize = 0,
   cudaLimitPrintfFifoSize = 1,
-  cudaLimitMallocHeapSize = 2
+  cudaLimitMallocHeapSize = 2,
+  cudaLimitDevRuntimeSyncDepth = 3,
+  cudaLimitDevRuntimePendingLaunchCount = 4,
+  cudaLimitMaxL2FetchGranularity = 5,
+  cudaLimitPersistingL2CacheSize = 6
 } cudaLimit;
 
 #define CUDART_CB  // the calling convention of callbacks
@@ -291,6 +314,154 @@ struct cudaMemcpy3DParms {
 };
 typedef struct cudaMemcpy3DParms cudaMemcpy3DParms;
 
+// ---------------------------------------------------------------- what else the calls take
+
+typedef enum cudaDeviceP2PAttr {
+  cudaDevP2PAttrPerformanceRank = 1,
+  cudaDevP2PAttrAccessSupported = 2,
+  cudaDevP2PAttrNativeAtomicSupported = 3,
+  cudaDevP2PAttrCudaArrayAccessSupported = 4,
+  cudaDevP2PAttrOnlyPartialNativeAtomicSupported = 5
+} cudaDeviceP2PAttr;
+typedef enum cudaMemAllocationHandleType {
+  cudaMemHandleTypeNone = 0,
+  cudaMemHandleTypePosixFileDescriptor = 1,
+  cudaMemHandleTypeWin32 = 2,
+  cudaMemHandleTypeWin32Kmt = 4,
+  cudaMemHandleTypeFabric = 8
+} cudaMemAllocationHandleType;
+typedef enum cudaMemAllocationType {
+  cudaMemAllocationTypeInvalid = 0,
+  cudaMemAllocationTypePinned = 1,
+  cudaMemAllocationTypeManaged = 2,
+  cudaMemAllocationTypeMax = 0x7FFFFFFF
+} cudaMemAllocationType;
+typedef enum cudaMemAccessFlags {
+  cudaMemAccessFlagsProtNone = 0,
+  cudaMemAccessFlagsProtRead = 1,
+  cudaMemAccessFlagsProtReadWrite = 3
+} cudaMemAccessFlags;
+typedef enum cudaSynchronizationPolicy {
+  cudaSyncPolicyAuto = 1,
+  cudaSyncPolicySpin = 2,
+  cudaSyncPolicyYield = 3,
+  cudaSyncPolicyBlockingSync = 4
+} cudaSynchronizationPolicy;
+typedef enum cudaAccessProperty {
+  cudaAccessPropertyNormal = 0,
+  cudaAccessPropertyStreaming = 1,
+  cudaAccessPropertyPersisting = 2
+} cudaAccessProperty;
+typedef enum cudaGraphMemAttributeType {
+  cudaGraphMemAttrUsedMemCurrent = 0,
+  cudaGraphMemAttrUsedMemHigh = 1,
+  cudaGraphMemAttrReservedMemCurrent = 2,
+  cudaGraphMemAttrReservedMemHigh = 3
+} cudaGraphMemAttributeType;
+typedef enum cudaMemRangeAttribute {
+  cudaMemRangeAttributeReadMostly = 1,
+  cudaMemRangeAttributePreferredLocation = 2,
+  cudaMemRangeAttributeAccessedBy = 3,
+  cudaMemRangeAttributeLastPrefetchLocation = 4,
+  cudaMemRangeAttributePreferredLocationType = 5,
+  cudaMemRangeAttributePreferredLocationId = 6,
+  cudaMemRangeAttributeLastPrefetchLocationType = 7,
+  cudaMemRangeAttributeLastPrefetchLocationId = 8
+} cudaMemRangeAttribute;
+typedef enum cudaSharedMemConfig {
+  cudaSharedMemBankSizeDefault = 0,
+  cudaSharedMemBankSizeFourByte = 1,
+  cudaSharedMemBankSizeEightByte = 2
+} cudaSharedMemConfig;
+typedef enum cudaSharedCarveout {
+  cudaSharedmemCarveoutDefault = -1,
+  cudaSharedmemCarveoutMaxShared = 100,
+  cudaSharedmemCarveoutMaxL1 = 0
+} cudaSharedCarveout;
+typedef enum cudaClusterSchedulingPolicy {
+  cudaClusterSchedulingPolicyDefault = 0,
+  cudaClusterSchedulingPolicySpread = 1,
+  cudaClusterSchedulingPolicyLoadBalancing = 2
+} cudaClusterSchedulingPolicy;
+typedef enum cudaGraphInstantiateFlags {
+  cudaGraphInstantiateFlagAutoFreeOnLaunch = 1,
+  cudaGraphInstantiateFlagUpload = 2,
+  cudaGraphInstantiateFlagDeviceLaunch = 4,
+  cudaGraphInstantiateFlagUseNodePriority = 8
+} cudaGraphInstantiateFlags;
+typedef enum cudaGraphInstantiateResult {
+  cudaGraphInstantiateSuccess = 0,
+  cudaGraphInstantiateError = 1,
+  cudaGraphInstantiateInvalidStructure = 2,
+  cudaGraphInstantiateNodeOperationNotSupported = 3,
+  cudaGraphInstantiateMultipleDevicesNotSupported = 4,
+  cudaGraphInstantiateConditionalHandleUnused = 5
+} cudaGraphInstantiateResult;
+typedef enum cudaGraphDebugDotFlags {
+  cudaGraphDebugDotFlagsVerbose = 1,
+  cudaGraphDebugDotFlagsKernelNodeParams = 4,
+  cudaGraphDebugDotFlagsMemcpyNodeParams = 8,
+  cudaGraphDebugDotFlagsMemsetNodeParams = 16,
+  cudaGraphDebugDotFlagsHostNodeParams = 32,
+  cudaGraphDebugDotFlagsEventNodeParams = 64,
+  cudaGraphDebugDotFlagsExtSemasSignalNodeParams = 128,
+  cudaGraphDebugDotFlagsExtSemasWaitNodeParams = 256,
+  cudaGraphDebugDotFlagsKernelNodeAttributes = 512,
+  cudaGraphDebugDotFlagsHandles = 1024,
+  cudaGraphDebugDotFlagsConditionalNodeParams = 32768
+} cudaGraphDebugDotFlags;
+typedef enum cudaDriverEntryPointQueryResult {
+  cudaDriverEntryPointSuccess = 0,
+  cudaDriverEntryPointSymbolNotFound = 1,
+  cudaDriverEntryPointVersionNotSufficent = 2
+} cudaDriverEntryPointQueryResult;
+typedef struct cudaAccessPolicyWindow {
+  void *base_ptr;
+  size_t num_bytes;
+  float hitRatio;
+  cudaAccessProperty hitProp, missProp;
+} cudaAccessPolicyWindow;
+typedef struct cudaMemAccessDesc {
+  cudaMemLocation location;
+  cudaMemAccessFlags flags;
+} cudaMemAccessDesc;
+typedef struct cudaMemPoolProps {
+  cudaMemAllocationType allocType;
+  cudaMemAllocationHandleType handleTypes;
+  cudaMemLocation location;
+  void *win32SecurityAttributes;
+  size_t maxSize;
+  unsigned short usage;
+  unsigned char reserved[54];
+} cudaMemPoolProps;
+typedef struct cudaMemPoolPtrExportData {
+  unsigned char reserved[64];
+} cudaMemPoolPtrExportData;
+typedef struct cudaMemAllocNodeParams {
+  cudaMemPoolProps poolProps;
+  const cudaMemAccessDesc *accessDescs;
+  size_t accessDescCount, bytesize;
+  void *dptr;
+} cudaMemAllocNodeParams;
+typedef struct cudaIpcEventHandle_st {
+  char reserved[64];
+} cudaIpcEventHandle_t;
+typedef struct cudaIpcMemHandle_st {
+  char reserved[64];
+} cudaIpcMemHandle_t;
+struct cudaMemcpy3DPeerParms {
+  cudaArray_t srcArray;
+  struct cudaPos srcPos;
+  struct cudaPitchedPtr srcPtr;
+  int srcDevice;
+  cudaArray_t dstArray;
+  struct cudaPos dstPos;
+  struct cudaPitchedPtr dstPtr;
+  int dstDevice;
+  struct cudaExtent extent;
+};
+typedef struct cudaMemcpy3DPeerParms cudaMemcpy3DPeerParms;
+
 // ---------------------------------------------------------------- graphs
 
 typedef struct CUgraph_st *cudaGraph_t;
@@ -316,19 +487,34 @@ typedef enum cudaGraphNodeType {
   cudaGraphNodeTypeGraph = 4,
   cudaGraphNodeTypeEmpty = 5,
   cudaGraphNodeTypeWaitEvent = 6,
-  cudaGraphNodeTypeEventRecord = 7
+  cudaGraphNodeTypeEventRecord = 7,
+  cudaGraphNodeTypeExtSemaphoreSignal = 8,
+  cudaGraphNodeTypeExtSemaphoreWait = 9,
+  cudaGraphNodeTypeMemAlloc = 10,
+  cudaGraphNodeTypeMemFree = 11,
+  cudaGraphNodeTypeConditional = 13,
+  cudaGraphNodeTypeCount
 } cudaGraphNodeType;
 
 typedef enum cudaGraphExecUpdateResult {
   cudaGraphExecUpdateSuccess = 0,
   cudaGraphExecUpdateError = 1,
-  cudaGraphExecUpdateErrorTopologyChanged = 2
+  cudaGraphExecUpdateErrorTopologyChanged = 2,
+  cudaGraphExecUpdateErrorNodeTypeChanged = 3,
+  cudaGraphExecUpdateErrorFunctionChanged = 4,
+  cudaGraphExecUpdateErrorParametersChanged = 5,
+  cudaGraphExecUpdateErrorNotSupported = 6,
+  cudaGraphExecUpdateErrorUnsupportedFunctionChange = 7,
+  cudaGraphExecUpdateErrorAttributesChanged = 8
 } cudaGraphExecUpdateResult;
 typedef struct cudaGraphExecUpdateResultInfo {
   cudaGraphExecUpdateResult result;
   cudaGraphNode_t errorNode, errorFromNode;
 } cudaGraphExecUpdateResultInfo;
 
+typedef struct cudaGraphEdgeData_st {
+  unsigned char from_port, to_port, type, reserved[5];
+} cudaGraphEdgeData;
 typedef struct cudaKernelNodeParams {
   void *func;
   dim3 gridDim, blockDim;
@@ -360,7 +546,17 @@ enum {
   cudaHostAllocMapped = 2,
   cudaHostAllocWriteCombined = 4
 };
-enum { cudaHostRegisterDefault = 0, cudaHostRegisterPortable = 1, cudaHostRegisterMapped = 2 };
+enum {
+  cudaHostRegisterDefault = 0,
+  cudaHostRegisterPortable = 1,
+  cudaHostRegisterMapped = 2,
+  cudaHostRegisterIoMemory = 4,
+  cudaHostRegisterReadOnly = 8
+};
+enum { cudaOccupancyDefault = 0, cudaOccupancyDisableCachingOverride = 1 };
+enum { cudaIpcMemLazyEnablePeerAccess = 1 };
+enum { cudaPeerAccessDefault = 0 };
+enum { cudaEnableDefault = 0, cudaEnableLegacyStream = 1, cudaEnablePerThreadDefaultStream = 2 };
 enum { cudaMemAttachGlobal = 1, cudaMemAttachHost = 2, cudaMemAttachSingle = 4 };
 enum {
   cudaDeviceScheduleAuto = 0,
@@ -368,7 +564,11 @@ enum {
   cudaDeviceScheduleYield = 2,
   cudaDeviceScheduleBlockingSync = 4,
   cudaDeviceBlockingSync = 4,
-  cudaDeviceMapHost = 8
+  cudaDeviceMapHost = 8,
+  cudaDeviceLmemResizeToMax = 16,
+  cudaDeviceSyncMemops = 128,
+  cudaDeviceScheduleMask = 7,
+  cudaDeviceMask = 255
 };
 typedef enum cudaLaunchAttributeID {
   cudaLaunchAttributeIgnore = 0,
@@ -382,10 +582,17 @@ typedef enum cudaLaunchAttributeID {
   cudaLaunchAttributePriority = 8,
   cudaLaunchAttributeMemSyncDomainMap = 9,
   cudaLaunchAttributeMemSyncDomain = 10,
-  cudaLaunchAttributePreferredSharedMemoryCarveout = 14
+  cudaLaunchAttributePreferredClusterDimension = 11,
+  cudaLaunchAttributeLaunchCompletionEvent = 12,
+  cudaLaunchAttributeDeviceUpdatableKernelNode = 13,
+  cudaLaunchAttributePreferredSharedMemoryCarveout = 14,
+  cudaLaunchAttributeNvlinkUtilCentricScheduling = 16
 } cudaLaunchAttributeID;
 typedef union cudaLaunchAttributeValue {
   char pad[64];
+  cudaAccessPolicyWindow accessPolicyWindow;
+  cudaSynchronizationPolicy syncPolicy;
+  cudaClusterSchedulingPolicy clusterSchedulingPolicyPreference;
   int cooperative, priority, programmaticStreamSerializationAllowed;
   unsigned sharedMemCarveout;
   struct {
@@ -396,6 +603,15 @@ typedef struct cudaLaunchAttribute {
   cudaLaunchAttributeID id;
   cudaLaunchAttributeValue val;
 } cudaLaunchAttribute;
+// What CUDA calls the attributes that streams and kernel nodes have.
+typedef cudaLaunchAttributeID cudaStreamAttrID, cudaKernelNodeAttrID;
+typedef cudaLaunchAttributeValue cudaStreamAttrValue, cudaKernelNodeAttrValue;
+#define cudaStreamAttributeAccessPolicyWindow cudaLaunchAttributeAccessPolicyWindow
+#define cudaStreamAttributeSynchronizationPolicy cudaLaunchAttributeSynchronizationPolicy
+#define cudaStreamAttributePriority cudaLaunchAttributePriority
+#define cudaKernelNodeAttributeAccessPolicyWindow cudaLaunchAttributeAccessPolicyWindow
+#define cudaKernelNodeAttributeCooperative cudaLaunchAttributeCooperative
+#define cudaKernelNodeAttributePriority cudaLaunchAttributePriority
 typedef struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   size_t dynamicSmemBytes;
@@ -404,6 +620,7 @@ typedef struct cudaLaunchConfig_t {
   unsigned numAttrs;
 } cudaLaunchConfig_t;
 #define cudaCpuDeviceId ((int)-1)
+#define cudaInvalidDeviceId ((int)-2)
 #define cudaStreamLegacy ((cudaStream_t)0x1)
 #define cudaStreamPerThread ((cudaStream_t)0x2)
 enum { cudaEventRecordDefault = 0, cudaEventRecordExternal = 1 };

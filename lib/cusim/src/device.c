@@ -38,178 +38,6 @@ cudaError_t cudaGetDevice(int *device) {
   return cudaSuccess;
 }
 
-// Bus width and memory clock as one consistent pair: clock × 2 transfers × width = the card's bandwidth.
-enum { BUS_BITS = 4096 };
-static int memory_clock_khz(const sim_card *c) {
-  return (int)(c->dram_bytes_per_s * 8 / BUS_BITS / 2 / 1e3);
-}
-
-cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device) {
-  if (!value) return sim_error(cudaErrorInvalidValue);
-  if (!valid(device)) return sim_error(cudaErrorInvalidDevice);
-  const sim_card *c = sim_machine_get()->card;
-  switch (attribute) {
-    case cudaDevAttrMaxThreadsPerBlock:
-    case cudaDevAttrMaxBlockDimX:
-    case cudaDevAttrMaxBlockDimY:
-      *value = 1024;
-      break;
-    case cudaDevAttrMaxBlockDimZ:
-      *value = 64;
-      break;
-    case cudaDevAttrMaxGridDimX:
-      *value = 2147483647;
-      break;
-    case cudaDevAttrMaxGridDimY:
-    case cudaDevAttrMaxGridDimZ:
-      *value = 65535;
-      break;
-    case cudaDevAttrMaxSharedMemoryPerBlock:
-      *value = 48 << 10;
-      break;
-    case cudaDevAttrTotalConstantMemory:
-      *value = 64 << 10;
-      break;
-    case cudaDevAttrWarpSize:
-      *value = 32;
-      break;
-    case cudaDevAttrMaxRegistersPerBlock:
-    case cudaDevAttrMaxRegistersPerMultiprocessor:
-      *value = (int)c->registers_sm;
-      break;
-    case cudaDevAttrClockRate:
-      *value = (int)(c->boost_hz / 1e3);
-      break;
-    case cudaDevAttrMultiProcessorCount:
-      *value = c->sm_count;
-      break;
-    case cudaDevAttrMemoryClockRate:
-      *value = memory_clock_khz(c);
-      break;
-    case cudaDevAttrGlobalMemoryBusWidth:
-      *value = BUS_BITS;
-      break;
-    case cudaDevAttrL2CacheSize:
-      *value = (int)c->l2_bytes;
-      break;
-    case cudaDevAttrMaxThreadsPerMultiProcessor:
-      *value = c->max_threads_sm;
-      break;
-    case cudaDevAttrAsyncEngineCount:
-      *value = 2;
-      break;
-    case cudaDevAttrGpuOverlap:
-    case cudaDevAttrCanMapHostMemory:
-    case cudaDevAttrConcurrentKernels:
-    case cudaDevAttrUnifiedAddressing:
-    case cudaDevAttrStreamPrioritiesSupported:
-    case cudaDevAttrGlobalL1CacheSupported:
-    case cudaDevAttrLocalL1CacheSupported:
-    case cudaDevAttrManagedMemory:
-    case cudaDevAttrCanUseHostPointerForRegisteredMem:
-    case cudaDevAttrCooperativeLaunch:
-    case cudaDevAttrHostRegisterSupported:
-    case cudaDevAttrMemoryPoolsSupported:
-      *value = 1;
-      break;
-    case cudaDevAttrKernelExecTimeout:
-    case cudaDevAttrIntegrated:
-    case cudaDevAttrComputeMode:
-    case cudaDevAttrEccEnabled:
-    case cudaDevAttrPciDeviceId:
-    case cudaDevAttrTccDriver:
-    case cudaDevAttrPciDomainId:
-    case cudaDevAttrIsMultiGpuBoard:
-    case cudaDevAttrMultiGpuBoardGroupID:
-    case cudaDevAttrHostNativeAtomicSupported:
-    case cudaDevAttrPageableMemoryAccess:
-    case cudaDevAttrConcurrentManagedAccess:
-    case cudaDevAttrComputePreemptionSupported:
-    case cudaDevAttrClusterLaunch:
-      *value = 0;
-      break;
-    case cudaDevAttrMaxPitch:
-      *value = 2147483647;
-      break;
-    case cudaDevAttrTextureAlignment:
-      *value = 512;
-      break;
-    case cudaDevAttrPciBusId:
-      *value = device;
-      break;
-    case cudaDevAttrSingleToDoublePrecisionPerfRatio:
-      *value = c->fp64_lanes ? c->fp32_lanes / c->fp64_lanes : 64;
-      break;
-    case cudaDevAttrMaxBlocksPerMultiprocessor:
-      *value = c->max_blocks_sm;
-      break;
-    case cudaDevAttrReservedSharedMemoryPerBlock:
-      *value = 1024;
-      break;
-    case cudaDevAttrComputeCapabilityMajor:
-      *value = c->major;
-      break;
-    case cudaDevAttrComputeCapabilityMinor:
-      *value = c->minor;
-      break;
-    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
-      *value = (int)c->shared_sm;
-      break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = (int)c->shared_block_optin;
-      break;
-    default:
-      return sim_error(cudaErrorInvalidValue);
-  }
-  return cudaSuccess;
-}
-
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
-  if (!p) return sim_error(cudaErrorInvalidValue);
-  if (!valid(device)) return sim_error(cudaErrorInvalidDevice);
-  const sim_card *c = sim_machine_get()->card;
-  *p = (cudaDeviceProp){.totalGlobalMem = c->memory_bytes,
-                        .sharedMemPerBlock = 48 << 10,
-                        .regsPerBlock = (int)c->registers_sm,
-                        .warpSize = 32,
-                        .memPitch = 2147483647,
-                        .maxThreadsPerBlock = 1024,
-                        .maxThreadsDim = {1024, 1024, 64},
-                        .maxGridSize = {2147483647, 65535, 65535},
-                        .totalConstMem = 64 << 10,
-                        .major = c->major,
-                        .minor = c->minor,
-                        .multiProcessorCount = c->sm_count,
-                        .textureAlignment = 512,
-                        .texturePitchAlignment = 32,
-                        .canMapHostMemory = 1,
-                        .concurrentKernels = 1,
-                        .pciBusID = device,
-                        .asyncEngineCount = 2,
-                        .deviceOverlap = 1,
-                        .clockRate = (int)(c->boost_hz / 1e3),
-                        .memoryClockRate = memory_clock_khz(c),
-                        .unifiedAddressing = 1,
-                        .memoryBusWidth = BUS_BITS,
-                        .l2CacheSize = (int)c->l2_bytes,
-                        .maxThreadsPerMultiProcessor = c->max_threads_sm,
-                        .sharedMemPerMultiprocessor = c->shared_sm,
-                        .regsPerMultiprocessor = (int)c->registers_sm,
-                        .managedMemory = 1,
-                        .streamPrioritiesSupported = 1,
-                        .globalL1CacheSupported = 1,
-                        .localL1CacheSupported = 1,
-                        .canUseHostPointerForRegisteredMem = 1,
-                        .cooperativeLaunch = 1,
-                        .reservedSharedMemPerBlock = 1024,
-                        .hostRegisterSupported = 1,
-                        .memoryPoolsSupported = 1,
-                        .maxBlocksPerMultiProcessor = c->max_blocks_sm,
-                        .sharedMemPerBlockOptin = c->shared_block_optin};
-  snprintf(p->name, sizeof p->name, "sim:%s", c->id);
-  return cudaSuccess;
-}
-
 cudaError_t cudaDeviceSynchronize(void) {
   const cudaError_t forbidden = sim_capture_forbids_any();
   if (forbidden) return sim_error(forbidden);
@@ -239,6 +67,12 @@ bool sim_peer_enabled(int from, int to) {
   return on;
 }
 
+void sim_peer_allow(int from, int to, bool may) {
+  pthread_mutex_lock(&peer_lock);
+  if (from != to) peer[from][to] = may;
+  pthread_mutex_unlock(&peer_lock);
+}
+
 static cudaError_t set_peer(int other, bool on, cudaError_t already) {
   if (!valid(other) || other == current) return sim_error(cudaErrorInvalidDevice);
   pthread_mutex_lock(&peer_lock);
@@ -262,28 +96,33 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
   return cudaSuccess;
 }
 
+// The stack's limit holds. Of the others only what was asked for is kept: buffers here are the host's.
+static size_t limits[] = {0, 8 << 20, 8 << 20, 2, 2048, 128, 0};
+enum { LIMITS = sizeof limits / sizeof *limits };
+
 cudaError_t cudaDeviceSetLimit(cudaLimit limit, size_t value) {
+  if ((unsigned)limit >= LIMITS) return sim_error(cudaErrorInvalidValue);
   if (limit == cudaLimitStackSize && !sim_stack_set_limit(value)) return sim_error(cudaErrorMemoryAllocation);
-  return cudaSuccess;  // buffers here are the host's
+  if (limit == cudaLimitMaxL2FetchGranularity && value > 128) return sim_error(cudaErrorInvalidValue);
+  if (limit != cudaLimitPersistingL2CacheSize) limits[limit] = value;
+  return cudaSuccess;
 }
 
 cudaError_t cudaDeviceGetLimit(size_t *value, cudaLimit limit) {
-  if (!value) return sim_error(cudaErrorInvalidValue);
-  switch (limit) {
-    case cudaLimitStackSize:
-      *value = sim_stack_limit();
-      return cudaSuccess;
-    case cudaLimitPrintfFifoSize:
-    case cudaLimitMallocHeapSize:
-      *value = 8 << 20;  // CUDA's default heap; here the host's own limits hold
-      return cudaSuccess;
-  }
-  return sim_error(cudaErrorUnsupportedLimit);
+  if (!value || (unsigned)limit >= LIMITS) return sim_error(cudaErrorInvalidValue);
+  *value = limit == cudaLimitStackSize ? sim_stack_limit() : limits[limit];
+  return cudaSuccess;
 }
 
+// The model splits shared memory and cache as each kernel needs it: what is preferred is only kept.
+static cudaFuncCache cache_config;
 cudaError_t cudaDeviceSetCacheConfig(cudaFuncCache config) {
-  (void)config;  // the model splits shared memory and cache as each kernel needs it
+  if ((unsigned)config > cudaFuncCachePreferEqual) return sim_error(cudaErrorInvalidValue);
+  cache_config = config;
   return cudaSuccess;
+}
+cudaError_t cudaDeviceGetCacheConfig(cudaFuncCache *config) {
+  return config ? (*config = cache_config, cudaSuccess) : sim_error(cudaErrorInvalidValue);
 }
 
 cudaError_t cudaDeviceGetPCIBusId(char *id, int length, int device) {
@@ -293,17 +132,37 @@ cudaError_t cudaDeviceGetPCIBusId(char *id, int length, int device) {
   return cudaSuccess;
 }
 
+cudaError_t cudaDeviceGetByPCIBusId(int *device, const char *id) {
+  unsigned domain, bus;
+  if (!device || !id) return sim_error(cudaErrorInvalidValue);
+  if (sscanf(id, "%x:%x:00.0", &domain, &bus) != 2 || domain || !valid((int)bus))
+    return sim_error(cudaErrorInvalidDevice);
+  *device = (int)bus;
+  return cudaSuccess;
+}
+
+// How the host waits makes no difference in virtual time.
+static unsigned device_flags;
+cudaError_t cudaSetDeviceFlags(unsigned flags) {
+  if (flags & ~(unsigned)cudaDeviceMask) return sim_error(cudaErrorInvalidValue);
+  device_flags = flags;
+  return cudaSuccess;
+}
 cudaError_t cudaGetDeviceFlags(unsigned *flags) {
-  return flags ? (*flags = cudaDeviceScheduleAuto, cudaSuccess) : sim_error(cudaErrorInvalidValue);
+  return flags ? (*flags = device_flags | cudaDeviceMapHost, cudaSuccess) : sim_error(cudaErrorInvalidValue);
+}
+cudaError_t cudaInitDevice(int device, unsigned how, unsigned flags) {
+  (void)how, (void)flags;
+  return valid(device) ? cudaSuccess : sim_error(cudaErrorInvalidDevice);
+}
+cudaError_t cudaSetValidDevices(int *devices, int count) {
+  for (int i = 0; i < count; i++)
+    if (!devices || !valid(devices[i])) return sim_error(cudaErrorInvalidDevice);
+  return count >= 0 ? cudaSuccess : sim_error(cudaErrorInvalidValue);
 }
 
 cudaError_t cudaChooseDevice(int *device, const cudaDeviceProp *wish) {
   return device && wish ? (*device = 0, cudaSuccess) : sim_error(cudaErrorInvalidValue);
-}
-
-cudaError_t cudaSetDeviceFlags(unsigned flags) {
-  (void)flags;  // how the host waits makes no difference in virtual time
-  return cudaSuccess;
 }
 
 cudaError_t cudaDriverGetVersion(int *version) {

@@ -37,6 +37,7 @@ enum sim_run_status {
 bool sim_block_owns(const void *address);
 // May device `from` touch memory of device `to`? (device.c)
 bool sim_peer_enabled(int from, int to);
+void sim_peer_allow(int from, int to, bool may);
 // Ends the grid from inside a kernel; does not return.
 void sim_block_fail(enum sim_run_status status) __attribute__((noreturn));
 // Runs the whole grid and returns when it is done: blocks over OpenMP workers, the planned blocks through the

@@ -56,6 +56,8 @@ int sim_kernel_resident(sim_kernel *kernel, int threads, size_t dynamic_shared) 
 // ---------------------------------------------------------------- attributes and occupancy
 
 static cudaError_t set_attribute(sim_kernel *kernel, cudaFuncAttribute attribute, int value) {
+  if ((unsigned)attribute < cudaFuncAttributeMaxDynamicSharedMemorySize || attribute >= cudaFuncAttributeMax)
+    return cudaErrorInvalidValue;
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;  // hints
   const size_t most = sim_machine_get()->card->shared_block_optin;
   if (value < 0 || (size_t)value + sim_kernel_shared(kernel) > most) return cudaErrorInvalidValue;
@@ -119,6 +121,36 @@ cudaError_t cudaOccupancyMaxPotentialBlockSize(int *blocks, int *threads, const 
     *blocks = resident * sim_machine_get()->card->sm_count;
   }
   return sim_error(most ? cudaSuccess : cudaErrorInvalidValue);
+}
+
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, const void *function,
+                                                                   int threads, size_t shared,
+                                                                   unsigned flags) {
+  if (flags > cudaOccupancyDisableCachingOverride) return sim_error(cudaErrorInvalidValue);
+  return cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, function, threads, shared);
+}
+
+// The most dynamic shared memory of a block with which so many are resident.
+cudaError_t cudaOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, const void *function, int blocks,
+                                                      int threads) {
+  if (!bytes || blocks < 1 || threads < 1) return sim_error(cudaErrorInvalidValue);
+  sim_kernel *kernel = sim_kernel_find(function);
+  if (!kernel) return sim_error(cudaErrorInvalidDeviceFunction);
+  if (sim_kernel_resident(kernel, threads, 0) < blocks) return sim_error(cudaErrorInvalidValue);
+  const size_t most = sim_machine_get()->card->shared_block_optin - sim_kernel_shared(kernel);
+  size_t fits = 0;
+  for (size_t step = (size_t)1 << 20; step >= 128; step /= 2)
+    while (fits + step <= most && sim_kernel_resident(kernel, threads, fits + step) >= blocks) fits += step;
+  *bytes = fits;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFuncGetName(const char **name, const void *function) {
+  sim_kernel *kernel = sim_kernel_find(function);
+  if (!name) return sim_error(cudaErrorInvalidValue);
+  if (!kernel) return sim_error(cudaErrorInvalidDeviceFunction);
+  *name = sim_kernel_name(kernel);
+  return cudaSuccess;
 }
 
 // ---------------------------------------------------------------- launches

@@ -28,7 +28,7 @@ cudaError_t sim_graph_depend(cudaGraphNode_t before, cudaGraphNode_t node) {
   return cudaSuccess;
 }
 
-static void free_node(cudaGraphNode_t n) {
+void sim_graph_free_node(cudaGraphNode_t n) {
   if (n->type == cudaGraphNodeTypeKernel && n->does.kernel.packet)
     n->does.kernel.kernel->release(n->does.kernel.packet);
   if (n->type == cudaGraphNodeTypeGraph && n->does.child) cudaGraphDestroy(n->does.child);
@@ -52,7 +52,7 @@ cudaGraphNode_t sim_graph_add(cudaGraph_t graph, cudaGraphNodeType type, const c
   for (size_t i = 0; i < count; i++)
     if (sim_graph_depend(before[i], n)) {
       graph->count--;
-      free_node(n);
+      sim_graph_free_node(n);
       return NULL;
     }
   return n;
@@ -66,7 +66,7 @@ cudaError_t cudaGraphCreate(cudaGraph_t *graph, unsigned flags) {
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   if (!graph) return sim_error(cudaErrorInvalidValue);
-  for (int i = 0; i < graph->count; i++) free_node(graph->nodes[i]);
+  for (int i = 0; i < graph->count; i++) sim_graph_free_node(graph->nodes[i]);
   free(graph->nodes);
   free(graph);
   return cudaSuccess;
@@ -114,48 +114,51 @@ cudaError_t cudaGraphKernelNodeSetParams(cudaGraphNode_t node, const cudaKernelN
   return cudaSuccess;
 }
 
+sim_copy_call sim_copy_of_bytes(void *to, const void *from, size_t bytes, cudaMemcpyKind kind) {
+  return (sim_copy_call){.to = to,
+                         .from = from,
+                         .to_pitch = bytes,
+                         .from_pitch = bytes,
+                         .width = bytes,
+                         .height = 1,
+                         .depth = 1,
+                         .kind = kind};
+}
+
 cudaError_t cudaGraphAddMemcpyNode1D(cudaGraphNode_t *node, cudaGraph_t graph, const cudaGraphNode_t *before,
                                      size_t count, void *to, const void *from, size_t bytes,
                                      cudaMemcpyKind kind) {
   cudaGraphNode_t n = sim_graph_add(graph, cudaGraphNodeTypeMemcpy, before, count);
-  if (n)
-    n->does.copy = (sim_copy_call){.to = to,
-                                   .from = from,
-                                   .to_pitch = bytes,
-                                   .from_pitch = bytes,
-                                   .width = bytes,
-                                   .height = 1,
-                                   .depth = 1,
-                                   .kind = kind};
+  if (n) n->does.copy = sim_copy_of_bytes(to, from, bytes, kind);
   return added(node, n);
 }
 
-// A box of one layer: rows with a pitch.
 cudaError_t cudaGraphAddMemcpyNode(cudaGraphNode_t *node, cudaGraph_t graph, const cudaGraphNode_t *before,
-                                   size_t count, const struct cudaMemcpy3DParms *p) {
-  if (!p || p->extent.depth > 1) return sim_error(cudaErrorInvalidValue);
+                                   size_t count, const cudaMemcpy3DParms *p) {
+  sim_copy_call call;
+  if (!sim_copy_call_of(p, &call)) return sim_error(cudaErrorInvalidValue);
   cudaGraphNode_t n = sim_graph_add(graph, cudaGraphNodeTypeMemcpy, before, count);
-  if (n)
-    n->does.copy = (sim_copy_call){(char *)p->dstPtr.ptr + p->dstPos.y * p->dstPtr.pitch + p->dstPos.x,
-                                   (const char *)p->srcPtr.ptr + p->srcPos.y * p->srcPtr.pitch + p->srcPos.x,
-                                   p->dstPtr.pitch,
-                                   p->srcPtr.pitch,
-                                   p->extent.width,
-                                   p->extent.height,
-                                   p->kind};
+  if (n) n->does.copy = call;
   return added(node, n);
+}
+
+// Elements of several bytes could be filled with one value only if its bytes were equal.
+bool sim_set_call_of(const cudaMemsetParams *p, sim_set_call *call) {
+  const unsigned value = p ? p->value : 0, first = value & 255;
+  const bool even = p && (p->elementSize == 1 || (p->elementSize == 2 && value == first * 0x101u) ||
+                          (p->elementSize == 4 && value == first * 0x1010101u));
+  if (!even) return false;
+  const size_t width = p->width * p->elementSize;
+  *call = (sim_set_call){p->dst, p->height > 1 ? p->pitch : width, width, p->height, (int)first};
+  return true;
 }
 
 cudaError_t cudaGraphAddMemsetNode(cudaGraphNode_t *node, cudaGraph_t graph, const cudaGraphNode_t *before,
                                    size_t count, const cudaMemsetParams *p) {
-  // Elements of several bytes could be filled with one value only if its bytes were equal.
-  const unsigned value = p ? p->value : 0, first = value & 255;
-  const bool even = p && (p->elementSize == 1 || (p->elementSize == 2 && value == first * 0x101u) ||
-                          (p->elementSize == 4 && value == first * 0x1010101u));
-  if (!even) return sim_error(cudaErrorInvalidValue);
+  sim_set_call call;
+  if (!sim_set_call_of(p, &call)) return sim_error(cudaErrorInvalidValue);
   cudaGraphNode_t n = sim_graph_add(graph, cudaGraphNodeTypeMemset, before, count);
-  const size_t width = p->width * p->elementSize;
-  if (n) n->does.set = (sim_set_call){p->dst, p->height > 1 ? p->pitch : width, width, p->height, (int)first};
+  if (n) n->does.set = call;
   return added(node, n);
 }
 

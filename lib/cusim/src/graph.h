@@ -18,6 +18,8 @@ typedef struct sim_copy_call {  // a box of rows and layers
 } sim_copy_call;
 // Checks and issues it, or makes it a node of the graph that the stream records. (copy.c)
 cudaError_t sim_copy(const sim_copy_call *call, cudaStream_t stream, bool synchronous);
+// False: arrays, or no memory at all. (copy3d.c)
+bool sim_copy_call_of(const cudaMemcpy3DParms *p, sim_copy_call *call);
 
 typedef struct sim_set_call {  // of cudaMemset2DAsync
   void *to;
@@ -63,6 +65,12 @@ struct CUgraph_st {
 cudaGraphNode_t sim_graph_add(cudaGraph_t graph, cudaGraphNodeType type, const cudaGraphNode_t *before,
                               size_t count);
 cudaError_t sim_graph_depend(cudaGraphNode_t before, cudaGraphNode_t node);
+void sim_graph_free_node(cudaGraphNode_t node);
+// The node of the executable graph that was made from this one, or NULL. (replay.c)
+cudaGraphNode_t sim_graph_twin(cudaGraphExec_t exec, cudaGraphNode_t node);
+sim_copy_call sim_copy_of_bytes(void *to, const void *from, size_t bytes, cudaMemcpyKind kind);
+// False: no fill that bytes of one value can make.
+bool sim_set_call_of(const cudaMemsetParams *params, sim_set_call *call);
 
 // ---------------------------------------------------------------- capture.c
 

@@ -18,6 +18,8 @@ static sim_allocation *live;
 static size_t live_count, live_room;
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static size_t used[MOST_DEVICES];
+static size_t pooled[MOST_DEVICES],
+    most_pooled[MOST_DEVICES];  // of it: cudaMallocAsync's, and at its highest
 
 // Locked for writing. False if there is no memory for the table itself.
 static bool insert(sim_allocation a) {
@@ -112,9 +114,12 @@ static cudaError_t reserve(void **pointer, size_t bytes, int device, int kind) {
 
 // Locked for writing. Takes the allocation that starts at p out of the table; false if there is none of this
 // kind.
-static bool forget(const void *p, bool host, sim_allocation *gone) {
+static bool forget(const void *p, bool host, bool registered, sim_allocation *gone) {
   const size_t i = below((uintptr_t)p);
-  if (i == live_count || live[i].base != (uintptr_t)p || (live[i].kind == SIM_PINNED) != host) return false;
+  const int kind = i < live_count ? live[i].kind : SIM_SYMBOL;
+  if (kind == SIM_SYMBOL || live[i].base != (uintptr_t)p || (kind == SIM_PINNED) != host ||
+      live[i].registered != registered)
+    return false;
   *gone = live[i];
   memmove(&live[i], &live[i + 1], (live_count - i - 1) * sizeof live[0]);
   live_count--;
@@ -136,7 +141,8 @@ static cudaError_t release(void *p, bool host) {
   if (!p) return cudaSuccess;
   sim_allocation gone;
   pthread_rwlock_wrlock(&lock);
-  const bool found = forget(p, host, &gone);
+  const bool found = forget(p, host, false, &gone);
+  if (found && gone.pooled) pooled[gone.device] -= gone.bytes;
   if (found && gone.device >= 0) {
     const size_t huge = (size_t)2 << 20, alignment = gone.bytes >= huge ? huge : 512;
     used[gone.device] -= (gone.bytes + alignment - 1) / alignment * alignment;
@@ -155,25 +161,59 @@ cudaError_t cudaMalloc(void **pointer, size_t bytes) {
   return reserve(pointer, bytes, sim_current_device(), SIM_DEVICE);
 }
 
+cudaError_t sim_memory_take(void **pointer, size_t bytes, int device, cudaStream_t stream) {
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
+  const cudaError_t error = reserve(pointer, bytes, device, SIM_DEVICE);
+  if (error || !bytes) return error;
+  pthread_rwlock_wrlock(&lock);
+  const size_t i = below((uintptr_t)*pointer);
+  live[i].pooled = true;
+  pooled[device] += bytes;
+  if (pooled[device] > most_pooled[device]) most_pooled[device] = pooled[device];
+  pthread_rwlock_unlock(&lock);
+  return cudaSuccess;
+}
+
+size_t sim_memory_pooled(int device, bool at_most) {
+  pthread_rwlock_rdlock(&lock);
+  const size_t bytes = at_most ? most_pooled[device] : pooled[device];
+  pthread_rwlock_unlock(&lock);
+  return bytes;
+}
+
+void sim_memory_reset_high(int device) {
+  pthread_rwlock_wrlock(&lock);
+  most_pooled[device] = pooled[device];
+  pthread_rwlock_unlock(&lock);
+}
+
 cudaError_t cudaMallocAsync(void **pointer, size_t bytes, cudaStream_t stream) {
   if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
-  return reserve(pointer, bytes, sim_stream_device(stream), SIM_DEVICE);
+  return sim_memory_take(pointer, bytes, sim_stream_device(stream), stream);
 }
 
 cudaError_t cudaMallocPitch(void **pointer, size_t *pitch, size_t width, size_t height) {
-  if (!pitch) return sim_error(cudaErrorInvalidValue);
+  if (!pitch || !pointer) return sim_error(cudaErrorInvalidValue);
+  if (height && width > SIZE_MAX / 2 / height) return sim_error(cudaErrorMemoryAllocation);
   *pitch = (width + 511) / 512 * 512;
   return cudaMalloc(pointer, *pitch * height);
 }
 
 cudaError_t cudaMallocManaged(void **pointer, size_t bytes, unsigned flags) {
-  (void)flags;
+  if (!bytes || (flags != cudaMemAttachGlobal && flags != cudaMemAttachHost))
+    return sim_error(cudaErrorInvalidValue);
   return reserve(pointer, bytes, sim_current_device(), SIM_MANAGED);
 }
 
 cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned flags) {
-  (void)flags;
-  return reserve(pointer, bytes, -1, SIM_PINNED);
+  if (flags & ~(unsigned)(cudaHostAllocPortable | cudaHostAllocMapped | cudaHostAllocWriteCombined))
+    return sim_error(cudaErrorInvalidValue);
+  const cudaError_t error = reserve(pointer, bytes, -1, SIM_PINNED);
+  if (error || !bytes) return error;
+  pthread_rwlock_wrlock(&lock);
+  live[below((uintptr_t)*pointer)].flags = flags;
+  pthread_rwlock_unlock(&lock);
+  return cudaSuccess;
 }
 
 cudaError_t cudaMallocHost(void **pointer, size_t bytes) {
@@ -230,15 +270,17 @@ cudaError_t cudaFreeAsync(void *pointer, cudaStream_t stream) {
 }
 
 cudaError_t cudaHostRegister(void *host, size_t bytes, unsigned flags) {
-  (void)flags;
   pthread_once(&once, begin);
-  sim_allocation known;
-  if (!host || !bytes) return sim_error(cudaErrorInvalidValue);
-  if (sim_memory_find(host, &known)) return sim_error(cudaErrorHostMemoryAlreadyRegistered);
+  const unsigned known_flags = cudaHostRegisterPortable | cudaHostRegisterMapped | cudaHostRegisterReadOnly;
+  if (!host || !bytes || flags & ~known_flags) return sim_error(cudaErrorInvalidValue);
+  const sim_allocation a = {(uintptr_t)host, bytes, -1, SIM_PINNED, .registered = true, .flags = flags};
   pthread_rwlock_wrlock(&lock);
-  const bool done = insert((sim_allocation){(uintptr_t)host, bytes, -1, SIM_PINNED});
+  const size_t i = below(a.base + bytes - 1);  // the last one that begins before the end
+  const bool taken = i < live_count && live[i].base + live[i].bytes > a.base;
+  const bool done = !taken && insert(a);
   pthread_rwlock_unlock(&lock);
-  if (done) sim_check_allocated(&(sim_allocation){(uintptr_t)host, bytes, -1, SIM_PINNED});
+  if (taken) return sim_error(cudaErrorHostMemoryAlreadyRegistered);
+  if (done) sim_check_allocated(&a);
   return done ? cudaSuccess : sim_error(cudaErrorMemoryAllocation);
 }
 
@@ -246,16 +288,26 @@ cudaError_t cudaHostUnregister(void *host) {
   sim_allocation gone;
   sim_devices_finish();
   pthread_rwlock_wrlock(&lock);
-  const bool found = forget(host, true, &gone);
+  const bool found = forget(host, true, true, &gone);
   pthread_rwlock_unlock(&lock);
   if (found) sim_check_released(&gone, false);
-  return found ? cudaSuccess : sim_error(cudaErrorHostMemoryNotRegistered);
+  if (found) return cudaSuccess;
+  return sim_error(host ? cudaErrorHostMemoryNotRegistered : cudaErrorInvalidValue);
 }
 
 cudaError_t cudaHostGetDevicePointer(void **device, void *host, unsigned flags) {
   sim_allocation a;
-  if (!device || flags || !sim_memory_find(host, &a)) return sim_error(cudaErrorInvalidValue);
+  if (!device || flags || !sim_memory_find(host, &a) || a.kind != SIM_PINNED)
+    return sim_error(cudaErrorInvalidValue);
   *device = host;
+  return cudaSuccess;
+}
+
+// All host memory is mapped where addresses are one for all.
+cudaError_t cudaHostGetFlags(unsigned *flags, void *host) {
+  sim_allocation a;
+  if (!flags || !sim_memory_find(host, &a) || a.kind != SIM_PINNED) return sim_error(cudaErrorInvalidValue);
+  *flags = a.flags | cudaHostAllocMapped;
   return cudaSuccess;
 }
 
@@ -269,14 +321,15 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total) {
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *pointer) {
   if (!attributes) return sim_error(cudaErrorInvalidValue);
   sim_allocation a;
-  *attributes = (cudaPointerAttributes){
-      .type = cudaMemoryTypeUnregistered, .device = -2, .hostPointer = (void *)(uintptr_t)pointer};
+  *attributes = (cudaPointerAttributes){.type = cudaMemoryTypeUnregistered,
+                                        .device = cudaInvalidDeviceId,
+                                        .hostPointer = (void *)(uintptr_t)pointer};
   if (!sim_memory_find(pointer, &a)) return cudaSuccess;
   const bool host = a.kind == SIM_PINNED;
   attributes->type = host                    ? cudaMemoryTypeHost
                      : a.kind == SIM_MANAGED ? cudaMemoryTypeManaged
                                              : cudaMemoryTypeDevice;
-  attributes->device = a.device < 0 ? 0 : a.device;
+  attributes->device = a.device < 0 ? sim_current_device() : a.device;
   attributes->devicePointer = (void *)(uintptr_t)pointer;
   attributes->hostPointer = host || a.kind == SIM_MANAGED ? (void *)(uintptr_t)pointer : NULL;
   return cudaSuccess;

@@ -181,31 +181,10 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t e, cudaStream_t stream) {
   return e ? cudaSuccess : sim_error(cudaErrorInvalidValue);
 }
 
-// The node of the executable graph that was made from this one.
-static cudaGraphNode_t twin_of(cudaGraphExec_t e, cudaGraphNode_t node, cudaGraphNodeType type) {
-  if (!e || !node || node->type != type || node->number >= e->graph->count) return NULL;
+cudaGraphNode_t sim_graph_twin(cudaGraphExec_t e, cudaGraphNode_t node) {
+  if (!e || !node || node->number >= e->graph->count) return NULL;
   cudaGraphNode_t own = e->graph->nodes[node->number];
-  return own->type == type ? own : NULL;
-}
-
-cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t e, cudaGraphNode_t node,
-                                             const cudaKernelNodeParams *p) {
-  return cudaGraphKernelNodeSetParams(twin_of(e, node, cudaGraphNodeTypeKernel), p);
-}
-
-cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t e, cudaGraphNode_t node, void *to,
-                                               const void *from, size_t bytes, cudaMemcpyKind kind) {
-  cudaGraphNode_t own = twin_of(e, node, cudaGraphNodeTypeMemcpy);
-  if (!own) return sim_error(cudaErrorInvalidValue);
-  own->does.copy = (sim_copy_call){.to = to,
-                                   .from = from,
-                                   .to_pitch = bytes,
-                                   .from_pitch = bytes,
-                                   .width = bytes,
-                                   .height = 1,
-                                   .depth = 1,
-                                   .kind = kind};
-  return cudaSuccess;
+  return own->type == node->type ? own : NULL;
 }
 
 static bool same_shape(cudaGraph_t a, cudaGraph_t b) {

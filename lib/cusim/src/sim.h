@@ -154,9 +154,12 @@ enum sim_space { SIM_SPACE_OTHER, SIM_SPACE_GLOBAL, SIM_SPACE_SHARED };
 typedef struct sim_allocation {
   uintptr_t base;
   size_t bytes;
-  int device;  // -1: host memory that devices may touch (pinned, mapped)
-  int kind;    // enum sim_memory_kind
-  bool freed;  // by cudaFreeAsync, whose stream has not come to it
+  int device;       // -1: host memory that devices may touch (pinned, mapped)
+  int kind;         // enum sim_memory_kind
+  bool freed;       // by cudaFreeAsync, whose stream has not come to it
+  bool pooled;      // by cudaMallocAsync
+  bool registered;  // the program's own memory, by cudaHostRegister
+  unsigned flags;   // of host memory
 } sim_allocation;
 enum sim_memory_kind {
   SIM_DEVICE,

@@ -16,6 +16,7 @@ struct CUstream_st {
   sim_timeline *line;
   sim_op *last;  // kept; NULL: nothing is under way
   sim_recording *recording;
+  cudaStreamAttrValue window, policy;
   struct CUstream_st *next;  // of the same device; until the end of its work is placed
 };
 
@@ -351,6 +352,14 @@ cudaError_t cudaStreamGetPriority(cudaStream_t stream, int *priority) {
   if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
   *priority = is_legacy(stream) || stream == cudaStreamPerThread ? 0 : stream->priority;
   return cudaSuccess;
+}
+
+cudaStreamAttrValue *sim_stream_attribute(cudaStream_t stream, cudaStreamAttrID attribute) {
+  sim_queue_lock();
+  struct CUstream_st *s = resolve(stream);
+  sim_queue_unlock();
+  if (attribute == cudaStreamAttributeAccessPolicyWindow) return &s->window;
+  return attribute == cudaStreamAttributeSynchronizationPolicy ? &s->policy : NULL;
 }
 
 cudaError_t cudaStreamGetId(cudaStream_t stream, unsigned long long *id) {

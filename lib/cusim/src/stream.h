@@ -36,6 +36,8 @@ void sim_stream_reach(cudaStream_t stream);
 void sim_host_calls_are_free(bool yes);
 bool sim_host_calls_cost(void);
 int sim_stream_device(cudaStream_t stream);
+// Where an attribute is kept, NULL: there is none such.
+cudaStreamAttrValue *sim_stream_attribute(cudaStream_t stream, cudaStreamAttrID attribute);
 // The stream as the checker knows it.
 sim_check_stream sim_stream_checked(cudaStream_t stream);
 // The end of everything issued to the stream, which is done for that, as all that was issued before.
@@ -46,4 +48,8 @@ void sim_devices_finish(void);
 
 // memory.c: bytes allocated on a device.
 size_t sim_memory_used(int device);
+// cudaMallocAsync's part of them, now or at its highest; an allocation of a pool.
+size_t sim_memory_pooled(int device, bool at_most);
+void sim_memory_reset_high(int device);
+cudaError_t sim_memory_take(void **pointer, size_t bytes, int device, cudaStream_t stream);
 #endif
