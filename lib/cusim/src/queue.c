@@ -196,6 +196,7 @@ static work collect(const sim_target *t) {
 }
 
 static bool all_done(work *w) {
+  if (!w->op) return true;
   while (w->done < w->count && w->op[w->done]->state == SIM_DONE) w->done++;
   return w->done == w->count;
 }
