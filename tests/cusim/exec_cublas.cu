@@ -288,7 +288,46 @@ static void test_lt(void) {
   for (int i = 0; i < 6; i++) CHECK(cudaFree(all[i]));
 }
 
+// A product is a node of the graph that its stream records, with the scalars as they were.
+static void test_captured(void) {
+  const float ones[4] = {1, 2, 3, 4};
+  float alpha = 2, beta = 1, got[4] = {0, 0, 0, 0}, *a, *c;
+  cublasHandle_t handle;
+  cudaStream_t stream;
+  cudaGraph_t graph;
+  cudaGraphExec_t exec;
+  CHECK(cudaMalloc(&a, sizeof ones));
+  CHECK(cudaMalloc(&c, sizeof ones));
+  CHECK(cudaMemcpy(a, ones, sizeof ones, cudaMemcpyHostToDevice));
+  CHECK(cudaMemset(c, 0, sizeof ones));
+  CHECK(cudaStreamCreate(&stream));
+  EXPECT(cublasCreate(&handle) == CUBLAS_STATUS_SUCCESS &&
+             cublasSetStream(handle, stream) == CUBLAS_STATUS_SUCCESS,
+         "a handle");
+  CHECK(cudaDeviceSynchronize());
+  CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+  EXPECT(cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 2, &alpha, a, 2, a, 2, &beta, c, 2) ==
+             CUBLAS_STATUS_SUCCESS,
+         "recorded");
+  CHECK(cudaStreamEndCapture(stream, &graph));
+  alpha = 100;
+  CHECK(cudaMemcpy(got, c, sizeof got, cudaMemcpyDeviceToHost));
+  EXPECT(got[0] == 0, "%f", got[0]);
+  CHECK(cudaGraphInstantiate(&exec, graph, 0));
+  for (int i = 0; i < 3; i++) CHECK(cudaGraphLaunch(exec, stream));
+  CHECK(cudaStreamSynchronize(stream));
+  CHECK(cudaMemcpy(got, c, sizeof got, cudaMemcpyDeviceToHost));
+  EXPECT(got[0] == 42 && got[3] == 132, "%f %f", got[0], got[3]);
+  CHECK(cudaGraphExecDestroy(exec));
+  CHECK(cudaGraphDestroy(graph));
+  EXPECT(cublasDestroy(handle) == CUBLAS_STATUS_SUCCESS, "the handle");
+  CHECK(cudaStreamDestroy(stream));
+  CHECK(cudaFree(a));
+  CHECK(cudaFree(c));
+}
+
 int main(void) {
+  test_captured();
   cublasHandle_t handle;
   const float one = 1, zero = 0;
   CHECK_BLAS(cublasCreate(&handle));

@@ -4,6 +4,12 @@
 
 #include <stdlib.h>
 
+bool sim_blas_at_once(cudaStream_t stream) {
+  if (!sim_stream_known(stream) || sim_capture_forbids(stream)) return false;
+  sim_stream_reach(stream);
+  return true;
+}
+
 cublasStatus_t cublasCreate(cublasHandle_t *handle) {
   if (!handle) return CUBLAS_STATUS_INVALID_VALUE;
   *handle = calloc(1, sizeof **handle);

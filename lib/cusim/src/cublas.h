@@ -5,6 +5,7 @@
 #include "check.h"
 #include "cublas_v2.h"
 #include "exec.h"
+#include "graph.h"
 #include "stream.h"
 
 struct cublasContext {
@@ -25,6 +26,10 @@ static inline bool sim_blas_on_device(const void *p) {
   sim_allocation a;
   return sim_memory_find(p, &a);
 }
+
+// Calls that do their work at once, behind what their stream holds, begin with this; false: the stream is
+// none, or records a graph, of which such a call cannot be a node. (cublas.c)
+bool sim_blas_at_once(cudaStream_t stream);
 
 // One element of a matrix of that type. (cublas_gemm.c)
 double sim_blas_get(cudaDataType type, const void *base, size_t i);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cublas.h"
 #include "element.h"
@@ -200,6 +201,40 @@ typedef struct batch {
   int count;
 } batch;
 
+// What a call of the host leaves to do for the device. Scalars of the host are copied.
+typedef struct work {
+  product p;
+  batch s;
+  double alpha[2], beta[2];  // room for a number of any type
+  bool host_scalars, only_sampled;
+} work;
+
+static void do_work(const void *argument, unsigned op) {
+  const work *w = argument;
+  product p = w->p;
+  const batch *s = &w->s;
+  if (w->host_scalars) {
+    p.alpha = w->alpha;
+    p.beta = w->beta;
+  }
+  const size_t ea = bytes_of(p.atype), eb = bytes_of(p.btype), ec = bytes_of(p.ctype);
+  const int rows_a = p.ta ? p.k : p.m, rows_b = p.tb ? p.n : p.k;
+  for (int i = 0; i < s->count; i++) {
+    const void *a = s->each_a ? s->each_a[i] : (const char *)s->a + i * s->stridea * (long long)ea;
+    const void *b = s->each_b ? s->each_b[i] : (const char *)s->b + i * s->strideb * (long long)eb;
+    void *c = s->each_c ? s->each_c[i] : (char *)s->c + i * s->stridec * (long long)ec;
+    if (!sim_blas_on_device(c) || (p.k > 0 && (!sim_blas_on_device(a) || !sim_blas_on_device(b)))) {
+      sim_sticky(cudaErrorIllegalAddress);
+      return;
+    }
+    if (w->only_sampled) continue;
+    sim_check_rows(op, a, ea * (size_t)rows_a, ea * (size_t)p.lda, (size_t)(p.ta ? p.m : p.k), false);
+    sim_check_rows(op, b, eb * (size_t)rows_b, eb * (size_t)p.ldb, (size_t)(p.tb ? p.k : p.n), false);
+    sim_check_rows(op, c, ec * (size_t)p.m, ec * (size_t)p.ldc, (size_t)p.n, true);
+    if (!multiply(&p, a, b, c)) sim_sticky(cudaErrorMemoryAllocation);
+  }
+}
+
 static cublasStatus_t run(cublasHandle_t handle, const char *name, const product *p, const batch *s,
                           bool tensor) {
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
@@ -212,29 +247,19 @@ static cublasStatus_t run(cublasHandle_t handle, const char *name, const product
       p->ldc < sim_blas_largest(1, p->m))
     return CUBLAS_STATUS_INVALID_VALUE;
   if (p->m == 0 || p->n == 0 || s->count == 0) return CUBLAS_STATUS_SUCCESS;
-  sim_stream_reach(handle->stream);
-  const sim_check_stream checked = sim_stream_checked(handle->stream);
-  const unsigned op = sim_check_op_begin(&checked, name, false);
-  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
-  for (int i = 0; i < s->count && status == CUBLAS_STATUS_SUCCESS; i++) {
-    const void *a = s->each_a ? s->each_a[i] : (const char *)s->a + i * s->stridea * (long long)ea;
-    const void *b = s->each_b ? s->each_b[i] : (const char *)s->b + i * s->strideb * (long long)eb;
-    void *c = s->each_c ? s->each_c[i] : (char *)s->c + i * s->stridec * (long long)ec;
-    if (!sim_blas_on_device(c) || (p->k > 0 && (!sim_blas_on_device(a) || !sim_blas_on_device(b)))) {
-      status = CUBLAS_STATUS_EXECUTION_FAILED;
-      break;
-    }
-    if (sim_only_sampled()) continue;
-    sim_check_rows(op, a, ea * (size_t)rows_a, ea * (size_t)p->lda, (size_t)(p->ta ? p->m : p->k), false);
-    sim_check_rows(op, b, eb * (size_t)rows_b, eb * (size_t)p->ldb, (size_t)(p->tb ? p->k : p->n), false);
-    sim_check_rows(op, c, ec * (size_t)p->m, ec * (size_t)p->ldc, (size_t)p->n, true);
-    if (!multiply(p, a, b, c)) status = CUBLAS_STATUS_ALLOC_FAILED;
+  if (!s->each_c &&
+      (!sim_blas_on_device(s->c) || (p->k > 0 && (!sim_blas_on_device(s->a) || !sim_blas_on_device(s->b)))))
+    return CUBLAS_STATUS_EXECUTION_FAILED;
+  work w = {.p = *p, .s = *s, .only_sampled = sim_only_sampled()};
+  w.host_scalars = handle->pointers == CUBLAS_POINTER_MODE_HOST;
+  if (w.host_scalars) {
+    memcpy(w.alpha, p->alpha, bytes_of(p->scalar));
+    memcpy(w.beta, p->beta, bytes_of(p->scalar));
   }
-  sim_check_op_end(op);
-  if (status) return status;
   const sim_estimate e = sim_observe_gemm(name, p->m, (int64_t)p->n * s->count, p->k, (int)ea, tensor);
-  sim_stream_push(handle->stream, SIM_COMPUTE, e.seconds, 1, name);
-  return CUBLAS_STATUS_SUCCESS;
+  const sim_library_call call = {
+      .name = name, .work = do_work, .argument = &w, .bytes = sizeof w, .seconds = e.seconds};
+  return sim_library_launch(&call, handle->stream) ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
 }
 
 // ---------------------------------------------------------------- the calls

@@ -256,7 +256,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   const uint64_t inner_b = p->transb == CUBLAS_OP_N ? blayout->rows : blayout->columns;
   if (inner != inner_b || m != dlayout->rows || n != dlayout->columns) return CUBLAS_STATUS_INVALID_VALUE;
   struct cublasContext context = {.stream = stream};
-  sim_stream_reach(stream);
+  if (!sim_blas_at_once(stream)) return CUBLAS_STATUS_NOT_SUPPORTED;
   if (c != d && sim_blas_get(p->scale, beta, 0) != 0 && !sim_only_sampled())
     take_over(clayout, c, dlayout, d);
   const cublasStatus_t status = cublasGemmStridedBatchedEx(
@@ -265,6 +265,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
       d, dlayout->type, (int)dlayout->leading, dlayout->stride, dlayout->count, p->compute,
       CUBLAS_GEMM_DEFAULT);
   if (status || p->epilogue == CUBLASLT_EPILOGUE_DEFAULT || sim_only_sampled()) return status;
+  sim_stream_reach(stream);  // the product
   for (int i = 0; i < dlayout->count; i++)
     for (uint64_t j = 0; j < n; j++)
       finish_column(p, dlayout->type, d, (size_t)(i * dlayout->stride) + j * (size_t)dlayout->leading, m,

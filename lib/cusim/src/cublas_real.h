@@ -3,11 +3,11 @@
 // INDEX_NAME(call) and GEMM set. Plain loops; their time is that of moving the operands through memory.
 
 // What every call does before and after its work.
-#define BEGIN(bad)                                                     \
-  if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;                   \
-  if (bad) return CUBLAS_STATUS_INVALID_VALUE;                         \
-  sim_stream_reach(handle->stream);                                    \
-  const sim_check_stream checked = sim_stream_checked(handle->stream); \
+#define BEGIN(bad)                                                           \
+  if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;                         \
+  if (bad) return CUBLAS_STATUS_INVALID_VALUE;                               \
+  if (!sim_blas_at_once(handle->stream)) return CUBLAS_STATUS_NOT_SUPPORTED; \
+  const sim_check_stream checked = sim_stream_checked(handle->stream);       \
   const unsigned op = sim_check_op_begin(&checked, __func__, false)
 #define END(elements)   \
   sim_check_op_end(op); \

@@ -29,7 +29,9 @@ cudaError_t sim_graph_depend(cudaGraphNode_t before, cudaGraphNode_t node) {
 }
 
 void sim_graph_free_node(cudaGraphNode_t n) {
-  if (n->type == cudaGraphNodeTypeKernel && n->does.kernel.packet)
+  if (n->of_library)
+    free(n->does.library.argument);
+  else if (n->type == cudaGraphNodeTypeKernel && n->does.kernel.packet)
     n->does.kernel.kernel->release(n->does.kernel.packet);
   if (n->type == cudaGraphNodeTypeGraph && n->does.child) cudaGraphDestroy(n->does.child);
   free(n->before);
@@ -106,7 +108,8 @@ cudaError_t cudaGraphAddKernelNode(cudaGraphNode_t *node, cudaGraph_t graph, con
 
 cudaError_t cudaGraphKernelNodeSetParams(cudaGraphNode_t node, const cudaKernelNodeParams *p) {
   sim_kernel_call call;
-  if (!node || node->type != cudaGraphNodeTypeKernel) return sim_error(cudaErrorInvalidValue);
+  if (!node || node->type != cudaGraphNodeTypeKernel || node->of_library)
+    return sim_error(cudaErrorInvalidValue);
   const cudaError_t error = kernel_call(&call, p);
   if (error) return sim_error(error);
   node->does.kernel.kernel->release(node->does.kernel.packet);
@@ -242,6 +245,13 @@ cudaError_t cudaGraphNodeGetType(cudaGraphNode_t node, cudaGraphNodeType *type) 
 // A copy of a node's work that owns what it holds.
 static cudaError_t copy_work(cudaGraphNode_t to, const struct CUgraphNode_st *from) {
   to->does = from->does;
+  to->of_library = from->of_library;
+  if (from->of_library) {
+    to->does.library.argument = malloc(from->does.library.bytes);
+    if (!to->does.library.argument) return cudaErrorMemoryAllocation;
+    memcpy(to->does.library.argument, from->does.library.argument, from->does.library.bytes);
+    return cudaSuccess;
+  }
   if (from->type == cudaGraphNodeTypeKernel) {
     to->does.kernel.packet = from->does.kernel.kernel->copy(from->does.kernel.packet);
     if (!to->does.kernel.packet) return cudaErrorMemoryAllocation;

@@ -35,6 +35,17 @@ typedef struct sim_kernel_call {
   void *packet;  // owned by the node
 } sim_kernel_call;
 
+// What a library launches: work on a copy of its argument. A kernel's node, for who asks.
+typedef struct sim_library_call {
+  const char *name;
+  void (*work)(const void *argument, unsigned check_op);
+  void *argument;  // owned
+  size_t bytes;
+  double seconds;
+} sim_library_call;
+// Issues it, or makes it a node of the graph that the stream records; copies the argument. (library.c)
+cudaError_t sim_library_launch(const sim_library_call *call, cudaStream_t stream);
+
 typedef struct sim_host_call {
   cudaHostFn_t function;
   void *data;
@@ -46,7 +57,9 @@ struct CUgraphNode_st {
   int number;  // position in its graph; of those it depends on, all are smaller in an executable graph
   struct CUgraphNode_st **before;
   int before_count;
+  bool of_library;  // a kernel's node whose work is does.library
   union {
+    sim_library_call library;
     sim_kernel_call kernel;
     sim_copy_call copy;
     sim_set_call set;

@@ -1,53 +1,56 @@
 // SPDX-License-Identifier: MIT
-// Libraries in headers (Thrust, CUB's device-wide functions) work on device memory from the host. They tell
-// here what they touch: work that was issued before is done first, the checker hears of it, and the time of a
-// kernel that moves as many bytes passes.
-#include "library.h"
+// Kernels of libraries: functions of the host that work on device memory in a stream's order.
+#include <stdlib.h>
+#include <string.h>
 
-#include "exec.h"
-#include "stream.h"
+#include "graph.h"
 
-static __thread struct {
-  cudaStream_t stream;
-  const char *name;
-  unsigned op;
-  size_t bytes;
-} call;
+typedef struct library_op {
+  sim_op op;
+  sim_check_stream checked;
+  sim_library_call call;
+} library_op;
 
-int cusim_library_begin(const char *name, void *stream) {
-  if (sim_inside_kernel()) return 0;
-  sim_stream_reach(stream);
-  const sim_check_stream checked = sim_stream_checked(stream);
-  call.stream = stream;
-  call.name = name;
-  call.bytes = 0;
-  call.op = sim_check_op_begin(&checked, name, false);
-  return (int)sim_sticky_error();
+static void run_call(sim_op *op) {
+  const library_op *l = (const library_op *)op;
+  const unsigned number = sim_check_op_begin(&l->checked, l->call.name, false);
+  l->call.work(l->call.argument, number);
+  sim_check_op_end(number);
 }
 
-void cusim_library_use(const void *memory, size_t bytes, int write) {
-  sim_allocation found;
-  if (sim_inside_kernel() || !bytes || !sim_memory_find(memory, &found)) return;
-  sim_check_rows(call.op, memory, bytes, bytes, 1, write);
-  call.bytes += bytes;
+static void discard_call(sim_op *op) {
+  free(((const library_op *)op)->call.argument);
 }
 
-void cusim_library_end(void) {
-  if (sim_inside_kernel()) return;
-  sim_check_op_end(call.op);
-  const sim_card *card = sim_machine_get()->card;
-  if (call.bytes)
-    sim_stream_push(
-        call.stream, SIM_COMPUTE,
-        card->kernel_overhead_s + (double)call.bytes / (card->dram_bytes_per_s * card->dram_efficiency), 1,
-        call.name);
-}
-
-void cusim_library_touch(const void *memory, size_t bytes) {
-  if (sim_inside_kernel()) return;
-  cusim_library_begin("host access", NULL);
-  cusim_library_use(memory, bytes, 1);
-  sim_check_op_end(call.op);
-  const sim_check_stream checked = sim_stream_checked(NULL);
-  sim_check_host_waits_stream(&checked);
+cudaError_t sim_library_launch(const sim_library_call *call, cudaStream_t stream) {
+  if (sim_sticky_error()) return sim_error(sim_sticky_error());
+  if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
+  sim_library_call own = *call;
+  own.argument = malloc(call->bytes);
+  if (!own.argument) return sim_error(cudaErrorMemoryAllocation);
+  memcpy(own.argument, call->argument, call->bytes);
+  cudaGraphNode_t node;
+  if (sim_capture_node(stream, cudaGraphNodeTypeKernel, &node)) {
+    if (!node) {
+      free(own.argument);
+      return sim_error(cudaErrorStreamCaptureInvalidated);
+    }
+    node->of_library = true;
+    node->does.library = own;
+    return cudaSuccess;
+  }
+  library_op *l = sim_op_new(sizeof *l);
+  if (!l) {
+    free(own.argument);
+    return sim_error(cudaErrorMemoryAllocation);
+  }
+  l->checked = sim_stream_checked(stream);
+  l->call = own;
+  l->op.run = run_call;
+  l->op.discard = discard_call;
+  l->op.engine = SIM_COMPUTE;
+  l->op.seconds = call->seconds;
+  l->op.label = call->name;
+  sim_stream_issue(stream, &l->op);
+  return cudaSuccess;
 }

@@ -107,6 +107,7 @@ static cudaError_t run_graph(cudaGraph_t g, const int *order, cudaStream_t strea
 static cudaError_t run_node(const struct CUgraphNode_st *n, cudaStream_t stream) {
   switch (n->type) {
     case cudaGraphNodeTypeKernel: {
+      if (n->of_library) return sim_library_launch(&n->does.library, stream);
       const sim_kernel_call *k = &n->does.kernel;
       return (cudaError_t)sim_launch_kernel(k->kernel, k->grid, k->block, k->dynamic_shared, stream,
                                             k->kernel->copy(k->packet), k->cooperative);
