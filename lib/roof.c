@@ -101,6 +101,18 @@ double hd_roof_flops(int threads) {
   return 2.0 * WIDTH * CHAINS * STEPS * threads / best;
 }
 
+double hd_roof_flops_best(int threads) {
+  enum { SAMPLES = 3, MOST = 64 };
+  static double best[MOST + 1];
+  const int cores = threads < omp_get_num_procs() ? threads : omp_get_num_procs();
+  if (cores > MOST) return cores * hd_roof_flops_best(1);
+  for (int i = 0; i < SAMPLES; i++) {
+    const double sample = hd_roof_flops(cores);
+    if (sample > best[cores]) best[cores] = sample;
+  }
+  return best[cores];
+}
+
 // The ball: even values belong to the server, odd ones to its partner.
 static _Alignas(128) atomic_uint ball;
 static atomic_bool stop;

@@ -5,7 +5,6 @@
 #include <heddle/device.h>
 #include <heddle/error.h>
 #include <heddle/roof.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,23 +89,10 @@ static double memory(long size) {
   return 4.0 * 70000 * HD_IMAGE_PIXELS + (double)size * 8 * 4096;
 }
 
-// The best of some samples, and of all calls: a neighbour can only make the roof look lower.
-static double cpu_roof(int threads) {
-  enum { SAMPLES = 3, MOST = 64 };
-  static double best[MOST + 1];
-  const int cores = threads < omp_get_num_procs() ? threads : omp_get_num_procs();
-  if (cores > MOST) return cores * cpu_roof(1);
-  for (int i = 0; i < SAMPLES; i++) {
-    const double sample = hd_roof_flops(cores);
-    if (sample > best[cores]) best[cores] = sample;
-  }
-  return best[cores];
-}
-
 // Perfect scaling: the arithmetic of a step at the measured (CPU) or published (GPU) roof of all workers.
 // What stays between it and a strategy is its communication, its optimizer and its small matrices.
 static double bound(const hd_case *c, enum hd_where where) {
-  if (where != HD_GPU && where != HD_GPUS) return flops(c) / cpu_roof(c->threads);
+  if (where != HD_GPU && where != HD_GPUS) return flops(c) / hd_roof_flops_best(c->threads);
   double peak, bytes;
   hd_device_peaks(&peak, &bytes);
   return flops(c) / (peak * c->devices);

@@ -98,11 +98,11 @@ schedule schedule_zero_bubble(int ranks, int micro_batches) {
 
 // ---------------------------------------------------------------- on paper
 
-static double cost_of(enum kind kind, costs c) {
-  return kind == FORWARD          ? c.forward
-         : kind == BACKWARD       ? c.backward_input + c.backward_weights
-         : kind == BACKWARD_INPUT ? c.backward_input
-                                  : c.backward_weights;
+static double cost_of(enum kind kind, const costs *c) {
+  return kind == FORWARD          ? c->forward
+         : kind == BACKWARD       ? c->backward_input + c->backward_weights
+         : kind == BACKWARD_INPUT ? c->backward_input
+                                  : c->backward_weights;
 }
 
 // When piece `piece` has done a micro-batch's forward (0) or gradient of the input (1); negative: not yet.
@@ -116,21 +116,21 @@ static double *moment(const moments *t, int way, int piece, int micro) {
 }
 
 // When the inputs of an instruction are there: -1 if some are not yet.
-static double ready_at(const schedule *s, const moments *t, int rank, instruction i, double hop) {
+static double ready_at(const schedule *s, const moments *t, int rank, instruction i, const costs *c) {
   const int piece = i.chunk * s->ranks + rank;
   if (i.kind == FORWARD) {
     if (piece == 0) return 0;
     const double before = *moment(t, 0, piece - 1, i.micro);
-    return before < 0 ? -1 : before + hop;
+    return before < 0 ? -1 : before + c[piece - 1].hop;
   }
   if (i.kind == BACKWARD_WEIGHTS) return *moment(t, 1, piece, i.micro);
   const double own = *moment(t, 0, piece, i.micro);
   if (piece == t->pieces - 1 || own < 0) return own;
-  const double after = *moment(t, 1, piece + 1, i.micro);
-  return after < 0 ? -1 : after + hop > own ? after + hop : own;
+  const double after = *moment(t, 1, piece + 1, i.micro), here = after + c[piece + 1].hop;
+  return after < 0 ? -1 : here > own ? here : own;
 }
 
-double schedule_makespan(const schedule *s, costs c, double **start) {
+double schedule_makespan(const schedule *s, const costs *c, double **start) {
   moments t = {.pieces = s->ranks * s->chunks, .micro_batches = s->micro_batches};
   const int places = t.pieces * t.micro_batches;
   int at[MOST_STAGES] = {0}, left = 0;
@@ -145,12 +145,12 @@ double schedule_makespan(const schedule *s, costs c, double **start) {
     for (int r = 0; r < s->ranks; r++) {
       while (at[r] < s->count[r]) {
         const instruction i = s->list[r][at[r]];
-        const double ready = ready_at(s, &t, r, i, c.hop);
+        const double ready = ready_at(s, &t, r, i, c);
         if (ready < 0) break;
         const double begin = ready > free_at[r] ? ready : free_at[r];
         if (start) start[r][at[r]] = begin;
-        free_at[r] = begin + cost_of(i.kind, c);
         const int piece = i.chunk * s->ranks + r;
+        free_at[r] = begin + cost_of(i.kind, &c[piece]);
         // Weights are not waited for, and a whole backward hands its input's gradient on when all is done.
         if (i.kind != BACKWARD_WEIGHTS) *moment(&t, i.kind != FORWARD, piece, i.micro) = free_at[r];
         if (free_at[r] > end) end = free_at[r];
@@ -164,10 +164,11 @@ double schedule_makespan(const schedule *s, costs c, double **start) {
   return left ? -1 : end;
 }
 
-double schedule_idle(const schedule *s, costs c) {
+double schedule_idle(const schedule *s, const costs *c) {
   double work = 0;
   for (int r = 0; r < s->ranks; r++)
-    for (int i = 0; i < s->count[r]; i++) work += cost_of(s->list[r][i].kind, c);
+    for (int i = 0; i < s->count[r]; i++)
+      work += cost_of(s->list[r][i].kind, &c[s->list[r][i].chunk * s->ranks + r]);
   return 1 - work / (s->ranks * schedule_makespan(s, c, NULL));
 }
 
@@ -183,4 +184,18 @@ int schedule_stashes(const schedule *s, int rank, int chunk) {
     if (held > most) most = held;
   }
   return most;
+}
+
+void measured_costs(const schedule *s, double **span, costs *piece) {
+  const double hop = s->ranks > 1 ? span[1][0] - span[0][1] : 0;
+  for (int p = 0; p < s->ranks * s->chunks; p++) piece[p] = (costs){.hop = hop};
+  for (int r = 0; r < s->ranks; r++)
+    for (int k = 0; k < s->count[r]; k++) {
+      const instruction i = s->list[r][k];
+      costs *c = &piece[i.chunk * s->ranks + r];
+      const double each = (span[r][2 * k + 1] - span[r][2 * k]) / s->micro_batches;
+      *(i.kind == FORWARD            ? &c->forward
+        : i.kind == BACKWARD_WEIGHTS ? &c->backward_weights
+                                     : &c->backward_input) += each;
+    }
 }

@@ -36,16 +36,21 @@ schedule schedule_interleaved(int ranks, int micro_batches,
 schedule schedule_zero_bubble(int ranks, int micro_batches);  // after Qi et al. 2023, ZB-H1
 void schedule_free(schedule *s);
 
-// Seconds (or any unit) of each kind on one chunk; hop: of a message between two ranks.
+// Seconds (or any unit) of each kind on one piece of the network; hop: of a message from it to another rank.
 typedef struct costs {
   double forward, backward_input, backward_weights, hop;
 } costs;
 
 // When everything has ended if every instruction starts as soon as its rank and its inputs are ready; -1 if
-// some never can: the schedule deadlocks. start, if not NULL: per rank and instruction, start[rank][i].
-double schedule_makespan(const schedule *s, costs c, double **start);
+// some never can: the schedule deadlocks. piece: ranks × chunks costs. start, if not NULL: per rank and
+// instruction, start[rank][i].
+double schedule_makespan(const schedule *s, const costs *piece, double **start);
 // Of all ranks' time, the part in which they wait: 1 - work / (ranks × makespan).
-double schedule_idle(const schedule *s, costs c);
+double schedule_idle(const schedule *s, const costs *piece);
 // The most micro-batches that a chunk of a rank holds at once: forward done, last backward not.
 int schedule_stashes(const schedule *s, int rank, int chunk);
+// What the instructions of each piece took on the average in a run: span holds two moments per rank and
+// instruction. A hop: from the first forward of the first rank to that of the second, which has nothing else
+// to wait for.
+void measured_costs(const schedule *s, double **span, costs *piece);
 #endif

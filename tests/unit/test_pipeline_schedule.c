@@ -6,6 +6,7 @@
 #include <stdint.h>
 // cmocka needs the four headers above before it
 #include <cmocka.h>
+#include <lessons/24-pipeline/messages.h>
 #include <lessons/24-pipeline/schedule.h>
 #include <math.h>
 #include <stdlib.h>
@@ -16,6 +17,13 @@ static const int RANKS[] = {1, 2, 3, 4, 8}, MICRO[] = {8, 12, 24};
 
 // Powers of two, so that all sums are exact. Backward is twice a forward, as in a network of matrix products.
 static const costs UNIT = {1, 1, 1, 0};
+
+// The same costs for all pieces; valid until the next call.
+static const costs *all(costs each) {
+  static costs piece[2 * MOST_STAGES];
+  EACH(i, piece) piece[i] = each;
+  return piece;
+}
 
 // Everything once, in the order the gradients are summed in.
 static void assert_complete(const schedule *s) {
@@ -36,8 +44,8 @@ static void assert_complete(const schedule *s) {
 static void check(schedule s, costs c, double bubble, int first_stash) {
   assert_complete(&s);
   const double work = s.micro_batches * s.chunks * (c.forward + c.backward_input + c.backward_weights);
-  assert_true(schedule_makespan(&s, c, NULL) == work + bubble);
-  assert_true(fabs(schedule_idle(&s, c) - bubble / (work + bubble)) < 1e-12);
+  assert_true(schedule_makespan(&s, all(c), NULL) == work + bubble);
+  assert_true(fabs(schedule_idle(&s, all(c)) - bubble / (work + bubble)) < 1e-12);
   if (first_stash) assert_int_equal(schedule_stashes(&s, 0, 0), first_stash);
   schedule_free(&s);
 }
@@ -53,7 +61,7 @@ static void bubbles_are_those_of_the_formulas(void **state) {
     const costs half = {0.5, 0.5, 0.5, 0};
     if (m % p == 0) check(schedule_interleaved(p, m, 2), half, 1.5 * (p - 1), 0);
     schedule s = schedule_one_f_one_b(p, m);
-    assert_true(fabs(schedule_idle(&s, UNIT) - (p - 1.0) / (m + p - 1.0)) < 1e-12);
+    assert_true(fabs(schedule_idle(&s, all(UNIT)) - (p - 1.0) / (m + p - 1.0)) < 1e-12);
     for (int r = 0; r < p; r++) assert_int_equal(schedule_stashes(&s, r, 0), p - r);
     schedule_free(&s);
   }
@@ -71,8 +79,45 @@ static void messages_take_time(void **state) {
   const costs c = {1, 1, 1, 0.25};
   for (int p = 2; p <= 8; p *= 2) {
     schedule s = schedule_gpipe(p, 16);
-    assert_true(schedule_makespan(&s, c, NULL) == 3.0 * 16 + 3.0 * (p - 1) + 0.25 * 2 * (p - 1));
+    assert_true(schedule_makespan(&s, all(c), NULL) == 3.0 * 16 + 3.0 * (p - 1) + 0.25 * 2 * (p - 1));
     schedule_free(&s);
+  }
+}
+
+// The slowest piece decides: m - 1 times its work, and every piece once.
+static void unequal_pieces(void **state) {
+  (void)state;
+  const costs piece[4] = {{1, 1, 1, 0}, {4, 4, 4, 0}, {2, 2, 2, 0}, {1, 1, 1, 0}};
+  schedule s = schedule_gpipe(4, 16);
+  assert_true(schedule_makespan(&s, piece, NULL) == 15 * 12.0 + 3 * 8);
+  schedule_free(&s);
+}
+
+// Every message has one receiver, who expects it after all that its sender sent before.
+static void messages_sent_are_messages_expected(void **state) {
+  (void)state;
+  EACH(i, RANKS) {
+    const int p = RANKS[i];
+    schedule each[] = {schedule_gpipe(p, 12), schedule_one_f_one_b(p, 12), schedule_zero_bubble(p, 12),
+                       schedule_interleaved(p, 3 * p, p > 1 ? 2 : 1)};
+    EACH(n, each) {
+      const schedule *s = &each[n];
+      for (int r = 0; r < p; r++) {
+        inbox in[2];
+        const int inboxes = inboxes_of(s, r, in);
+        int expected = 0, awaited = 0, sent = 0;
+        for (int b = 0; b < inboxes; b++) {
+          expected += in[b].count;
+          for (int k = 0; k < s->count[in[b].peer]; k++)
+            sent += receiver_of(s, in[b].peer, s->list[in[b].peer][k]) == r;
+          inbox_free(&in[b]);
+        }
+        for (int k = 0; k < s->count[r]; k++) awaited += sender_of(s, r, s->list[r][k]) >= 0;
+        assert_int_equal(expected, sent);
+        assert_int_equal(expected, awaited);
+      }
+      schedule_free(&each[n]);
+    }
   }
 }
 
@@ -80,13 +125,13 @@ static void missing_instruction_is_a_deadlock(void **state) {
   (void)state;
   schedule s = schedule_one_f_one_b(4, 8);
   s.list[2][0].micro = 1;  // never does the first micro-batch's forward
-  assert_true(schedule_makespan(&s, UNIT, NULL) == -1);
+  assert_true(schedule_makespan(&s, all(UNIT), NULL) == -1);
   schedule_free(&s);
   s = schedule_gpipe(3, 4);
   const instruction first = s.list[0][0];  // waits for a gradient before it has sent anything
   memmove(s.list[0], s.list[0] + 1, (size_t)(s.count[0] - 1) * sizeof first);
   s.list[0][s.count[0] - 1] = first;
-  assert_true(schedule_makespan(&s, UNIT, NULL) == -1);
+  assert_true(schedule_makespan(&s, all(UNIT), NULL) == -1);
   schedule_free(&s);
 }
 
@@ -95,7 +140,7 @@ static void starts_leave_room_for_the_work_before(void **state) {
   schedule s = schedule_zero_bubble(4, 8);
   double *start[4];
   for (int r = 0; r < 4; r++) start[r] = calloc((size_t)s.count[r], sizeof(double));
-  const double end = schedule_makespan(&s, UNIT, start);
+  const double end = schedule_makespan(&s, all(UNIT), start);
   for (int r = 0; r < 4; r++) {
     for (int i = 1; i < s.count[r]; i++) assert_true(start[r][i] >= start[r][i - 1] + 1);
     assert_true(start[r][s.count[r] - 1] + 1 <= end);
@@ -109,6 +154,8 @@ int main(void) {
       cmocka_unit_test(bubbles_are_those_of_the_formulas),
       cmocka_unit_test(fewer_micro_batches_than_ranks),
       cmocka_unit_test(messages_take_time),
+      cmocka_unit_test(unequal_pieces),
+      cmocka_unit_test(messages_sent_are_messages_expected),
       cmocka_unit_test(missing_instruction_is_a_deadlock),
       cmocka_unit_test(starts_leave_room_for_the_work_before),
   };

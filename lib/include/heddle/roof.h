@@ -11,6 +11,10 @@ double hd_roof_bytes(int threads);
 // fp32 FLOP/s of independent fused multiply-adds in registers, by `threads` threads (~5 ms).
 double hd_roof_flops(int threads);
 
+// The same, the best of three samples and of all earlier calls: a neighbour on the machine can only make a
+// roof look lower. Threads beyond the cores add nothing.
+double hd_roof_flops_best(int threads);
+
 // One-way latency in nanoseconds of a cache line bounced between two threads for about 2 ms; 0 on one CPU.
 double hd_ping_pong_ns(void);
 
