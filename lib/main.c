@@ -229,36 +229,61 @@ static void run_size(run *r, long size, unsigned places) {
   for (int i = 0; i < c.output_count; i++) free(c.outputs[i].expected);
 }
 
-// A size that is too large to execute on a simulated GPU: checked whole at a smaller one, modelled from a few
-// blocks.
-static void run_sampled(run *r, long size) {
-  hd_outcome outcomes[HD_MAX_VARIANTS];
-  baseline bases[3] = {0};
-  hd_case small = {.size = lesson->sim_quick[0], .devices = 1, .seed = r->options->seed};
-  hd_case c = {.size = size, .devices = 1, .seed = r->options->seed, .full = r->options->full};
-  const hd_variant *left[HD_MAX_VARIANTS];
+// The variants of a place that this case wants and that are not measured yet.
+static int left_of(const run *r, const hd_case *c, enum hd_where where, const hd_variant **left) {
   int count = 0;
   for (int i = 0; i < lesson->variant_count; i++) {
     const hd_variant *v = &lesson->variants[i];
-    if (v->where != HD_GPU || !wanted(r->options, v) || (v->fits && !v->fits(&c))) continue;
-    const hd_result key = key_of(v, &c);
+    if (v->where != where || !wanted(r->options, v) || (v->fits && !v->fits(c))) continue;
+    const hd_result key = key_of(v, c);
     if (!r->file || !hd_results_has(r->file, &key)) left[count++] = v;
   }
-  if (!count) return;
-  lesson->setup(&small);
-  lesson->reference(&small);
-  for (int i = 0; i < count; i++) hd_check(lesson, &small, left[i], &outcomes[i]);
-  lesson->teardown(&small);
-  hd_table_title(r->table, lesson, &c);
-  lesson->setup(&c);
+  return count;
+}
+
+static void model_group(run *r, hd_case *small, hd_case *c, enum hd_where where, baseline bases[3]) {
+  hd_outcome outcomes[HD_MAX_VARIANTS];
+  const hd_variant *left[HD_MAX_VARIANTS];
+  const int count = left_of(r, c, where, left);
+  small->devices = c->devices;
+  for (int i = 0; i < count; i++) hd_check(lesson, small, left[i], &outcomes[i]);
   for (int i = 0; i < count; i++) {
-    if (outcomes[i].verified) hd_model_sampled(lesson, &c, left[i], &outcomes[i]);
-    const hd_result row = result_of(&outcomes[i], &c, bases);
-    record(r->file, &row, &outcomes[i], &c);
+    if (outcomes[i].verified) hd_model_sampled(lesson, c, left[i], &outcomes[i]);
+    const hd_result row = result_of(&outcomes[i], c, bases);
+    record(r->file, &row, &outcomes[i], c);
     hd_table_row(r->table, &row, left[i]);
     free(outcomes[i].spans);
   }
+}
+
+// How many GPUs the i-th group of a sampled size uses: one for the variants on one GPU, then the sweep; 0
+// ends.
+static int sampled_devices(const hd_options *o, int i, enum hd_where *where) {
+  *where = i ? HD_GPUS : HD_GPU;
+  if (i == 0) return 1;
+  return o->devices ? (i == 1 ? o->devices : 0) : i <= HD_MAX_SIZES ? lesson->sweep_devices[i - 1] : 0;
+}
+
+// A size that is too large to execute on simulated GPUs: checked whole at a smaller one, modelled from a few
+// blocks.
+static void run_sampled(run *r, long size) {
+  baseline bases[3] = {0};
+  hd_case small = {.size = lesson->sim_quick[0], .seed = r->options->seed};
+  hd_case c = {.size = size, .seed = r->options->seed, .full = r->options->full};
+  const hd_variant *unused[HD_MAX_VARIANTS];
+  enum hd_where where;
+  int left = 0;
+  for (int i = 0; (c.devices = sampled_devices(r->options, i, &where)) > 0; i++)
+    left += left_of(r, &c, where, unused);
+  if (!left) return;
+  lesson->setup(&small);
+  lesson->reference(&small);
+  lesson->setup(&c);
+  hd_table_title(r->table, lesson, &c);
+  for (int i = 0; (c.devices = sampled_devices(r->options, i, &where)) > 0; i++)
+    model_group(r, &small, &c, where, bases);
   lesson->teardown(&c);
+  lesson->teardown(&small);
   free(small.spans);
   free(c.spans);
   for (int i = 0; i < c.output_count; i++) free(c.outputs[i].expected), free(small.outputs[i].expected);

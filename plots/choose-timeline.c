@@ -25,8 +25,8 @@ static bool same_case(const hd_result *a, const hd_result *b) {
          strcmp(a->device, b->device) == 0;
 }
 
-// A row whose case has the most variants with timelines; of equals the one with more ranks, then the larger.
-// Lanes must fit.
+// A row whose case has the most variants with timelines, several ranks before one; of equals the one with
+// more ranks, then the larger. More than four ranks a variant are too many to read.
 static const hd_result *fullest_case(const hd_report_lesson *lesson, const char *device) {
   const hd_result *best = NULL;
   int most = 0, best_ranks = 0;
@@ -38,9 +38,12 @@ static const hd_result *fullest_case(const hd_report_lesson *lesson, const char 
     for (int j = 0; j < lesson->row_count; j++)
       variants += same_case(&lesson->rows[j], row) && hd_at_place(lesson, &lesson->rows[j], device) &&
                   last_set(lesson, &lesson->rows[j]) >= 0;
-    if (variants == 0 || variants * ranks > HD_MAX_LANES || ranks > 8) continue;
-    const bool better = variants > most || (variants == most && ranks > best_ranks) ||
-                        (variants == most && ranks == best_ranks && row->size > best->size);
+    if (variants == 0 || variants * ranks > HD_MAX_LANES || ranks > 4) continue;
+    const bool alone = ranks == 1, best_alone = best_ranks <= 1;
+    const bool better = alone != best_alone   ? best_alone
+                        : variants != most    ? variants > most
+                        : ranks != best_ranks ? ranks > best_ranks
+                                              : row->size > best->size;
     if (!better) continue;
     most = variants;
     best_ranks = ranks;
@@ -105,7 +108,8 @@ void hd_choose_timeline(hd_plots *plots, const hd_report_run *run, const hd_repo
   }
   snprintf(plot->title, sizeof plot->title, "%s: who did what when, %s = %s", lesson->title,
            hd_size_name(lesson), hd_text_size(text, shown->size));
-  snprintf(plot->subtitle, sizeof plot->subtitle, "%s, %s", hd_row_place(place, lesson, shown),
+  hd_row_place(place, lesson, shown);
+  snprintf(plot->subtitle, sizeof plot->subtitle, hd_row_is_model(shown) ? "%s" : "%s, %s", place,
            hd_clock_text(clock, shown));
   snprintf(plot->x_title, sizeof plot->x_title, "time in %s", micro ? "µs" : milli ? "ms" : "s");
   hd_name_plot(plot, lesson, "timeline", device);

@@ -263,6 +263,7 @@ const hd_lesson hd_this_lesson = {
     .gpu_full = {256, 1024, 4096},
     .sim_quick = {256},
     .sim_full = {256, 512},
+    .sim_sampled = {1024},
     .verify = {1, 33, 100, -1},
     .sweep_threads = true,
     .sweep_ranks = {1, 2, 4},

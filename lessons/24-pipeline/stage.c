@@ -27,9 +27,7 @@ static size_t delta_size(const stage *s) {
 }
 
 static float *room(hd_ops *o, size_t count) {
-  float *p = o->alloc(o, count * sizeof *p);
-  o->zero(o, p, count * sizeof *p);
-  return p;
+  return o->alloc(o, count * sizeof(float));
 }
 
 stage *stage_open(hd_ops *ops, int first, int layers, long rows, long width, int slots, bool split,
@@ -47,6 +45,8 @@ stage *stage_open(hd_ops *ops, int first, int layers, long rows, long width, int
   s->velocity = room(ops, parameters(s));
   s->kept = room(ops, kept_size(s));
   s->delta = room(ops, delta_size(s));
+  ops->zero(ops, s->gradient, parameters(s) * sizeof(float));
+  ops->zero(ops, s->velocity, parameters(s) * sizeof(float));
   ops->upload(ops, s->theta, initial + (size_t)first * layer_parameters(width),
               parameters(s) * sizeof(float));
   return s;
