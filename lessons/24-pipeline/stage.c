@@ -134,6 +134,7 @@ void stage_backward(stage *s, int micro, const float *input) {
 
 void stage_update(stage *s, float rate) {
   hd_ops *o = s->ops;
-  o->sgd(o, s->theta, s->velocity, s->gradient, parameters(s), rate, MOMENTUM, 0, 1);
+  o->sgd(o, s->theta, s->velocity, s->gradient, parameters(s),
+         (hd_sgd_rule){.rate = rate, .momentum = MOMENTUM, .scale = 1});
   o->zero(o, s->gradient, parameters(s) * sizeof(float));
 }
