@@ -116,6 +116,58 @@ static void test_small(void) {
   CHECK(cudaFree(r));
 }
 
+// nvcc's own atomics, with order and scope, and C++'s through a volatile object, by every thread.
+struct builtin_results {
+  int sum, difference, least, most, taken, counted;
+  unsigned bits_or, bits_and, bits_xor;
+  float real;
+};
+__global__ void builtin(builtin_results *r, volatile cuda::std::atomic<int> *flag) {
+#if CUDART_VERSION >= 12080
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  __nv_atomic_add(&r->sum, i, __NV_ATOMIC_RELAXED, __NV_THREAD_SCOPE_DEVICE);
+  __nv_atomic_fetch_sub(&r->difference, 2, __NV_ATOMIC_ACQ_REL);
+  __nv_atomic_fetch_min(&r->least, -i, __NV_ATOMIC_RELAXED, __NV_THREAD_SCOPE_DEVICE);
+  __nv_atomic_max(&r->most, i, __NV_ATOMIC_RELAXED, __NV_THREAD_SCOPE_DEVICE);
+  __nv_atomic_or(&r->bits_or, 1u << i % 32, __NV_ATOMIC_RELAXED);
+  __nv_atomic_and(&r->bits_and, ~(1u << i % 16), __NV_ATOMIC_RELAXED);
+  __nv_atomic_xor(&r->bits_xor, (unsigned)i, __NV_ATOMIC_RELAXED);
+  float old, next;
+  __nv_atomic_load(&r->real, &old, __NV_ATOMIC_RELAXED, __NV_THREAD_SCOPE_DEVICE);
+  do next = old + 0.5f;
+  while (!__nv_atomic_compare_exchange(&r->real, &old, &next, true, __NV_ATOMIC_RELAXED, __NV_ATOMIC_RELAXED,
+                                       __NV_THREAD_SCOPE_DEVICE));
+  if (__nv_atomic_exchange_n(&r->taken, 1, __NV_ATOMIC_ACQUIRE, __NV_THREAD_SCOPE_DEVICE) == 0)
+    __nv_atomic_store_n(&r->counted, flag->load(cuda::memory_order_acquire), __NV_ATOMIC_RELEASE);
+  __nv_atomic_thread_fence(__NV_ATOMIC_SEQ_CST, __NV_THREAD_SCOPE_BLOCK);
+#else
+  (void)r, (void)flag;
+#endif
+}
+static void test_builtin(void) {
+#if CUDART_VERSION >= 12080
+  builtin_results *r;
+  cuda::std::atomic<int> *flag;
+  unsigned bits_xor = 0;
+  for (int i = 0; i < COUNT; i++) bits_xor ^= (unsigned)i;
+  CHECK(cudaMallocManaged(&r, sizeof *r));
+  CHECK(cudaMallocManaged(&flag, sizeof *flag));
+  memset(r, 0, sizeof *r);
+  r->bits_and = ~0u;
+  flag->store(9);
+  builtin<<<BLOCKS, THREADS>>>(r, flag);
+  CHECK(cudaDeviceSynchronize());
+  EXPECT(r->sum == COUNT / 2 * (COUNT - 1) && r->difference == -2 * COUNT, "%d %d", r->sum, r->difference);
+  EXPECT(r->least == 1 - COUNT && r->most == COUNT - 1, "%d %d", r->least, r->most);
+  EXPECT(r->bits_or == ~0u && r->bits_and == 0xffff0000u && r->bits_xor == bits_xor, "%x %x %x", r->bits_or,
+         r->bits_and, r->bits_xor);
+  EXPECT(r->real == COUNT * 0.5f && r->taken == 1 && r->counted == 9, "%f %d %d", r->real, r->taken,
+         r->counted);
+  CHECK(cudaFree(r));
+  CHECK(cudaFree(flag));
+#endif
+}
+
 int main(void) {
   results h = {}, *d;
   h.bits_and = ~0u;
@@ -163,5 +215,6 @@ int main(void) {
   CHECK(cudaMemcpy(&total, parts + BLOCKS, sizeof total, cudaMemcpyDeviceToHost));
   EXPECT(total == BLOCKS * (BLOCKS + 1) / 2, "%d", total);
   test_small();
+  test_builtin();
   FINISH();
 }

@@ -55,6 +55,7 @@ inline cudaError_t cudaMallocHost(T **p, size_t bytes, unsigned flags) {
 #ifdef __CUDACC__
 #include "cusim/access.h"
 #include "cusim/atomic.h"
+#include "cusim/atomic_builtin.h"
 #include "cusim/device.h"
 #include "cusim/integer.h"
 #include "cusim/launch.h"
