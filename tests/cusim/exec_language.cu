@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The language as programs write it: launches in odd places, kernels by address, shared memory in helpers, code that
-// asks which side it is compiled for.
+// The language as programs write it: launches in odd places, kernels by address, shared memory in helpers,
+// code that asks which side it is compiled for.
 #include <cuda_runtime.h>
 #include <stdio.h>
 #include <functional>
@@ -21,13 +21,13 @@ static int first(void) {
   cudaMemset(out, 0, 64 * sizeof(int));
   return host;
 }
-#define EXPECT(value, what)                                           \
-  do {                                                                \
-    const int got = first();                                          \
-    if (got != (value)) {                                             \
-      printf("FAIL %s: %d, not %d\n", what, got, (int)(value));       \
-      failures++;                                                     \
-    }                                                                 \
+#define EXPECT(value, what)                                     \
+  do {                                                          \
+    const int got = first();                                    \
+    if (got != (value)) {                                       \
+      printf("FAIL %s: %d, not %d\n", what, got, (int)(value)); \
+      failures++;                                               \
+    }                                                           \
   } while (0)
 
 // ---------------------------------------------------------------- __CUDA_ARCH__
@@ -57,7 +57,9 @@ __host__ __device__ inline T twice(T x) {
 #endif
 }
 #ifdef __CUDA_ARCH__
-__device__ int only_device(int a) { return a + 1; }
+__device__ int only_device(int a) {
+  return a + 1;
+}
 #endif
 #ifdef __CUDA_ARCH__
 #define SIDE_NAME 7
@@ -74,33 +76,49 @@ __global__ void sides(int *o) {
 }
 
 // ---------------------------------------------------------------- launches
-__global__ void set(int *o, int v = 5) { o[threadIdx.x] = v; }
+__global__ void set(int *o, int v = 5) {
+  o[threadIdx.x] = v;
+}
 template <typename T, int N = 3>
-__global__ void set_t(T *o) { o[threadIdx.x] = (T)N; }
+__global__ void set_t(T *o) {
+  o[threadIdx.x] = (T)N;
+}
 #define LAUNCH(k, ...) k<<<1, 1>>>(__VA_ARGS__)
-#define RUN(kernel, g, b, args)          \
-  do {                                   \
-    kernel<<<g, b>>> args;               \
-    cudaError_t e = cudaGetLastError();  \
-    if (e != cudaSuccess) failures++;    \
+#define RUN(kernel, g, b, args)         \
+  do {                                  \
+    kernel<<<g, b>>> args;              \
+    cudaError_t e = cudaGetLastError(); \
+    if (e != cudaSuccess) failures++;   \
   } while (0)
 struct runner {
   int n;
   void run() { set<<<1, n>>>(out, n + 1); }
   template <int M>
-  void run_t() { set_t<int, M><<<1, n>>>(out); }
+  void run_t() {
+    set_t<int, M><<<1, n>>>(out);
+  }
   void (*kernel)(int *, int) = set;
 };
 template <void (*K)(int *, int)>
-void through() { K<<<1, 1>>>(out, 77); }
-template <typename K>
-void launch_any(K k) { k<<<1, 1>>>(out); }
-typedef void (*kernel_t)(int *, int);
-extern "C" __global__ void c_kernel(int *o) { *o = 31; }
-namespace {
-__global__ void hidden(int *o) { *o = 32; }
+void through() {
+  K<<<1, 1>>>(out, 77);
 }
-static __global__ void __launch_bounds__(64, 2) bounded(int *__restrict__ o, const __grid_constant__ int v) { *o = v; }
+template <typename K>
+void launch_any(K k) {
+  k<<<1, 1>>>(out);
+}
+typedef void (*kernel_t)(int *, int);
+extern "C" __global__ void c_kernel(int *o) {
+  *o = 31;
+}
+namespace {
+__global__ void hidden(int *o) {
+  *o = 32;
+}
+}  // namespace
+static __global__ void __launch_bounds__(64, 2) bounded(int *__restrict__ o, const __grid_constant__ int v) {
+  *o = v;
+}
 
 // ---------------------------------------------------------------- shared memory
 template <class T>
@@ -189,11 +207,17 @@ __device__ int counter = 12;
 namespace deep {
 namespace er {
 __device__ __constant__ float table[3] = {1.f, 2.f, 3.f};
-__device__ __forceinline__ int get(int i) { return (int)table[i]; }
+__device__ __forceinline__ int get(int i) {
+  return (int)table[i];
 }
+}  // namespace er
+}  // namespace deep
+constexpr __host__ __device__ int cube(int x) {
+  return x * x * x;
 }
-constexpr __host__ __device__ int cube(int x) { return x * x * x; }
-__device__ __noinline__ int slow(int x) { return x + 1; }
+__device__ __noinline__ int slow(int x) {
+  return x + 1;
+}
 __global__ void members(int *o) {
   auto l = [&](int v) { return v + holder::size; };
   int sum = 0;
@@ -207,23 +231,43 @@ __global__ void members(int *o) {
   o[0] = l(sum) + atomicAdd(&counter, 1) + slow(1);
 }
 template <class F>
-__global__ void apply(int *o, F f) { o[threadIdx.x] = f(threadIdx.x); }
-__device__ int add_op(int a, int b) { return a + b; }
-__device__ int mul_op(int a, int b) { return a * b; }
+__global__ void apply(int *o, F f) {
+  o[threadIdx.x] = f(threadIdx.x);
+}
+__device__ int add_op(int a, int b) {
+  return a + b;
+}
+__device__ int mul_op(int a, int b) {
+  return a * b;
+}
 typedef int (*op_t)(int, int);
 __device__ op_t operations[2] = {add_op, mul_op};
 __device__ op_t one_operation = mul_op;
-__global__ void use_operations(int *o) { o[0] = operations[0](3, 4) + operations[1](3, 4) + one_operation(10, 10); }
+__global__ void use_operations(int *o) {
+  o[0] = operations[0](3, 4) + operations[1](3, 4) + one_operation(10, 10);
+}
 
-void __global__ oddly(int *o) { *o = 55; }
-__global__ static void after(int *o) { *o = 57; }
-template <class T> __global__ void specialised(T *o) { *o = 1; }
-template <> __global__ void specialised<int>(int *o) { *o = 2; }
+void __global__ oddly(int *o) {
+  *o = 55;
+}
+__global__ static void after(int *o) {
+  *o = 57;
+}
+template <class T>
+__global__ void specialised(T *o) {
+  *o = 1;
+}
+template <>
+__global__ void specialised<int>(int *o) {
+  *o = 2;
+}
 class with_friend {
   int secret = 58;
   friend __global__ void peek(with_friend w, int *o);
 };
-__global__ void peek(with_friend w, int *o) { *o = w.secret; }
+__global__ void peek(with_friend w, int *o) {
+  *o = w.secret;
+}
 template <typename... Ts>
 __global__ void variadic(int *o, Ts... values) {
   int sum = 0;
@@ -236,7 +280,8 @@ int main() {
   cudaMemset(out, 0, 64 * sizeof(int));
   sides<<<1, 1>>>(out);
   EXPECT(1 + 10 + 400 + 6000 + 70000, "__CUDA_ARCH__ in device code");
-  if (side() != -1 || where().value != 2 || twice(2) != 1004 || SIDE_NAME != 8) printf("FAIL host side\n"), failures++;
+  if (side() != -1 || where().value != 2 || twice(2) != 1004 || SIDE_NAME != 8)
+    printf("FAIL host side\n"), failures++;
 
   set<<<1, 1>>>(out);
   EXPECT(5, "a default argument");
@@ -248,7 +293,7 @@ int main() {
   EXPECT(8, "a template in a macro");
   RUN(set, 1, 1, (out, 9));
   EXPECT(9, "in a macro with arguments");
-  set << < 1, 1 >> > (out, 10);
+  set<<<1, 1>>>(out, 10);
   EXPECT(10, "with blanks");
   runner r;
   r.n = 2;

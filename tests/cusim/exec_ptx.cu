@@ -11,7 +11,9 @@ static __device__ __forceinline__ unsigned lane_id() {
   asm volatile("mov.u32 %0, %%laneid;" : "=r"(lane));
   return lane;
 }
-static __device__ unsigned shared_address(const void *p) { return (unsigned)__cvta_generic_to_shared(p); }
+static __device__ unsigned shared_address(const void *p) {
+  return (unsigned)__cvta_generic_to_shared(p);
+}
 
 __global__ void arithmetic(uint64_t *out, unsigned a, unsigned b, int s, float f, double d) {
   unsigned r, q;
@@ -116,7 +118,9 @@ __global__ void memory(uint64_t *out, const int4 *in, int *words) {
   tile[t] = t;
   dynamic[t] = (float)t;
   asm volatile("bar.sync 0;" ::: "memory");
-  asm volatile("ld.global.cg.v4.s32 {%0, %1, %2, %3}, [%4];" : "=r"(x), "=r"(y), "=r"(z), "=r"(w) : "l"(in + 1));
+  asm volatile("ld.global.cg.v4.s32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(x), "=r"(y), "=r"(z), "=r"(w)
+               : "l"(in + 1));
   const bool vector = x == 5 && y == 6 && z == 7 && w == 8;
   asm volatile("ld.global.nc.L1::no_allocate.s32 %0, [%1+4];" : "=r"(x) : "l"(in));
   asm volatile("st.global.cs.s32 [%0], %1;" ::"l"(words + 8 + t), "r"(x) : "memory");
@@ -157,7 +161,9 @@ __global__ void warps(uint64_t *out) {
   const bool up = r == (lane < 2 ? lane : lane - 2) && q == (lane >= 2);
   asm volatile("shfl.sync.bfly.b32 %0, %1, %2, 31, %3;" : "=r"(r) : "r"(lane), "r"(5), "r"(0xffffffff));
   const bool butterfly = r == (lane ^ 5);
-  asm volatile("{ .reg .pred p; setp.lt.u32 p, %1, 7; vote.sync.ballot.b32 %0, p, 0xffffffff; }" : "=r"(r) : "r"(lane));
+  asm volatile("{ .reg .pred p; setp.lt.u32 p, %1, 7; vote.sync.ballot.b32 %0, p, 0xffffffff; }"
+               : "=r"(r)
+               : "r"(lane));
   const bool ballot = r == 0x7f;
   asm volatile("mov.u32 %0, %%lanemask_lt;" : "=r"(below));
   asm volatile("activemask.b32 %0;" : "=r"(all));
@@ -210,8 +216,8 @@ int main() {
   uint64_t *out;
   int *in, *words, numbers[128];
   for (int i = 0; i < 128; i++) numbers[i] = i + 1;
-  if (cudaMalloc(&out, RESULTS * sizeof *out) != cudaSuccess || cudaMalloc(&in, sizeof numbers) != cudaSuccess ||
-      cudaMalloc(&words, sizeof numbers) != cudaSuccess)
+  if (cudaMalloc(&out, RESULTS * sizeof *out) != cudaSuccess ||
+      cudaMalloc(&in, sizeof numbers) != cudaSuccess || cudaMalloc(&words, sizeof numbers) != cudaSuccess)
     return 1;
   cudaMemcpy(in, numbers, sizeof numbers, cudaMemcpyHostToDevice);
   cudaMemset(words, 0, sizeof numbers);

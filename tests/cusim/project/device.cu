@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A device function of another file.
 extern __device__ int helper(int a);
-__global__ void use_helper(int *out) { *out = helper(1); }
+__global__ void use_helper(int *out) {
+  *out = helper(1);
+}
 
 int from_device(void) {
   int *out, host = 0;

@@ -1,2 +1,4 @@
 // SPDX-License-Identifier: MIT
-__device__ int helper(int a) { return a + 100; }
+__device__ int helper(int a) {
+  return a + 100;
+}

@@ -3,7 +3,9 @@
 #include <cuda_runtime.h>
 
 static __device__ int scale = 3;
-__global__ void times(int *out) { *out = scale * 7; }
+__global__ void times(int *out) {
+  *out = scale * 7;
+}
 
 static int value_of(int *device) {
   int host = 0;

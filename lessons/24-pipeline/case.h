@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Between the harness and the ranks: one case of the lesson, run by one strategy.
+#ifndef HEDDLE_LESSON_24_CASE_H
+#define HEDDLE_LESSON_24_CASE_H
+#include <heddle/bench.h>
+
+#include "pipeline.h"
+
+typedef struct state {
+  problem problem;
+  float *input, *target, *initial, *gradient;
+} state;
+
+// A step that is checked, then the timed ones with their timeline. threads: OpenMP threads of each of `world`
+// ranks.
+void run_case(hd_case *c, const strategy *how, enum place place, int world, int threads);
+#endif
