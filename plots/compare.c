@@ -57,6 +57,24 @@ hd_pair *hd_pairs_of_model(const hd_report_run *run, const hd_report_run *others
   return pairs;
 }
 
+static int by_size(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+double hd_median_ratio(const hd_pair *pairs, int count) {
+  double *ratio = malloc((size_t)(count > 0 ? count : 1) * sizeof *ratio);
+  if (ratio == NULL || count == 0) {
+    free(ratio);
+    return NAN;
+  }
+  for (int i = 0; i < count; i++) ratio[i] = pairs[i].a->median_s / pairs[i].b->median_s;
+  qsort(ratio, (size_t)count, sizeof *ratio, by_size);
+  const double median = (ratio[(count - 1) / 2] + ratio[count / 2]) / 2;
+  free(ratio);
+  return median;
+}
+
 bool hd_intervals_overlap(const hd_result *a, const hd_result *b) {
   double a_low = a->ci_low_s > 0 ? a->ci_low_s : a->median_s,
          a_high = a->ci_high_s > 0 ? a->ci_high_s : a->median_s;

@@ -417,8 +417,12 @@ static void write_model_section(FILE *out, const hd_page *page) {
     fprintf(out, "<td class=n>%s</td><td class=n>%.2f</td></tr>\n", hd_text_time(b, pair->b->median_s),
             ratio);
   }
-  fprintf(out, "</table></div>\n<p>%d pairs: geometric mean error a factor of %.2f, worst %.2f.</p>\n",
-          page->model_pair_count, exp(sum / page->model_pair_count), exp(worst));
+  fprintf(
+      out,
+      "</table></div>\n<p>%d pairs: median of model / measured %.2f, geometric mean error a factor of %.2f, "
+      "worst %.2f.</p>\n",
+      page->model_pair_count, hd_median_ratio(page->model_pairs, page->model_pair_count),
+      exp(sum / page->model_pair_count), exp(worst));
   write_plots(out, page->model_plots);
 }
 

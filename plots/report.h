@@ -289,6 +289,8 @@ hd_pair *hd_pairs_of_runs(const hd_report_run *run, const hd_report_run *old, in
 // Modelled rows of `run` (a) with a measured twin (b) in it or in `others`. Free with free().
 hd_pair *hd_pairs_of_model(const hd_report_run *run, const hd_report_run *others, int other_count,
                            int *count);
+// The median of a / b; NAN where there is no pair.
+double hd_median_ratio(const hd_pair *pairs, int count);
 bool hd_intervals_overlap(const hd_result *a, const hd_result *b);
 void hd_choose_model_plot(hd_plots *plots, const hd_pair *pairs, int count);
 

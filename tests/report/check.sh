@@ -162,10 +162,11 @@ measured() {
   mkdir -p committed/real
   head -n 1 "$sample/results.csv" >committed/real/results.csv
   grep '^12-gemm-gpu,[a-z0-9]*,[0-9]*,0,1,sim:h200,model' "$sample/results.csv" |
-    sed 's/,0,1,sim:h200,model,/,,1,NVIDIA H200,device,/' >>committed/real/results.csv
+    sed 's/,0,1,sim:h200,model,/,,1,NVIDIA H200,device,/' |
+    awk -F, 'BEGIN { OFS = "," } NR % 3 { $8 *= 2 } { print }' >>committed/real/results.csv  # two of three twice as slow
   expect 0 --results "$sample" --out out --committed committed
   lacks out/index.html 'None yet'
-  holds out/index.html '24 pairs: geometric mean error a factor of 1.00'
+  holds out/index.html '24 pairs: median of model / measured 0.50, geometric mean error a factor of 1.59, worst 2.00'
   [ -s out/plots/modelled-measured.svg ] || fail "no plot of modelled against measured"
   holds out/plots/12-gemm-gpu-sizes-sim-h200.svg 'warptile (measured)'
   lacks out/plots/12-gemm-gpu-sizes-sim-t4.svg '(measured)'

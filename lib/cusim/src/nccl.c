@@ -303,7 +303,7 @@ static double ready_at(const nccl_call *call) {
 static ncclResult_t run(nccl_call *calls) {
   ncclResult_t result = ncclSuccess;
   for (nccl_call *call = calls; call; call = call->in_group)
-    if (call->kind > NCCL_SPLIT) call->ready = ready_at(call);
+    if (call->kind > NCCL_SPLIT) call->ready = ready_at(call);  // what was issued before has run
   pthread_mutex_lock(&lock);
   for (nccl_call *call = calls; call; call = call->in_group) post(call);
   for (nccl_call *call = calls; call; call = call->in_group) {
