@@ -62,6 +62,7 @@ inline cudaError_t cudaMallocHost(T **p, size_t bytes, unsigned flags) {
 #include "cusim/math.h"
 #include "cusim/ptx.h"
 #include "cusim/rounding.h"
+#include "cusim/texture.h"
 #include "cusim/video.h"
 #else
 #define __host__

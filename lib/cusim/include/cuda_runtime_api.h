@@ -4,6 +4,7 @@
 #ifndef CUSIM_CUDA_RUNTIME_API_H
 #define CUSIM_CUDA_RUNTIME_API_H
 #define __CUDA_RUNTIME_API_H__  // programs ask by this name whether the header was read
+#include "cusim/texture_types.h"
 #include "driver_types.h"
 #include "vector_types.h"
 

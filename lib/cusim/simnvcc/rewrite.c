@@ -14,11 +14,30 @@
 enum { MOST_DEPTH = 4096 };
 enum scope { SCOPE_NAMESPACE, SCOPE_CLASS, SCOPE_BODY };
 
-// `#pragma unroll [N]` in the host compiler's spelling. It takes numbers alone: of template parameters,
-// constants and macros, which CUDA takes, too, only the wish to unroll is left. Without N: all of a short
-// loop.
+// How many loops stand one in the other from the loop at i on, at most `most`; *end: behind its body.
+static int loop_depth(const source *s, size_t i, int most, size_t *end) {
+  size_t body = is(s, i + 1, "(") ? matching(s, i + 1) + 1 : i + 1;
+  while (at(s, body)->kind == TOKEN_DIRECTIVE) body++;
+  *end = is(s, body, "{") ? matching(s, body) : statement_end(s, body);
+  int deepest = 0;
+  for (size_t k = body; k < *end && most > 1;) {
+    size_t behind = k + 1;
+    if (is(s, k, "for") || is(s, k, "while")) {
+      const int depth = loop_depth(s, k, most - 1, &behind);
+      if (depth > deepest) deepest = depth;
+      if (k == body) *end = behind;
+    }
+    k = behind;
+  }
+  return deepest + 1;
+}
+
+// `#pragma unroll [N]` in the host compiler's spelling. It is taken at its word there, and nests of whole
+// unrolled loops would compile for minutes: only the inner ones are unrolled. It takes numbers alone: of
+// template parameters, constants and macros, which CUDA takes, too, only the wish to unroll is left. Without
+// N: all of a short loop.
 static void unroll(source *s, size_t i) {
-  enum { WHOLE = 64, SOME = 8 };
+  enum { WHOLE = 64, SOME = 8, MOST_NESTED = 3 };
   static const char *const loops[] = {"for", "while", "do", NULL};
   const size_t length = at(s, i)->length;
   int used = 0;
@@ -29,7 +48,8 @@ static void unroll(source *s, size_t i) {
     const char *count = line + used + strspn(line + used, " \t(");
     char *behind;
     const unsigned long number = strtoul(count, &behind, 10);
-    if (!one_of(s, next, loops))
+    size_t end;
+    if (!one_of(s, next, loops) || loop_depth(s, next, MOST_NESTED + 1, &end) > MOST_NESTED)
       drop(s, i);
     else if (behind != count && behind[strspn(behind, " \t)\r")] == 0)
       replace(s, at(s, i)->start, length, "#pragma GCC unroll %lu", number < 65535 ? number : 65534);
@@ -118,6 +138,18 @@ static size_t word(source *s, size_t i) {
   return i;
 }
 
+// `texture<float, 2> name;`: CUDA 12 took references to textures away, cusim never had them.
+static void refuse_texture(source *s, size_t first) {
+  size_t i = is(s, first, "static") || is(s, first, "extern") ? first + 1 : first;
+  if (!is(s, i, "texture") || !is(s, i + 1, "<")) return;
+  const size_t behind = behind_angles(s, i + 1, s->tokens.count);
+  for (size_t k = 0; k < i; k++)
+    if ((is(s, k, "class") || is(s, k, "struct") || is(s, k, "using")) && is(s, k + 1, "texture")) return;
+  if (behind > i + 1 && is_name(s, behind) && is(s, behind + 1, ";"))
+    malformed(s, i,
+              "texture references were removed in CUDA 12: use a texture object (cudaCreateTextureObject)");
+}
+
 static void walk(source *s) {
   static walker w;
   bool fresh = true;
@@ -131,7 +163,10 @@ static void walk(source *s) {
       w.first = i;
       fresh = false;
       const char *path = w.depth ? w.paths[w.depth - 1] : "";
-      if (w.depth == 0 || w.scopes[w.depth - 1] == SCOPE_NAMESPACE) rewrite_device_variable(s, i, path);
+      if (w.depth == 0 || w.scopes[w.depth - 1] == SCOPE_NAMESPACE) {
+        rewrite_device_variable(s, i, path);
+        refuse_texture(s, i);
+      }
     }
     if (is(s, i, "{")) {
       if (w.depth == MOST_DEPTH) {
@@ -154,8 +189,6 @@ static void walk(source *s) {
                (is(s, i, "asm") || is(s, i, "__asm__") || is(s, i, "__asm")) &&
                (is(s, i + 1, "(") || is(s, i + 1, "volatile") || is(s, i + 1, "__volatile__"))) {
       i = rewrite_ptx(s, i);
-    } else if (is(s, i, "cudaTextureObject_t") || is(s, i, "tex1Dfetch") || is(s, i, "tex2D")) {
-      unsupported(s, i, "textures");
     } else if (is_name(s, i)) {
       if (is(s, i, "__global__") && !in_body(&w)) rewrite_kernel(s, w.first, i);
       i = word(s, i);
