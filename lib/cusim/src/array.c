@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// CUDA arrays and copies of volumes. All goes through the calls for plain memory, so streams, times and
+// CUDA arrays. All goes through the calls for plain memory, so streams, times and
 // checks know nothing of arrays.
 #include "array.h"
 
@@ -133,67 +133,10 @@ cudaError_t cudaMemcpyFromArray(void *to, cudaArray_const_t from, size_t x, size
 
 // ---------------------------------------------------------------- volumes
 
-cudaError_t cudaMalloc3D(struct cudaPitchedPtr *pointer, struct cudaExtent extent) {
-  if (!pointer) return sim_error(cudaErrorInvalidValue);
-  const size_t rows = at_least_one(extent.height) * at_least_one(extent.depth);
-  pointer->xsize = extent.width, pointer->ysize = extent.height;
-  return cudaMallocPitch(&pointer->ptr, &pointer->pitch, extent.width, rows);
-}
-
-typedef struct volume {
-  unsigned char *at;
-  size_t pitch, slice;
-} volume;
-
-// One side of a copy: an array, whose position counts elements, or memory, whose position counts bytes.
-static bool volume_of(volume *v, cudaArray_t array, struct cudaPos position, struct cudaPitchedPtr pointer) {
-  if ((array != NULL) == (pointer.ptr != NULL)) return false;
-  if (array) {
-    *v = (volume){array->data, array->pitch, array->slice};
-    position.x *= array->element;
-  } else {
-    *v = (volume){pointer.ptr, pointer.pitch, pointer.pitch * pointer.ysize};
-  }
-  v->at += position.x + position.y * v->pitch + position.z * v->slice;
+bool sim_array_side(cudaArray_const_t array, struct cudaPitchedPtr *memory, struct cudaPos *position) {
+  if (!array) return memory->ptr != NULL;
+  if (memory->ptr) return false;
+  *memory = (struct cudaPitchedPtr){array->data, array->pitch, array->pitch, array->slice / array->pitch};
+  position->x *= array->element;
   return true;
-}
-
-static cudaError_t copy_volume(const struct cudaMemcpy3DParms *copy, bool wait, cudaStream_t stream) {
-  volume to, from;
-  if (!copy || !volume_of(&to, copy->dstArray, copy->dstPos, copy->dstPtr) ||
-      !volume_of(&from, copy->srcArray, copy->srcPos, copy->srcPtr))
-    return sim_error(cudaErrorInvalidValue);
-  // With an array on either side the extent counts elements.
-  const cudaArray_const_t array = copy->dstArray ? copy->dstArray : copy->srcArray;
-  const size_t width = copy->extent.width * (array ? array->element : 1);
-  for (size_t z = 0; z < copy->extent.depth; z++) {
-    void *t = to.at + z * to.slice;
-    const void *f = from.at + z * from.slice;
-    const cudaError_t error =
-        wait ? cudaMemcpy2D(t, to.pitch, f, from.pitch, width, copy->extent.height, copy->kind)
-             : cudaMemcpy2DAsync(t, to.pitch, f, from.pitch, width, copy->extent.height, copy->kind, stream);
-    if (error != cudaSuccess) return error;
-  }
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemcpy3D(const struct cudaMemcpy3DParms *copy) {
-  return copy_volume(copy, true, NULL);
-}
-cudaError_t cudaMemcpy3DAsync(const struct cudaMemcpy3DParms *copy, cudaStream_t stream) {
-  return copy_volume(copy, false, stream);
-}
-
-cudaError_t cudaMemset3DAsync(struct cudaPitchedPtr pointer, int value, struct cudaExtent extent,
-                              cudaStream_t stream) {
-  unsigned char *slice = pointer.ptr;
-  for (size_t z = 0; z < extent.depth; z++, slice += pointer.pitch * pointer.ysize) {
-    const cudaError_t error =
-        cudaMemset2DAsync(slice, pointer.pitch, value, extent.width, extent.height, stream);
-    if (error != cudaSuccess) return error;
-  }
-  return cudaSuccess;
-}
-cudaError_t cudaMemset3D(struct cudaPitchedPtr pointer, int value, struct cudaExtent extent) {
-  return cudaMemset3DAsync(pointer, value, extent, NULL);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Boxes of memory: rows with a pitch, layers of rows.
+#include "array.h"
 #include "graph.h"
 
 cudaError_t cudaMalloc3D(cudaPitchedPtr *pitched, cudaExtent extent) {
@@ -14,14 +15,20 @@ static char *corner(cudaPitchedPtr p, cudaPos at) {
 }
 
 bool sim_copy_call_of(const cudaMemcpy3DParms *p, sim_copy_call *call) {
-  if (!p || p->srcArray || p->dstArray || !p->srcPtr.ptr || !p->dstPtr.ptr) return false;
-  *call = (sim_copy_call){.to = corner(p->dstPtr, p->dstPos),
-                          .from = corner(p->srcPtr, p->srcPos),
-                          .to_pitch = p->dstPtr.pitch,
-                          .from_pitch = p->srcPtr.pitch,
-                          .to_slice = p->dstPtr.pitch * p->dstPtr.ysize,
-                          .from_slice = p->srcPtr.pitch * p->srcPtr.ysize,
-                          .width = p->extent.width,
+  if (!p) return false;
+  cudaMemcpy3DParms c = *p;
+  if (!sim_array_side(p->srcArray, &c.srcPtr, &c.srcPos) ||
+      !sim_array_side(p->dstArray, &c.dstPtr, &c.dstPos))
+    return false;
+  // With an array on either side the extent counts elements.
+  const cudaArray_const_t array = p->dstArray ? p->dstArray : p->srcArray;
+  *call = (sim_copy_call){.to = corner(c.dstPtr, c.dstPos),
+                          .from = corner(c.srcPtr, c.srcPos),
+                          .to_pitch = c.dstPtr.pitch,
+                          .from_pitch = c.srcPtr.pitch,
+                          .to_slice = c.dstPtr.pitch * c.dstPtr.ysize,
+                          .from_slice = c.srcPtr.pitch * c.srcPtr.ysize,
+                          .width = p->extent.width * (array ? array->element : 1),
                           .height = p->extent.height,
                           .depth = p->extent.depth,
                           .kind = p->kind};

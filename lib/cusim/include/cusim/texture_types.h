@@ -122,14 +122,6 @@ cudaError_t cudaMemcpyToArray(cudaArray_t to, size_t x, size_t y, const void *fr
 cudaError_t cudaMemcpyFromArray(void *to, cudaArray_const_t from, size_t x, size_t y, size_t bytes,
                                 cudaMemcpyKind kind);
 
-/* Volumes: in arrays, or in memory of rows and slices. */
-cudaError_t cudaMalloc3D(struct cudaPitchedPtr *pointer, struct cudaExtent extent);
-cudaError_t cudaMemcpy3D(const struct cudaMemcpy3DParms *copy);
-cudaError_t cudaMemcpy3DAsync(const struct cudaMemcpy3DParms *copy, cudaStream_t stream CUSIM_VALUE(0));
-cudaError_t cudaMemset3D(struct cudaPitchedPtr pointer, int value, struct cudaExtent extent);
-cudaError_t cudaMemset3DAsync(struct cudaPitchedPtr pointer, int value, struct cudaExtent extent,
-                              cudaStream_t stream CUSIM_VALUE(0));
-
 cudaError_t cudaCreateTextureObject(cudaTextureObject_t *object, const struct cudaResourceDesc *resource,
                                     const struct cudaTextureDesc *texture,
                                     const struct cudaResourceViewDesc *view);
@@ -143,21 +135,4 @@ cudaError_t cudaGetSurfaceObjectResourceDesc(struct cudaResourceDesc *resource, 
 }
 #endif
 #undef CUSIM_VALUE
-
-static inline struct cudaExtent make_cudaExtent(size_t width, size_t height, size_t depth) {
-  struct cudaExtent e;
-  e.width = width, e.height = height, e.depth = depth;
-  return e;
-}
-static inline struct cudaPos make_cudaPos(size_t x, size_t y, size_t z) {
-  struct cudaPos p;
-  p.x = x, p.y = y, p.z = z;
-  return p;
-}
-static inline struct cudaPitchedPtr make_cudaPitchedPtr(void *pointer, size_t pitch, size_t width,
-                                                        size_t height) {
-  struct cudaPitchedPtr p;
-  p.ptr = pointer, p.pitch = pitch, p.xsize = width, p.ysize = height;
-  return p;
-}
 #endif
