@@ -2,6 +2,8 @@
 // The less usual calls of the host API, and handles and pointers that are none: CUDA's error, never a crash.
 #include "exec_check.h"
 
+#include <cuda.h>
+
 #include <string.h>
 
 __global__ void nothing(void) {}
@@ -323,6 +325,63 @@ static void test_graphs(void) {
   CHECK(cudaFreeHost(pinned));
 }
 
+__global__ void scale(float *x, int n, float by) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) x[i] *= by;
+}
+
+#define CHECK_DRIVER(call)                                          \
+  do {                                                              \
+    const CUresult result_ = (call);                                \
+    EXPECT(result_ == CUDA_SUCCESS, "%s: %d", #call, (int)result_); \
+  } while (0)
+
+static void test_driver(void) {
+  enum { N = 1000 };
+  int count = 0, major = 0;
+  CUdevice device;
+  CUcontext context, current;
+  CUdeviceptr x;
+  CUstream stream;
+  CUmodule module;
+  cudaFunction_t function;
+  char name[64];
+  const char *text;
+  float host[N];
+  EXPECT(cuDeviceGetCount(&count) == CUDA_ERROR_NOT_INITIALIZED, "cuInit comes first");
+  CHECK_DRIVER(cuInit(0));
+  CHECK_DRIVER(cuDeviceGetCount(&count));
+  CHECK_DRIVER(cuDeviceGet(&device, 0));
+  EXPECT(cuDeviceGet(&device, count) == CUDA_ERROR_INVALID_DEVICE, "%d devices", count);
+  CHECK_DRIVER(cuDeviceGetName(name, sizeof name, device));
+  CHECK_DRIVER(cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device));
+  CHECK_DRIVER(cuDevicePrimaryCtxRetain(&context, device));
+  CHECK_DRIVER(cuCtxSetCurrent(context));
+  CHECK_DRIVER(cuCtxGetCurrent(&current));
+  EXPECT(current == context && major > 0 && *name, "%s %d", name, major);
+  CHECK_DRIVER(cuMemAlloc(&x, sizeof host));
+  CHECK_DRIVER(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK_DRIVER(cuMemsetD32Async(x, 0x40000000, N, stream));  // 2.0f
+  CHECK(cudaGetFuncBySymbol(&function, (const void *)scale));
+  int n = N;
+  float by = 3;
+  void *parameters[] = {&x, &n, &by};
+  CHECK_DRIVER(
+      cuLaunchKernel((CUfunction)function, (N + 127) / 128, 1, 1, 128, 1, 1, 0, stream, parameters, NULL));
+  CHECK_DRIVER(cuMemcpyDtoHAsync(host, x, sizeof host, stream));
+  CHECK_DRIVER(cuStreamSynchronize(stream));
+  EXPECT(host[0] == 6 && host[N - 1] == 6, "%f %f", (double)host[0], (double)host[N - 1]);
+  EXPECT(cuMemcpyDtoH(host, x + 4, sizeof host) == CUDA_ERROR_INVALID_VALUE, "past the end");
+  EXPECT(cuModuleLoadData(&module, ".version 8.0") != CUDA_SUCCESS, "PTX");
+  CHECK_DRIVER(cuGetErrorName(CUDA_ERROR_OUT_OF_MEMORY, &text));
+  EXPECT(strcmp(text, "CUDA_ERROR_OUT_OF_MEMORY") == 0, "%s", text);
+  CHECK_DRIVER(cuStreamDestroy(stream));
+  CHECK_DRIVER(cuMemFree(x));
+  EXPECT(cuMemFree(x) == CUDA_ERROR_INVALID_VALUE, "twice");
+  CHECK_DRIVER(cuDevicePrimaryCtxRelease(device));
+  EXPECT(cudaGetLastError() == cudaSuccess, "the runtime's state is its own");
+}
+
 int main(void) {
   test_handles();
   test_pointers();
@@ -332,6 +391,7 @@ int main(void) {
   test_pools();
   test_streams();
   test_graphs();
+  test_driver();
   CHECK(cudaDeviceSynchronize());
   FINISH();
 }

@@ -165,6 +165,7 @@ cudaError_t cudaStreamGetAttribute(cudaStream_t stream, cudaStreamAttrID attribu
 cudaError_t cudaStreamCopyAttributes(cudaStream_t to, cudaStream_t from);
 
 cudaError_t cudaFuncGetName(const char **name, const void *function);
+cudaError_t cudaGetFuncBySymbol(cudaFunction_t *function, const void *symbol);
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, const void *function,
                                                                    int threads, size_t shared,
                                                                    unsigned flags);
@@ -395,6 +396,10 @@ template <class R, class... A>
 inline cudaError_t cudaOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, R (*f)(A...), int blocks,
                                                              int threads) {
   return cudaOccupancyAvailableDynamicSMemPerBlock(bytes, (const void *)f, blocks, threads);
+}
+template <class R, class... A>
+inline cudaError_t cudaGetFuncBySymbol(cudaFunction_t *function, R (*f)(A...)) {
+  return cudaGetFuncBySymbol(function, (const void *)f);
 }
 template <class R, class... A>
 inline cudaError_t cudaFuncGetName(const char **name, R (*f)(A...)) {

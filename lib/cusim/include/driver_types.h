@@ -290,6 +290,7 @@ typedef struct CUstream_st *cudaStream_t;
 typedef struct CUevent_st *cudaEvent_t;
 typedef struct CUmemPoolHandle_st *cudaMemPool_t;
 typedef void (*cudaHostFn_t)(void *data);
+typedef struct CUfunc_st *cudaFunction_t;
 
 typedef struct cudaArray *cudaArray_t;
 typedef struct cudaPitchedPtr {
