@@ -51,10 +51,6 @@ cusim_missing(${missing} "graphics interoperability" cuda_gl_interop.h cudaGL.h 
 cusim_missing(${missing} "libcu++" cuda/semaphore cuda/latch cuda/annotated_ptr cuda/std/barrier cuda/std/latch
   cuda/std/semaphore cuda/std/span cuda/std/mdspan cuda/ptx)
 cusim_missing(${missing} "8-bit floating point" cuda_fp8.h)
-cusim_missing(${missing} "CUB" cub/cub.cuh cub/block/block_reduce.cuh cub/block/block_scan.cuh
-  cub/block/block_load.cuh cub/block/block_store.cuh cub/block/block_radix_sort.cuh cub/warp/warp_reduce.cuh
-  cub/warp/warp_scan.cuh cub/device/device_reduce.cuh cub/device/device_scan.cuh cub/device/device_radix_sort.cuh
-  cub/device/device_histogram.cuh cub/device/device_select.cuh)
 # Thrust is one library here, under the names of all of its headers.
 foreach(name adjacent_difference advance binary_search complex copy count device_allocator device_delete device_free
              device_malloc device_new device_ptr device_reference device_vector distance equal execution_policy
@@ -70,5 +66,16 @@ foreach(name adjacent_difference advance binary_search complex copy count device
              system/omp/execution_policy system/cpp/execution_policy system/tbb/execution_policy)
   file(CONFIGURE OUTPUT ${missing}/thrust/${name}.h CONTENT "#include <cusim/thrust.h>\n" @ONLY)
 endforeach()
+foreach(name cub block/block_load block/block_radix_sort block/block_reduce block/block_scan block/block_store
+             config device/device_histogram device/device_radix_sort device/device_reduce
+             device/device_run_length_encode device/device_scan device/device_segmented_reduce device/device_select
+             iterator/constant_input_iterator iterator/counting_input_iterator iterator/transform_input_iterator
+             thread/thread_operators util_allocator util_type version warp/warp_reduce warp/warp_scan)
+  file(CONFIGURE OUTPUT ${missing}/cub/${name}.cuh CONTENT "#include <cusim/cub.h>\n" @ONLY)
+endforeach()
+cusim_missing(${missing} "this part of CUB" cub/block/block_adjacent_difference.cuh cub/block/block_discontinuity.cuh
+  cub/block/block_exchange.cuh cub/block/block_histogram.cuh cub/block/block_merge_sort.cuh
+  cub/device/device_for.cuh cub/device/device_merge_sort.cuh cub/device/device_partition.cuh
+  cub/device/device_segmented_radix_sort.cuh cub/warp/warp_merge_sort.cuh)
 cusim_missing(${missing} "asynchronous Thrust" thrust/future.h thrust/async/copy.h thrust/async/reduce.h
   thrust/async/sort.h thrust/async/transform.h)

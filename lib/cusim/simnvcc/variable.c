@@ -184,7 +184,13 @@ size_t rewrite_shared(source *s, size_t first, size_t word, bool in_body) {
             " }; static __thread __attribute__((aligned(128))) unsigned char "
             "cusim_bytes_%d[sizeof(cusim_shared_%d) + %d];",
             where.site, where.site, s->traced ? SHARED_MARGIN : 0);
-    each_declarator(s, word + 1, stop, name_shared, &where);
+    size_t declarators = word + 1;  // behind the definition of a type
+    for (size_t i = declarators; i < stop && !is(s, i, "=") && !is(s, i, "("); i++)
+      if (is(s, i, "{")) {
+        declarators = matching(s, i) + 1;
+        break;
+      }
+    each_declarator(s, declarators, stop, name_shared, &where);
     for (size_t i = word + 1; i < stop; i++)
       if (is(s, i, "__align__")) replace(s, at(s, i)->start, at(s, i)->length, "alignas");
     return stop;

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+// What every header of CUB's includes.
+#ifndef CUSIM_CUB_H
+#define CUSIM_CUB_H
+#include "cub/base.h"
+#include "cub/block.h"
+#include "cub/device.h"
+#endif
