@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What cusim's libraries in headers call (include/cusim/thrust, include/cub). Inside a kernel all of it does
 // nothing.
-#ifndef CUSIM_LIBRARY_H
-#define CUSIM_LIBRARY_H
+#ifndef CUSIM_SRC_THRUST_H
+#define CUSIM_SRC_THRUST_H
 #include <stddef.h>
 
 // Around one call in a stream's order (NULL: the default stream). Returns a cudaError_t.
