@@ -2,13 +2,11 @@
 // The source step: preprocessed CUDA C++ in, C++ out. It changes what the language adds (launches,
 // qualifiers, shared and device variables) and leaves every other byte, line markers included, so that
 // diagnostics and debug information point into the .cu file. What cannot be supported is an error that names
-// the feature and its line. usage: cusim-rewrite IN OUT TU [traced] [relocatable] [device=FILE]
-// (TU: hexadecimal hash that tells translation units apart; FILE: IN as preprocessed with __CUDA_ARCH__)
+// the feature and its line.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "merge.h"
 #include "steps.h"
 
 enum { MOST_DEPTH = 4096 };
@@ -94,7 +92,8 @@ static char *inner_path(const source *s, const char *outer, size_t first, size_t
 typedef struct walker {
   enum scope scopes[MOST_DEPTH];
   char *paths[MOST_DEPTH];  // of namespaces
-  bool device[MOST_DEPTH];  // inside a __device__ or __global__ function
+  bool device[MOST_DEPTH],
+      host[MOST_DEPTH];  // inside a __device__ or __global__ function; a __host__ one, too
   int depth;
   size_t first;  // token of the current statement
 } walker;
@@ -107,10 +106,12 @@ static void enter(source *s, walker *w, size_t brace) {
   const enum scope scope = in_body(w) ? SCOPE_BODY : scope_of_brace(s, w->first, brace);
   const char *outer = w->depth ? w->paths[w->depth - 1] : "";
   w->paths[w->depth] = scope == SCOPE_NAMESPACE ? inner_path(s, outer, w->first, brace) : NULL;
-  bool device = w->depth && w->device[w->depth - 1];
-  for (size_t i = w->first; i < brace && scope == SCOPE_BODY; i++)
+  bool device = w->depth && w->device[w->depth - 1], host = w->depth && w->host[w->depth - 1];
+  for (size_t i = w->first; i < brace && scope == SCOPE_BODY; i++) {
     device |= is(s, i, "__device__") || is(s, i, "__global__");
-  w->device[w->depth] = device;
+    host |= is(s, i, "__host__");
+  }
+  w->device[w->depth] = device, w->host[w->depth] = host;
   w->scopes[w->depth++] = scope;
 }
 
@@ -150,8 +151,9 @@ static void refuse_texture(source *s, size_t first) {
               "texture references were removed in CUDA 12: use a texture object (cudaCreateTextureObject)");
 }
 
-static void walk(source *s) {
+void rewrite(source *s) {
   static walker w;
+  while (w.depth > 0) free(w.paths[--w.depth]);
   bool fresh = true;
   note_externs(s);
   for (size_t i = 0; !is_end(s, i); i++) {
@@ -181,6 +183,8 @@ static void walk(source *s) {
     } else if (is(s, i, ";")) {
       fresh = true;
     } else if (triple(s, i, "<")) {
+      if (w.depth && w.device[w.depth - 1] && !w.host[w.depth - 1])
+        unsupported(s, i, "launches inside kernels (dynamic parallelism)");
       i = rewrite_launch(s, i);
     } else if (is(s, i, "__shared__")) {
       i = rewrite_shared(s, w.first, i, in_body(&w));
@@ -194,74 +198,4 @@ static void walk(source *s) {
       i = word(s, i);
     }
   }
-}
-
-static char *read_file(const char *path, size_t *length) {
-  FILE *f = fopen(path, "rb");
-  if (!f) {
-    fprintf(stderr, "cusim-rewrite: cannot read %s\n", path);
-    exit(1);
-  }
-  char *text = NULL;
-  size_t used = 0, got = 1;
-  while (got) {
-    text = grown(text, used + (1 << 16) + 1);
-    got = fread(text + used, 1, 1 << 16, f);
-    used += got;
-  }
-  fclose(f);
-  text[used] = 0;
-  *length = used;
-  return text;
-}
-
-static void put(const char *text, size_t length, void *out) {
-  fwrite(text, 1, length, out);
-}
-
-static void merge_device(source *s, const char *path) {
-  source device = {0};
-  device.text = read_file(path, &device.length);
-  device.tokens = token_split(device.text, device.length);
-  const text_buffer both = merge_sides(s, &device);
-  s->text = both.text;
-  s->length = both.length;
-  s->tokens = token_split(s->text, s->length);
-}
-
-int main(int argc, char **argv) {
-  source s = {0};
-  const char *device = NULL;
-  bool known = argc >= 4;
-  for (int i = 4; i < argc; i++) {
-    if (strcmp(argv[i], "traced") == 0)
-      s.traced = true;
-    else if (strcmp(argv[i], "relocatable") == 0)
-      s.relocatable = true;
-    else if (strncmp(argv[i], "device=", 7) == 0)
-      device = argv[i] + 7;
-    else
-      known = false;
-  }
-  if (!known) {
-    fprintf(stderr, "usage: cusim-rewrite IN OUT TU [traced] [relocatable] [device=FILE]\n");
-    return 2;
-  }
-  s.tu = argv[3];
-  s.text = read_file(argv[1], &s.length);
-  s.tokens = token_split(s.text, s.length);
-  if (device) merge_device(&s, device);
-  walk(&s);
-  if (s.errors) return 1;
-  FILE *out = fopen(argv[2], "wb");
-  if (!out) {
-    fprintf(stderr, "cusim-rewrite: cannot write %s\n", argv[2]);
-    return 1;
-  }
-  write_edited(&s, put, out);
-  if (fclose(out)) {
-    fprintf(stderr, "cusim-rewrite: cannot write %s\n", argv[2]);
-    return 1;
-  }
-  return 0;
 }

@@ -4,6 +4,9 @@
 #define CUSIM_STEPS_H
 #include "source.h"
 
+// The whole step: notes the edits of s, and its errors.
+void rewrite(source *s);
+
 // `k<<<…>>>(…)` with <<< at i: a call of the kernel's stub. Returns the last token of <<<…>>>.
 size_t rewrite_launch(source *s, size_t i);
 // The declaration from `first` with __global__ at i: if it defines a kernel, its body becomes the stub's.

@@ -30,6 +30,8 @@ status 0 $quick -O0 -std=c++17 crlf.cu -o crlf; quiet
 status 1 $quick -c "$here/asm.cu" -o asm.o
 says 'asm.cu:4: error: cusim does not support the instruction "tcgen05.fence::before_thread_sync" of inline PTX'
 [ ! -e asm.o ] || bad 'an object after an error'
+status 1 $quick -c "$here/child.cu" -o x.o; says 'child.cu:11: error: cusim does not support launches inside kernels'
+[ "$(grep -c error err)" = 1 ] || bad 'one launch is in device code'
 status 1 $quick -c "$here/reference.cu" -o x.o; says 'reference.cu:4: error: texture references were removed'
 status 1 $quick -c "$here/unterminated.cu" -o x.o; says 'unterminated.cu:4: error'
 status 1 $quick -c "$here/no_arguments.cu" -o x.o; says 'no_arguments.cu:4: error'
