@@ -50,7 +50,7 @@ cusim_missing(${missing} "graphics interoperability" cuda_gl_interop.h cudaGL.h 
   cuda_vdpau_interop.h cuda_d3d11_interop.h cuda_d3d10_interop.h cuda_d3d9_interop.h)
 cusim_missing(${missing} "libcu++" cuda/semaphore cuda/latch cuda/annotated_ptr cuda/std/barrier cuda/std/latch
   cuda/std/semaphore cuda/std/span cuda/std/mdspan cuda/ptx)
-cusim_missing(${missing} "8-bit floating point" cuda_fp8.h)
+cusim_missing(${missing} "6- and 4-bit floating point" cuda_fp6.h cuda_fp4.h)
 # Thrust is one library here, under the names of all of its headers.
 foreach(name adjacent_difference advance binary_search complex copy count device_allocator device_delete device_free
              device_malloc device_new device_ptr device_reference device_vector distance equal execution_policy
