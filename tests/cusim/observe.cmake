@@ -52,7 +52,7 @@ if(COMMAND cusim_add_objects AND HD_HAVE_CAPSTONE AND NOT HEDDLE_SANITIZE)
   set_target_properties(cusim-observe_known PROPERTIES LINKER_LANGUAGE CXX)
   add_test(NAME cusim-observe_known
            COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/observe_known.sh $<TARGET_FILE:cusim-observe_known>)
-  set_tests_properties(cusim-observe_known PROPERTIES TIMEOUT 120)
+  set_tests_properties(cusim-observe_known PROPERTIES TIMEOUT 240)
 endif()
 
 # The published kernels on the cards they were measured on. The lesson's kernels are taken as the lesson built them.

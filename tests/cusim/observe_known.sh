@@ -57,6 +57,16 @@ load_strided 32
 load_uniform 1
 load_none 0
 EOF
+while read -r kernel count; do
+  holds "$kernel" l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum "$count"
+done <<EOF
+load_half 2
+load_float 4
+load_double 8
+load_float2 8
+load_float4 16
+load_none 0
+EOF
 holds transpose_double $requests 524288
 holds transpose_double $sectors 16777216
 holds transpose_double l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum 4194304

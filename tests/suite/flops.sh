@@ -41,4 +41,26 @@ counted 22-data-parallel $batch --variant gpu-one-worker --devices 1 --data synt
 declared=$((batch * (6 * (784 * 512 + 512 * 256 + 256 * 10) - 2 * 784 * 512)))
 holds "lesson 22: the products of a step are $declared FLOPs" \
   awk "/cublasSgemm/ { sum += \$2 } END { exit !(sum == $declared) }" "$work/counted"
+# The kernels of kernels/nn: what each does per element, counted by hand from its source.
+each() { # each KERNEL FLOPS...: the FLOPs of its launches, smallest first
+  kernel=$1
+  shift
+  got=$(awk -v kernel="\"$kernel\"" '$1 == kernel { print $2 }' "$work/counted" | sort -n | tr '\n' ' ')
+  holds "lesson 22: $kernel does $got FLOPs, not $*" test "$got" = "$* "
+}
+parameters=$((785 * 512 + 513 * 256 + 257 * 10))
+each bias_act_kernel $((batch * 10)) $((batch * 256)) $((batch * 512))  # one addition
+each bias_act_backward_kernel $(((batch + 7) * 10)) $(((batch + 7) * 256)) $(((batch + 7) * 512))  # and of 8 partial sums
+each sgd_kernel $((9 * parameters))
+# A row of ten: 10 differences and 10 additions, 2 of the loss; 10 differences, 1 at the label, 10 products.
+each softmax_loss_kernel $((batch * 43))
+
+# A lesson whose kernels nobody has counted must not slip through.
+for source in "$(dirname "$0")"/../../lessons/*/*.cu; do
+  case $source in
+    */00-*) ;;  # times calls
+    */01-* | */09-* | */12-*) ;;
+    *) bad "nobody holds the FLOPs of $source against what its lesson declares" ;;
+  esac
+done
 finish
