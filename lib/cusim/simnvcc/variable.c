@@ -96,12 +96,33 @@ static void label_variable(source *s, size_t name, size_t behind, void *arg) {
           own ? s->tu : "", own ? "_" : "", l->path, (int)n->length, s->text + n->start);
 }
 
+// `template <class T> __constant__ T table[10];`: its instances would be the host's and unknown to copies of
+// symbols.
+static void refuse_variable_template(source *s, size_t first) {
+  bool device = false;
+  for (size_t i = first; !is_end(s, i) && !is(s, i, "(") && !is(s, i, "operator"); i++) {
+    device |= one_of(s, i, device_words);
+    if (is(s, i, "<")) {
+      const size_t behind = behind_angles(s, i, s->tokens.count);
+      if (behind == i) return;
+      i = behind - 1;
+    } else if (is(s, i, ";") || is(s, i, "=") || is(s, i, "[") || is(s, i, "{")) {
+      if (device) unsupported(s, first, "variable templates in device memory");
+      return;
+    }
+  }
+}
+
 // A declaration at namespace scope: a device variable becomes one weak symbol that both passes share.
 void rewrite_device_variable(source *s, size_t first, const char *path) {
   bool device = false, constant = false, managed = false, is_static = false, is_extern = false,
        pointer = false, skip = false;
   size_t i = first;
   if (is(s, first, "}")) return;  // of a namespace: no declaration
+  if (is(s, first, "template")) {
+    refuse_variable_template(s, first);
+    return;
+  }
   for (; !is_end(s, i); i++) {
     device |= one_of(s, i, device_words);
     constant |= is(s, i, "__constant__");
@@ -109,8 +130,8 @@ void rewrite_device_variable(source *s, size_t first, const char *path) {
     is_static |= is(s, i, "static");
     is_extern |= is(s, i, "extern");
     pointer |= is(s, i, "*") || is(s, i, "&");
-    skip |= is(s, i, "constexpr") || is(s, i, "template") || is(s, i, "using") || is(s, i, "typedef") ||
-            is(s, i, "operator") || is(s, i, "__global__");
+    skip |= is(s, i, "constexpr") || is(s, i, "using") || is(s, i, "typedef") || is(s, i, "operator") ||
+            is(s, i, "__global__");
     if (one_of(s, i, with_parentheses) && is(s, i + 1, "("))
       i = matching(s, i + 1);
     else if (is(s, i, "(") || is(s, i, ";") || is(s, i, "=") || is(s, i, "{") || is(s, i, "["))
