@@ -74,12 +74,11 @@ def main():
     net = network(a.model).to(a.device)
     initialise(net)
     # The rates and decays of lessons/21-train/model.c.
-    decay = 5e-4
     if a.optimizer == "sgd":
         step = torch.optim.SGD(net.parameters(), lr=0.05 if a.model == "mlp" else 0.02, momentum=0.9,
-                               weight_decay=decay)
+                               weight_decay=5e-4)
     else:
-        step = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=decay)
+        step = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.05)
     per_epoch = len(images) // a.batch
     rate = torch.optim.lr_scheduler.LambdaLR(step, lambda s: max(0, 1 - s / (a.epochs * per_epoch)))
     loss_of = nn.CrossEntropyLoss()

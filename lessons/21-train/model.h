@@ -14,7 +14,8 @@ typedef struct model {
   int count;
   int epochs;             // of a whole training
   float rate, adam_rate;  // at the start; they fall in a straight line to 0
-  float weight_decay;     // added to the gradient by SGD, decoupled with Adam
+  float weight_decay;     // added to the gradient by SGD (L2)
+  float adam_decay;       // decoupled, of AdamW
   bool augment;           // images shifted and mirrored by chance while training for accuracy
 } model;
 

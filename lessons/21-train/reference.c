@@ -190,7 +190,7 @@ static void batch_gradient(const task *t, const double *theta, long step, double
 void reference_update(const task *t, enum hd_rule rule, float epsilon, long steps, double *update,
                       bool *doubtful) {
   const size_t count = hd_net_count(t->model.layers, t->model.count);
-  const double decay = (double)t->model.weight_decay;
+  const double decay = (double)(rule == HD_SGD ? t->model.weight_decay : t->model.adam_decay);
   double *theta = numbers(count), *gradient = numbers(count), *first = numbers(count),
          *second = numbers(count);
   for (size_t i = 0; i < count; i++) theta[i] = (double)t->initial[i], doubtful[i] = false;
