@@ -198,6 +198,13 @@ static void cpu_scale(hd_ops *o, float a, float *x, size_t n) {
   for (size_t i = 0; i < n; i++) x[i] *= a;
 }
 
+static void cpu_copy_block(hd_ops *o, float *to, long ld_to, const float *from, long ld_from, long rows,
+                           long cols) {
+  (void)o;
+#pragma omp parallel for if (rows * cols >= WORTH_A_TEAM)
+  for (long r = 0; r < rows; r++) memcpy(to + r * ld_to, from + r * ld_from, (size_t)cols * sizeof *to);
+}
+
 static bool cpu_all_finite(hd_ops *o, const float *x, size_t n) {
   (void)o;
   int bad = 0;
@@ -281,6 +288,7 @@ hd_ops *hd_ops_cpu(void) {
                 .axpy = cpu_axpy,
                 .scale = cpu_scale,
                 .copy = cpu_upload,
+                .copy_block = cpu_copy_block,
                 .all_finite = cpu_all_finite,
                 .squared_error = cpu_squared_error,
                 .round16 = cpu_round16,

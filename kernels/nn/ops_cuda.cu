@@ -369,6 +369,13 @@ static void cuda_copy(hd_ops *o, void *to, const void *from, size_t bytes) {
   HD_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(o)));
 }
 
+static void cuda_copy_block(hd_ops *o, float *to, long ld_to, const float *from, long ld_from, long rows,
+                            long cols) {
+  if (rows == 0 || cols == 0) return;
+  HD_CUDA(cudaMemcpy2DAsync(to, (size_t)ld_to * sizeof *to, from, (size_t)ld_from * sizeof *from,
+                            (size_t)cols * sizeof *to, (size_t)rows, cudaMemcpyDeviceToDevice, stream_of(o)));
+}
+
 static bool cuda_all_finite(hd_ops *o, const float *x, size_t n) {
   int finite = 1;
   if (n == 0) return true;
@@ -459,6 +466,7 @@ hd_ops *hd_ops_cuda(void *stream) {
   o->axpy = cuda_axpy;
   o->scale = cuda_scale;
   o->copy = cuda_copy;
+  o->copy_block = cuda_copy_block;
   o->all_finite = cuda_all_finite;
   o->squared_error = cuda_squared_error;
   o->round16 = cuda_round16;

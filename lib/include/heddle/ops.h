@@ -99,7 +99,9 @@ struct hd_ops {
   void (*scale)(hd_ops *o, float a, float *x, size_t n);                 // x *= a
 
   void (*copy)(hd_ops *o, void *to, const void *from, size_t bytes);  // within its memory
-  bool (*all_finite)(hd_ops *o, const float *x, size_t n);            // waits for the work before it
+  // rows × cols floats between matrices whose rows lie ld_to and ld_from floats apart.
+  void (*copy_block)(hd_ops *o, float *to, long ld_to, const float *from, long ld_from, long rows, long cols);
+  bool (*all_finite)(hd_ops *o, const float *x, size_t n);  // waits for the work before it
 
   // Squared error of each row, the mean over its cols: loss[row] = 1/cols·Σ (y - target)²; d_y = scale·(its
   // gradient), which may be y itself; NULL for inference.
