@@ -381,8 +381,30 @@ static int other_managed_array(int bug) {
   return wrong;
 }
 
+// LEGAL table_as_argument: A table of 16 KiB is a parameter: each thread reads its own copy, which came with
+// the launch.
+struct table {
+  int value[4096];
+};
+static __global__ void look_up(const table known, int *out) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  out[i] = known.value[i * 7 % 4096];
+}
+static int table_as_argument(int bug) {
+  (void)bug;
+  static table known;
+  for (int i = 0; i < 4096; i++) known.value[i * 7 % 4096] = i + 3;
+  int *out = device_zeros(N);
+  look_up<<<BLOCKS, THREADS>>>(known, out);
+  finish();
+  const int wrong = wrong_numbers(out, 1, 3);
+  CHECK(cudaFree(out));
+  return wrong;
+}
+
 PLANTED_MAIN(PLANTED(aggregated_atomics), PLANTED(packed_look_back), PLANTED(padded_structs),
              PLANTED(tiles_of_eight), PLANTED(shared_used_twice), PLANTED(shifted_pointer),
              PLANTED(ping_pong_grid), PLANTED(atomic_as_read), PLANTED(default_stream_between),
              PLANTED(event_chain), PLANTED(callback_reads_pinned), PLANTED(halves_of_pinned),
-             PLANTED(copied_uninitialised), PLANTED(allocated_in_order), PLANTED(other_managed_array))
+             PLANTED(copied_uninitialised), PLANTED(allocated_in_order), PLANTED(other_managed_array),
+             PLANTED(table_as_argument))

@@ -368,7 +368,47 @@ static int group_sum_by_memory(int bug) {
   return sum != 3 * (10 * 11 / 2);
 }
 
+// CASE sum_in_own_row: Each thread leaves its parts in its row, a few add up a column each and leave the sum
+// in the first row; thread 0 had written that row itself, before the barrier, and reads it again without
+// waiting for the sums.
+static __global__ void sum_in_own_row_bug(const int *in, int *sum) {
+  __shared__ int part[WARP][4];
+  const int t = threadIdx.x;
+  for (int i = 0; i < 4; i++) part[t][i] = in[t] * i;
+  __syncthreads();
+  if (t < 4) {
+    int column = 0;
+    for (int row = 0; row < WARP; row++) column += part[row][t];
+    part[0][t] = column;  // BUG: race-shared
+  }
+  if (t == 0) *sum = part[0][0] + part[0][1] + part[0][2] + part[0][3];  // BUG: race-shared
+}
+static __global__ void sum_in_own_row_twin(const int *in, int *sum) {
+  __shared__ int part[WARP][4];
+  const int t = threadIdx.x;
+  for (int i = 0; i < 4; i++) part[t][i] = in[t] * i;
+  __syncthreads();
+  if (t < 4) {
+    int column = 0;
+    for (int row = 0; row < WARP; row++) column += part[row][t];
+    part[0][t] = column;
+  }
+  __syncwarp();
+  if (t == 0) *sum = part[0][0] + part[0][1] + part[0][2] + part[0][3];
+}
+static int sum_in_own_row(int bug) {
+  void (*kernel)(const int *, int *) = bug ? sum_in_own_row_bug : sum_in_own_row_twin;
+  int *in = device_numbers(WARP), *sum = device_zeros(1), host;
+  kernel<<<1, WARP>>>(in, sum);
+  finish();
+  fetch(&host, sum, 1);
+  CHECK(cudaFree(in));
+  CHECK(cudaFree(sum));
+  return host != 6 * (WARP * (WARP - 1) / 2);
+}
+
 PLANTED_MAIN(PLANTED(reduction_tail), PLANTED(leader_publishes), PLANTED(reversed_through_shared),
              PLANTED(halves_wait_apart), PLANTED(after_branch), PLANTED(scan_in_warp),
              PLANTED(shuffle_in_branch), PLANTED(mask_lacks_caller), PLANTED(shuffle_from_outside),
-             PLANTED(ballot_in_loop), PLANTED(syncwarp_lacks_caller), PLANTED(group_sum_by_memory))
+             PLANTED(ballot_in_loop), PLANTED(syncwarp_lacks_caller), PLANTED(group_sum_by_memory),
+             PLANTED(sum_in_own_row))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One checked block: where each access of its threads goes, and whether it may.
 #include <link.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "check_block.h"
 #include "exec.h"
 
-enum { SHARED_ROOM = 1024, SHARED_WINDOW = 1 << 16, WORD = 4, YIELD_EVERY = 64, MOST_ARGUMENTS = 4096 };
+enum { SHARED_ROOM = 1024, SHARED_WINDOW = 1 << 16, WORD = 4, YIELD_EVERY = 64 };
 
 _Thread_local sim_check *sim_check_current __attribute__((tls_model("initial-exec")));
 static _Thread_local sim_check *own;
@@ -470,7 +471,7 @@ void sim_check_open(const sim_launch *launch, uint64_t block, const sim_check_pl
   c->launch = *launch;
   c->block = block;
   c->place = *place;
-  if (!c->place.packet_bytes) c->place.packet_bytes = MOST_ARGUMENTS;
+  if (!c->place.packet_bytes) c->place.packet_bytes = malloc_usable_size((void *)(uintptr_t)place->packet);
   c->running = -1;
   c->threads = launch->block.x * launch->block.y * launch->block.z;
   c->shared_count = c->shared_last = 0;

@@ -143,8 +143,10 @@ void sim_check_race(sim_check *c, uintptr_t pc, sim_cell *cells, uintptr_t base,
                  last = end - word * WORD < WORD ? end - word * WORD : WORD;
     now.mask = (uint8_t)(((1u << last) - 1) & ~((1u << first) - 1));
     sim_cell *cell = &cells[word];
-    // The loop's usual case: the thread reads what it wrote itself.
-    const bool own_write = same_thread(&cell->at[0], &now) && !(now.mask & ~cell->at[0].mask) &&
+    // The loop's usual case: the thread reads what it wrote itself, and nothing has ordered others behind
+    // that write but not behind this read.
+    const bool own_write = same_thread(&cell->at[0], &now) && cell->at[0].epoch == now.epoch &&
+                           cell->at[0].clock == now.clock && !(now.mask & ~cell->at[0].mask) &&
                            !(cell->at[0].flags & (SIM_CHECK_ATOMIC | SIM_CHECK_VOLATILE));
     if (own_write && !(flags & SIM_CHECK_WRITE)) continue;
     const sim_stamp *with = found ? NULL : check_word(c, cell, &now, region);
