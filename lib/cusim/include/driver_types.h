@@ -3,6 +3,7 @@
 #ifndef CUSIM_DRIVER_TYPES_H
 #define CUSIM_DRIVER_TYPES_H
 #define __DRIVER_TYPES_H__  // programs ask by this name whether the header was read
+#include <limits.h>
 #include <stddef.h>
 
 #include "cusim/errors.h"

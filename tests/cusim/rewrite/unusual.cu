@@ -4,6 +4,8 @@
 #include <cuda_runtime.h>
 #include <stdio.h>
 
+static_assert(UINT_MAX == ~0u, "CUDA's headers bring limits.h");
+
 struct cell {
   int key;
   float value;
