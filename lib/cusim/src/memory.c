@@ -219,14 +219,18 @@ cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned flags) {
 cudaError_t cudaMallocHost(void **pointer, size_t bytes) {
   return cudaHostAlloc(pointer, bytes, cudaHostAllocDefault);
 }
-// What is under way may use it: it is done first.
+// What is under way may use it: it is done first, which a host function of a stream cannot wait for.
+static cudaError_t finish_and_release(void *pointer, bool host) {
+  if (!pointer) return cudaSuccess;
+  if (sim_inside_operation()) return sim_error(cudaErrorNotPermitted);
+  sim_devices_finish();
+  return release(pointer, host);
+}
 cudaError_t cudaFree(void *pointer) {
-  if (pointer) sim_devices_finish();
-  return release(pointer, false);
+  return finish_and_release(pointer, false);
 }
 cudaError_t cudaFreeHost(void *pointer) {
-  if (pointer) sim_devices_finish();
-  return release(pointer, true);
+  return finish_and_release(pointer, true);
 }
 
 typedef struct free_op {

@@ -56,6 +56,13 @@ static cudaError_t error_of(enum sim_run_status status) {
   return cudaErrorLaunchFailure;
 }
 
+// Arguments may have destructors, which may call this API: not with the queue's lock held, if it can be
+// helped.
+static void release_packet(launch_op *l) {
+  if (l->packet) l->kernel->release(l->packet);
+  l->packet = NULL;
+}
+
 static void run_launch(sim_op *op) {
   launch_op *l = (launch_op *)op;
   l->launch.check_op = sim_check_op_begin(&l->checked, l->launch.kernel, true);
@@ -63,6 +70,7 @@ static void run_launch(sim_op *op) {
   sim_check_op_end(l->launch.check_op);
   l->failed = status != SIM_RUN_OK;
   if (l->failed) sim_sticky(error_of(status));
+  release_packet(l);
 }
 
 static void place_launch(sim_op *op) {
@@ -78,8 +86,7 @@ static void place_launch(sim_op *op) {
 }
 
 static void discard_launch(sim_op *op) {
-  const launch_op *l = (const launch_op *)op;
-  if (l->packet) l->kernel->release(l->packet);
+  release_packet((launch_op *)op);
 }
 
 // Takes the packet, unless it returns an error.
