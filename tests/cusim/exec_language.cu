@@ -247,6 +247,18 @@ __global__ void use_operations(int *o) {
   o[0] = operations[0](3, 4) + operations[1](3, 4) + one_operation(10, 10);
 }
 
+template <class T>
+struct stepper {
+  T value;
+  template <bool TWICE, class U>
+  __device__ U step() const { return (U)(TWICE ? 2 * value : value); }
+};
+template <class T>
+__global__ void step_once(int *o) {
+  const stepper<T> s = {(T)21};
+  *o = s.template step<true, int>();
+}
+
 void __global__ oddly(int *o) {
   *o = 55;
 }
@@ -353,6 +365,8 @@ int main() {
 #endif
   use_operations<<<1, 1>>>(out);
   EXPECT(7 + 12 + 100, "device function pointers");
+  step_once<float><<<1, 1>>>(out);
+  EXPECT(42, "a member template");
   oddly<<<1, 1>>>(out);
   EXPECT(55, "qualifier behind the type");
   after<<<1, 1>>>(out);

@@ -177,27 +177,39 @@ static size_t declared_name(const source *s, const item *one) {
   return name;
 }
 
-// Declarations [i, i_end) of the host where the device has [j, j_end).
+static bool same_name(const merger *m, const item *h, const item *d) {
+  const size_t a = declared_name(m->host, h), b = declared_name(m->device, d);
+  if (!a || !b || at(m->host, a)->length != at(m->device, b)->length) return false;
+  return memcmp(m->host->text + at(m->host, a)->start, m->device->text + at(m->device, b)->start,
+                at(m->host, a)->length) == 0;
+}
+
+// Declarations of the host where the device has others. Of constants and types that both have, the device's,
+// for which they are tuned, are compiled for both sides.
 static void merge_gap(merger *m, const item *h, size_t host_count, const item *d, size_t device_count) {
   source *host = m->host;
-  const source *device = m->device;
+  bool *placed = grown(NULL, device_count);
+  size_t next = 0;
   for (size_t k = 0; k < device_count; k++) {
-    const size_t name = declared_name(device, &d[k]);
-    for (size_t n = 0; n < host_count && name; n++) {
-      const size_t other = declared_name(host, &h[n]);
-      if (other && at(host, other)->length == at(device, name)->length &&
-          !memcmp(host->text + at(host, other)->start, device->text + at(device, name)->start,
-                  at(device, name)->length)) {
-        malformed(host, other, "cusim cannot compile a declaration that __CUDA_ARCH__ changes");
-        return;
-      }
-    }
+    size_t n = next;
+    while (n < host_count && !same_name(m, &h[n], &d[k])) n++;
+    placed[k] = n < host_count;
+    if (!placed[k]) continue;
+    warning(host, h[n].from,
+            "__CUDA_ARCH__ changes this declaration: cusim takes the device's for the host, too");
+    host_up_to(m, at(host, h[n].from)->start);
+    device_tokens(m, d[k].from, d[k].to);
+    m->done = end_of(host, h[n].to - 1);
+    add_place(&m->out, host, m->done);
+    next = n + 1;
   }
-  if (device_count == 0) return;
-  const size_t place = host_count ? end_of(host, h[host_count - 1].to - 1) : m->done;
-  host_up_to(m, place);
-  device_tokens(m, d[0].from, d[device_count - 1].to);
-  add_place(&m->out, host, m->done);
+  if (host_count) host_up_to(m, end_of(host, h[host_count - 1].to - 1));
+  for (size_t k = 0; k < device_count; k++) {
+    if (placed[k]) continue;
+    device_tokens(m, d[k].from, d[k].to);
+    add_place(&m->out, host, m->done);
+  }
+  free(placed);
 }
 
 static bool same(const item *h, const item *d) {

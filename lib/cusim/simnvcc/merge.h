@@ -6,7 +6,7 @@
 
 // One text of both: kernels and device functions as the device sees them, host functions as the host does;
 // functions for both hold both bodies where these differ and choose at run time. Declarations that only the
-// device has come in addition. A declaration that cannot be both is an error in host->errors. The caller
-// frees the text.
+// device has come in addition. Where
+// constants or types differ, the device's are taken, with a warning. The caller frees the text.
 text_buffer merge_sides(source *host, const source *device);
 #endif

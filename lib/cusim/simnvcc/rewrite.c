@@ -151,6 +151,17 @@ static void refuse_texture(source *s, size_t first) {
               "texture references were removed in CUDA 12: use a texture object (cudaCreateTextureObject)");
 }
 
+// `object.member<true>(…)` in a template: nvcc knows the member for a template without the word that says so.
+static void name_template(source *s, size_t i) {
+  static const char *const no_operands[] = {"true", "false", "int",   "unsigned", "float",    "double",
+                                            "bool", "char",  "short", "long",     "typename", NULL};
+  if (i == 0 || !(is(s, i - 1, ".") || is(s, i - 1, "->")) || !is(s, i + 1, "<") ||
+      !one_of(s, i + 2, no_operands))
+    return;
+  const size_t behind = behind_angles(s, i + 1, s->tokens.count);
+  if (behind > i + 1 && is(s, behind, "(")) replace(s, at(s, i)->start, 0, "template ");
+}
+
 void rewrite(source *s) {
   static walker w;
   while (w.depth > 0) free(w.paths[--w.depth]);
@@ -195,6 +206,7 @@ void rewrite(source *s) {
       i = rewrite_ptx(s, i);
     } else if (is_name(s, i)) {
       if (is(s, i, "__global__") && !in_body(&w)) rewrite_kernel(s, w.first, i);
+      if (w.depth && w.device[w.depth - 1]) name_template(s, i);
       i = word(s, i);
     }
   }

@@ -205,3 +205,10 @@ void malformed(source *s, size_t i, const char *what) {
   fprintf(stderr, "%s:%d: error: %s\n", file, line, what);
   s->errors++;
 }
+
+void warning(source *s, size_t i, const char *what) {
+  int line;
+  char file[512];
+  if (locate(s, at(s, i)->start, &line, file, sizeof file))
+    fprintf(stderr, "%s:%d: warning: %s\n", file, line, what);
+}

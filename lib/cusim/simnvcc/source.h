@@ -68,6 +68,7 @@ bool locate(const source *s, size_t position, int *line, char *file, size_t size
 // Errors, with the user's file and line. `unsupported` is silent in system headers.
 void unsupported(source *s, size_t i, const char *feature);
 void malformed(source *s, size_t i, const char *what);
+void warning(source *s, size_t i, const char *what);  // no error
 
 // Words that only CUDA knows and that mean nothing on the host; words whose parentheses go with them.
 extern const char *const plain_words[], *const call_words[];
