@@ -10,7 +10,8 @@
 static const enum hd_rule RULES[2] = {HD_SGD, HD_ADAMW};
 
 long checked_steps(const task *t) {
-  return t->batch > 256 || t->model.layers[0].windows.size > 0 ? 1 : 3;
+  const bool slow = t->batch > 256 || (t->batch > 0 && t->model.layers[0].windows.size > 0);
+  return slow ? 1 : 3;
 }
 
 // With operands of 8 or 11 bits many ReLUs rightly decide the other way, and a weight that few images reach

@@ -18,7 +18,8 @@ typedef struct state {
 } state;
 
 // Steps whose result is checked: few enough that rounding stays small, and enough for momentum to matter. One
-// where the reference is slow: for a large batch, and for convolutions.
+// where the reference is slow: for a large batch, and for convolutions. (Of an empty batch three: one step of
+// weight decay alone moves θ by little more than its rounding.)
 long checked_steps(const task *t);
 
 // A run of the harness: the checked steps with SGD and with AdamW, then the timed ones with SGD, whose mean
