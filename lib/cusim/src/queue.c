@@ -189,9 +189,13 @@ static work collect(const sim_target *t) {
   if (!w.count) return w;
   w.op = calloc(w.count, sizeof(sim_op *));
   if (!w.op) abort();
-  size_t i = 0;
-  for (sim_op *op = oldest; op; op = op->newer)
-    if (op->stamp == stamp) w.op[i++] = sim_op_keep(op);
+  size_t kept = 0;
+  for (sim_op *op = oldest; op && kept < w.count; op = op->newer) {
+    if (op->stamp != stamp) continue;
+    op->references++;
+    w.op[kept++] = op;
+  }
+  w.count = kept;
   return w;
 }
 
