@@ -171,10 +171,12 @@ __global__ void parts(int *wrong, cuda::atomic<int, cuda::thread_scope_device> *
   const int place = cg::exclusive_scan_update(label, *total, 2, cg::plus<int>());
   expect(place % 2 == 0 && place >= 2 * (int)label.thread_rank());
   expect(cg::invoke_one_broadcast(label, [&] { return lane; }) == lane % 3);
+#if __CUDA_ARCH__ >= 900
   const cg::cluster_group cluster = cg::this_cluster();
   cluster.sync();
   expect(cluster.num_blocks() == 1 && cluster.block_rank() == 0 &&
          *cluster.map_shared_rank(&lane, 0) == lane);
+#endif
 }
 
 // All threads together copy what does not divide evenly among them.
