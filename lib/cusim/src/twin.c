@@ -80,7 +80,8 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
   const ElfW(Sym) *symbols = (const void *)(file + table->sh_offset);
   const size_t count = table->sh_size / sizeof *symbols;
   const char *names = file + strings->sh_offset;
-  const size_t first = function_count;
+  const size_t first = function_count, first_code = code_count;
+  bool kernels = false;
   if (!make_room((void **)&functions, function_count + count, sizeof *functions) ||
       !make_room((void **)&entries, entry_count + count, sizeof *entries) ||
       !make_room((void **)&shared, shared_count + count, sizeof *shared) ||
@@ -96,6 +97,7 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
     const named n = {name, base + s->st_value, s->st_size, ELF64_ST_BIND(s->st_info) == STB_LOCAL};
     if (type == STT_FUNC && strncmp(name, "_Z", 2) == 0)
       code[code_count++] = (range){n.address, n.address + n.bytes};
+    kernels |= is_body(name);
     if (type == STT_FUNC)
       functions[function_count++] = n;
     else if (strncmp(name, "cusimvar_", 9) == 0)
@@ -105,6 +107,7 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
     else if (type == STT_OBJECT && strncmp(name, "_ZZ", 3) == 0 && strstr(name, entry_mark))
       entries[entry_count++] = n;
   }
+  if (!kernels) code_count = first_code;  // a library of the host's, in C++
   // Both symbols of a pair may be local (a static kernel): the plain one was linked first.
   if (function_count > first) qsort(functions + first, function_count - first, sizeof *functions, by_name);
   if (entry_count) qsort(entries, entry_count, sizeof *entries, by_name);
