@@ -71,6 +71,7 @@ static inline void run_lane(worker *w, warp *p, unsigned lane) {
   w->lane = lane;
   w->now = &p->thread[lane];
   cusim_thread_idx = w->now->index;
+  cusim_row_end = w->now->index.x + 1;
   if (w->traced) {
     sim_trace_switch(linear(w));
     sim_check_switch(linear(w));
@@ -131,6 +132,7 @@ enum { PATIENCE = 1000, LITTLE_PATIENCE = 50 };  // atomics in a row; the latter
 sim_switch sim_let_others(void);
 sim_switch sim_let_others(void) {
   worker *w = self;
+  sim_settle(w);
   cusim_patience = LITTLE_PATIENCE;
   if (atomic_load_explicit(&w->expired, memory_order_relaxed)) sim_block_expired(w);
   warp *p = w->here;
@@ -182,16 +184,15 @@ void cusim_yield(void) {
 
 // ---------------------------------------------------------------- what threads wait for
 
-static inline void made_progress(worker *w) {
-  const uint64_t before = atomic_load_explicit(&w->progress, memory_order_relaxed);
-  atomic_store_explicit(&w->progress, before + 1, memory_order_relaxed);
+static void pass_barrier(worker *w) {
+  w->counts[w->barrier_generation & 1] = w->predicates;
+  w->barrier_generation++;
+  sim_made_progress(w);
+  w->arrived = w->predicates = 0;
 }
 
 static void release_barrier(worker *w) {
-  w->counts[w->barrier_generation & 1] = w->predicates;
-  w->barrier_generation++;
-  made_progress(w);
-  w->arrived = w->predicates = 0;
+  pass_barrier(w);
   for (unsigned i = 0; i < w->warps; i++) {
     warp *p = &w->warp[i];
     make_ready(w, p, p->at_barrier);
@@ -227,7 +228,7 @@ static inline void thread_ended(worker *w) {
   if (w->traced) sim_check_exit(linear(w));
   p->alive &= ~bit(w->lane);
   w->alive--;
-  made_progress(w);
+  sim_made_progress(w);
   for (int i = 0; i < p->groups; i++) {
     group *g = &p->group[i];
     if (g->arrived && g->arrived == (g->mask & p->alive)) complete(w, p, g);
@@ -237,10 +238,11 @@ static inline void thread_ended(worker *w) {
 }
 
 // A stack's life: threads one after the other, until the next one to run waits on a stack of its own.
-static void run_threads(void) {
-  worker *w = self;
+void sim_thread_returned(worker *w) {
   for (;;) {
-    w->body(w->packet);
+    sim_fiber *follower = sim_march_end(w);
+    if (follower) sim_fiber_switch(&w->ended, follower);
+    sim_settle(w);
     const int stack = w->now->stack;
     thread_ended(w);
     sim_fiber *next = &w->scheduler;
@@ -249,6 +251,7 @@ static void run_threads(void) {
       if (is_new(w)) {
         w->here->started |= bit(w->lane);
         w->now->stack = stack;
+        w->body(w->packet);
         continue;
       }
       next = &w->now->fiber;
@@ -258,14 +261,27 @@ static void run_threads(void) {
   }
 }
 
-sim_switch sim_arrive(void);
+static void run_threads(void) {
+  self->body(self->packet);
+  sim_thread_returned(self);
+}
+
 sim_switch sim_arrive(void) {
   worker *w = self;
+  if (sim_march.now && w->march_ended == 0) {  // and it is its last one
+    pass_barrier(w);
+    return sim_march_begin(w);
+  }
+  sim_settle(w);
   if (w->traced) {
     sim_trace_barrier(linear(w));
     sim_check_barrier(linear(w));
   }
   if (++w->arrived == w->alive) {
+    if (SIM_CAN_MARCH && w->alive == w->threads && !w->traced && !w->shuffled) {
+      pass_barrier(w);
+      return sim_march_begin(w);
+    }
     release_barrier(w);
     return go_on;
   }
@@ -274,7 +290,6 @@ sim_switch sim_arrive(void) {
   if (p->asking) answer(w, p);
   return give_way(w);
 }
-SIM_WAITING_FUNCTION(cusim_sync_threads, sim_arrive, (void), ());
 
 int cusim_sync_threads_count(int predicate) {
   worker *w = self;
@@ -306,6 +321,7 @@ void cusim_sync_grid(void) {
 }
 
 int cusim_live_threads(void) {
+  sim_settle(self);
   return (int)self->alive;
 }
 
@@ -335,6 +351,7 @@ static group *find_group(warp *p, unsigned mask) {
 sim_switch sim_exchange(unsigned mask, const void *value, size_t bytes, const cusim_slot **all);
 sim_switch sim_exchange(unsigned mask, const void *value, size_t bytes, const cusim_slot **all) {
   worker *w = self;
+  sim_settle(w);
   const unsigned lane = w->lane;
   warp *p = w->here;
   p->seen[lane] = p->stamp;
@@ -364,6 +381,7 @@ SIM_WAITING_FUNCTION(cusim_exchange, sim_exchange,
                      (mask, value, bytes, all));
 
 unsigned cusim_lane(void) {
+  sim_settle(self);
   return self->lane;
 }
 
@@ -372,6 +390,7 @@ unsigned cusim_lane(void) {
 sim_switch sim_ask(unsigned line);
 sim_switch sim_ask(unsigned line) {
   worker *w = self;
+  sim_settle(w);
   warp *p = w->here;
   p->asked_at[w->lane] = line;
   p->asking |= bit(w->lane);
@@ -465,6 +484,30 @@ void sim_all_stacks_free(worker *w) {
   for (int i = MOST_THREADS; i-- > 0;) w->free_stack[w->free_stacks++] = i;
 }
 
+// Other orders than the usual one, and observers, need to know from the start who is where.
+static void begin_chosen(worker *w) {
+  w->warps_ready = w->warps == 32 ? ~0u : (1u << w->warps) - 1;
+  for (unsigned i = 0; i < w->warps; i++) {
+    warp *p = &w->warp[i];
+    const unsigned lanes = w->threads - 32 * i;
+    p->alive = p->ready = lanes >= 32 ? ~0u : (1u << lanes) - 1;
+    p->started = p->at_barrier = p->asking = 0;
+    p->groups = 0;
+  }
+  w->here = &w->warp[0];
+  w->lane = 31;  // behind it comes lane 0
+  choose(w);
+  start(w);
+}
+
+static void begin_in_order(worker *w) {
+  w->in_order = w->rows = true;
+  w->row_stack = w->free_stack[--w->free_stacks];
+  w->now = &w->thread[0];
+  sim_fiber_prepare(&w->now->fiber, sim_stack_at(w->stacks, (size_t)w->row_stack, w->stack_bytes),
+                    w->stack_bytes, (unsigned)w->row_stack, sim_run_rows);
+}
+
 enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, bool traced) {
   const sim_dim3 grid = w->launch->grid;
   w->body = body;
@@ -480,24 +523,17 @@ enum sim_run_status sim_run_block(worker *w, uint64_t index, sim_body *body, boo
   w->choices = 0;
   w->steps = 0;
   cusim_patience = PATIENCE;
-  w->warps_ready = w->warps == 32 ? ~0u : (1u << w->warps) - 1;
-  for (unsigned i = 0; i < w->warps; i++) {
-    warp *p = &w->warp[i];
-    const unsigned lanes = w->threads - 32 * i;
-    p->alive = p->ready = lanes >= 32 ? ~0u : (1u << lanes) - 1;
-    p->started = p->at_barrier = p->asking = 0;
-    p->groups = 0;
-  }
   cusim_block_idx.x = (unsigned)(index % grid.x);
   cusim_block_idx.y = (unsigned)(index / grid.x % grid.y);
   cusim_block_idx.z = (unsigned)(index / grid.x / grid.y);
-  w->here = &w->warp[0];
-  w->lane = 31;  // behind it comes lane 0
-  choose(w);
-  start(w);
+  if (traced || w->shuffled)
+    begin_chosen(w);
+  else
+    begin_in_order(w);
   sim_fiber_switch(&w->scheduler, &w->now->fiber);
   if (w->alive == 0) return SIM_RUN_OK;
   sim_all_stacks_free(w);
+  sim_in_order_end(w);
   if (w->status == SIM_RUN_OK) {
     report_stuck(w);
     w->status = SIM_RUN_DEADLOCK;

@@ -117,6 +117,8 @@ void cusim_sync_threads(void);
 // atomics and fences have used up cusim_patience.
 void cusim_yield(void);
 extern __thread unsigned cusim_patience;
+// The loop over threads in a kernel's run goes on while threadIdx.x is below it.
+extern __thread unsigned cusim_row_end;
 void cusim_sync_grid(void);                   // every thread of every block of a cooperative launch
 int cusim_sync_threads_count(int predicate);  // threads whose predicate is not 0; and = (count == all)
 int cusim_live_threads(void);                 // of the block: what __syncthreads_and compares with

@@ -29,6 +29,7 @@ bool sim_tiles_own(const void *address) {
 }
 
 static unsigned rank_in_block(void) {
+  sim_settle(sim_self);
   return sim_self->here->number * 32 + sim_self->lane;
 }
 

@@ -79,6 +79,7 @@ worker *sim_worker_enter(const sim_launch *launch, void *packet) {
     if (!w) return NULL;
     sim_all_stacks_free(w);
     w->os_thread = pthread_self();
+    w->row_x = &cusim_thread_idx.x;
     for (unsigned i = 0; i < MOST_WARPS; i++) {
       w->warp[i].number = i;
       w->warp[i].thread = &w->thread[32 * i];

@@ -48,7 +48,11 @@ struct worker {
   unsigned warps_ready;  // bit per warp: some lane can run
   unsigned arrived, alive;
   bool traced, at_grid;
-  bool in_step;  // the traced block has touched volatile shared memory
+  bool in_step;          // the traced block has touched volatile shared memory
+  bool in_order;         // rows or a march: see inorder.c
+  bool rows;             // nobody has waited yet
+  int row_stack;         // what the rows run on
+  unsigned march_ended;  // threads that have ended in the march, all before the one that runs
   unsigned predicates, counts[2], barrier_generation;
   unsigned threads, warps;
   enum sim_run_status status;
@@ -59,7 +63,8 @@ struct worker {
   _Atomic uint64_t progress;      // ended threads and barriers, of all blocks
   _Atomic bool running, expired;  // inside a kernel; its grid has used up its time
   pthread_t os_thread;
-  struct worker *next;  // of all workers of the process
+  const unsigned *row_x;  // threadIdx.x on that OS thread
+  struct worker *next;    // of all workers of the process
   char *signal_stack;
   size_t stack_bytes;  // of each thread
   sim_body *body;
@@ -77,6 +82,12 @@ struct worker {
 
 extern __thread worker *sim_self;  // this OS thread's worker while it is inside a kernel, else NULL
 
+// A march (inorder.c): who runs, and who is the last of the block. NULL: there is none.
+typedef struct sim_march_state {
+  thread *now, *last;
+} sim_march_state;
+extern __thread sim_march_state sim_march;
+
 // The stack that a worker's thread runs on contains this address: false on the OS thread's own stack.
 bool sim_worker_owns_stack(const worker *w, const void *address);
 
@@ -85,6 +96,36 @@ bool sim_worker_owns_stack(const worker *w, const void *address);
 void sim_all_stacks_free(worker *w);
 // The running thread lets another one run, of another warp if there is one. Comes back at once if nobody can.
 void sim_yield(void);
+
+// The body of the running thread has returned: the others run. Does not return.
+void sim_thread_returned(worker *w) __attribute__((noreturn));
+sim_switch sim_arrive(void);  // what cusim_sync_threads decides when no march goes on
+
+static inline void sim_made_progress(worker *w) {
+  const uint64_t before = atomic_load_explicit(&w->progress, memory_order_relaxed);
+  atomic_store_explicit(&w->progress, before + 1, memory_order_relaxed);
+}
+
+// ---------------------------------------------------------------- inorder.c
+
+#if defined(__x86_64__) && !defined(CUSIM_PORTABLE_FIBERS) && !defined(SIM_ANNOUNCED_FIBERS)
+#define SIM_CAN_MARCH 1
+#else
+#define SIM_CAN_MARCH 0
+#endif
+
+void sim_in_order_end(worker *w);
+void sim_settle_now(worker *w) __attribute__((cold));
+// To be called before anything is read or written of who runs, is ready, waits or has ended.
+static inline void sim_settle(worker *w) {
+  if (w->in_order) sim_settle_now(w);
+}
+// Every thread of the block is at the barrier, the running one as the last: all pass it in their order.
+sim_switch sim_march_begin(worker *w);
+// The running thread has ended. Who follows, if nothing but a march ends; NULL: settle.
+sim_fiber *sim_march_end(worker *w);
+// What the first stack of a block runs: its threads, row by row. Does not return.
+void sim_run_rows(void);
 
 // ---------------------------------------------------------------- watchdog.c
 

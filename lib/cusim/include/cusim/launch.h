@@ -14,6 +14,7 @@ extern "C" {
 void *cusim_dynamic_shared(void);
 void cusim_note_shared(const void *base, std::size_t bytes);
 bool sim_inside_kernel(void) __attribute__((const));
+extern __thread unsigned cusim_row_end;
 }
 
 // The source step makes of
@@ -105,6 +106,21 @@ struct argument_list<std::index_sequence<Index...>, Types...> : argument<Index, 
   }
 };
 
+// The threads of a row, as long as none of them waits. Volatile: a signal may end the row, too, and must find
+// which thread has begun.
+template <class Thread>
+__attribute__((always_inline)) inline void run_row(Thread thread) {
+#ifdef CUSIM_TRACED_PASS
+  thread();
+#else
+  unsigned x = threadIdx.x;
+  do {
+    thread();
+    static_cast<volatile unsigned &>(threadIdx.x) = ++x;
+  } while (x < static_cast<volatile unsigned &>(cusim_row_end));
+#endif
+}
+
 // The packet of a kernel: copies of its arguments, as a device would get them. The mangled name of run pairs
 // the plain with the traced compilation.
 template <class Kernel, class Signature = decltype(Kernel::cusim_thread)>
@@ -113,7 +129,9 @@ template <class Kernel, class... Parameters>
 struct body<Kernel, void(Parameters...)> {
   using packet = argument_list<std::index_sequence_for<Parameters...>, Parameters...>;
 
-  static void run(void *p) { static_cast<packet *>(p)->pass(Kernel::cusim_thread); }
+  static void run(void *p) {
+    run_row([p] { static_cast<packet *>(p)->pass(Kernel::cusim_thread); });
+  }
   static void *pack(void **arguments) { return packet::pack(arguments); }
   static void *copy(const void *p) { return new (std::nothrow) packet(*static_cast<const packet *>(p)); }
   static void release(void *p) { delete static_cast<packet *>(p); }
