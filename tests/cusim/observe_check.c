@@ -17,3 +17,6 @@ void sim_check_site(uintptr_t pc) {
 
 // Nobody else could run here.
 void sim_traced_step(void) {}
+void sim_lanes_in_step(const void *address) {
+  (void)address;
+}
