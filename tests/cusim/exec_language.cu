@@ -251,7 +251,9 @@ template <class T>
 struct stepper {
   T value;
   template <bool TWICE, class U>
-  __device__ U step() const { return (U)(TWICE ? 2 * value : value); }
+  __device__ U step() const {
+    return (U)(TWICE ? 2 * value : value);
+  }
 };
 template <class T>
 __global__ void step_once(int *o) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Textures and surfaces: point and linear filters, addresses outside, read modes, layers, volumes, linear memory.
+// Textures and surfaces: point and linear filters, addresses outside, read modes, layers, volumes, linear
+// memory.
 #include <cuda_runtime.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,13 +13,13 @@ static void expect(float got, float wanted, const char *what) {
     failures++;
   }
 }
-#define CHECK(call)                                                                        \
-  do {                                                                                     \
-    const cudaError_t error = call;                                                        \
-    if (error != cudaSuccess) {                                                            \
-      printf("FAIL line %d: %s: %s\n", __LINE__, #call, cudaGetErrorString(error));        \
-      failures++;                                                                          \
-    }                                                                                      \
+#define CHECK(call)                                                                 \
+  do {                                                                              \
+    const cudaError_t error = call;                                                 \
+    if (error != cudaSuccess) {                                                     \
+      printf("FAIL line %d: %s: %s\n", __LINE__, #call, cudaGetErrorString(error)); \
+      failures++;                                                                   \
+    }                                                                               \
   } while (0)
 
 static float *out;
@@ -29,8 +30,12 @@ static const float *results(void) {
   return host;
 }
 
-__global__ void fetch_2d(cudaTextureObject_t t, float x, float y, float *o) { o[threadIdx.x] = tex2D<float>(t, x, y); }
-__global__ void fetch_3d(cudaTextureObject_t t, float x, float y, float z, float *o) { *o = tex3D<float>(t, x, y, z); }
+__global__ void fetch_2d(cudaTextureObject_t t, float x, float y, float *o) {
+  o[threadIdx.x] = tex2D<float>(t, x, y);
+}
+__global__ void fetch_3d(cudaTextureObject_t t, float x, float y, float z, float *o) {
+  *o = tex3D<float>(t, x, y, z);
+}
 __global__ void fetch_layers(cudaTextureObject_t t, float *o) {
   o[0] = tex2DLayered<float>(t, 1.5f, 0.5f, 0);
   o[1] = tex2DLayered<float>(t, 1.5f, 0.5f, 2);
@@ -64,7 +69,8 @@ __global__ void double_surface(cudaSurfaceObject_t s, int width) {
 }
 
 static cudaTextureObject_t texture_of(cudaResourceDesc resource, cudaTextureAddressMode address,
-                                      cudaTextureFilterMode filter, cudaTextureReadMode read, int normalized) {
+                                      cudaTextureFilterMode filter, cudaTextureReadMode read,
+                                      int normalized) {
   cudaTextureDesc texture;
   memset(&texture, 0, sizeof texture);
   for (int i = 0; i < 3; i++) texture.addressMode[i] = address;
@@ -97,7 +103,8 @@ static void planes(void) {
   const cudaChannelFormatDesc format = cudaCreateChannelDesc<float>();
   cudaArray_t array;
   CHECK(cudaMallocArray(&array, &format, WIDTH, HEIGHT, cudaArraySurfaceLoadStore));
-  CHECK(cudaMemcpy2DToArray(array, 0, 0, image, sizeof image[0], sizeof image[0], HEIGHT, cudaMemcpyHostToDevice));
+  CHECK(cudaMemcpy2DToArray(array, 0, 0, image, sizeof image[0], sizeof image[0], HEIGHT,
+                            cudaMemcpyHostToDevice));
 
   cudaTextureObject_t t =
       texture_of(resource_of(array), cudaAddressModeClamp, cudaFilterModePoint, cudaReadModeElementType, 0);
@@ -126,7 +133,8 @@ static void planes(void) {
   double_surface<<<HEIGHT, 32>>>(s, WIDTH);
   CHECK(cudaDeviceSynchronize());
   float back[HEIGHT][WIDTH];
-  CHECK(cudaMemcpy2DFromArray(back, sizeof back[0], array, 0, 0, sizeof back[0], HEIGHT, cudaMemcpyDeviceToHost));
+  CHECK(cudaMemcpy2DFromArray(back, sizeof back[0], array, 0, 0, sizeof back[0], HEIGHT,
+                              cudaMemcpyDeviceToHost));
   expect(back[3][7], 74, "surface");
   expect(back[1][0], 20, "surface, beginning of a row");
   CHECK(cudaDestroySurfaceObject(s));
@@ -141,7 +149,8 @@ static void volumes(void) {
   const cudaChannelFormatDesc format = cudaCreateChannelDesc<float>();
   for (int layered = 0; layered < 2; layered++) {
     cudaArray_t array;
-    CHECK(cudaMalloc3DArray(&array, &format, make_cudaExtent(WIDTH, HEIGHT, DEPTH), layered ? cudaArrayLayered : 0));
+    CHECK(cudaMalloc3DArray(&array, &format, make_cudaExtent(WIDTH, HEIGHT, DEPTH),
+                            layered ? cudaArrayLayered : 0));
     cudaMemcpy3DParms copy;
     memset(&copy, 0, sizeof copy);
     copy.srcPtr = make_cudaPitchedPtr(cells, sizeof cells[0][0], WIDTH, HEIGHT);
@@ -149,8 +158,8 @@ static void volumes(void) {
     copy.extent = make_cudaExtent(WIDTH, HEIGHT, DEPTH);
     copy.kind = cudaMemcpyHostToDevice;
     CHECK(cudaMemcpy3D(&copy));
-    const cudaTextureObject_t t =
-        texture_of(resource_of(array), cudaAddressModeClamp, cudaFilterModeLinear, cudaReadModeElementType, 0);
+    const cudaTextureObject_t t = texture_of(resource_of(array), cudaAddressModeClamp, cudaFilterModeLinear,
+                                             cudaReadModeElementType, 0);
     if (layered) {
       fetch_layers<<<1, 1>>>(t, out);
       const float *r = results();
@@ -177,7 +186,8 @@ static void linear_memory(void) {
   r.res.linear.devPtr = device;
   r.res.linear.desc = cudaCreateChannelDesc<float4>();
   r.res.linear.sizeInBytes = sizeof numbers;
-  cudaTextureObject_t t = texture_of(r, cudaAddressModeClamp, cudaFilterModePoint, cudaReadModeElementType, 0);
+  cudaTextureObject_t t =
+      texture_of(r, cudaAddressModeClamp, cudaFilterModePoint, cudaReadModeElementType, 0);
   fetch_linear<<<1, 1>>>(t, out);
   const float *got = results();
   for (int i = 0; i < 4; i++) expect(got[i], (float)(8 + i), "tex1Dfetch");
