@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-enum { HD_SMALL_BYTES = 4096, HD_MOST_TYPE_BYTES = 8, HD_OPEN_RECEIVES = 16 };
+enum { HD_SMALL_BYTES = 4096, HD_MOST_TYPE_BYTES = 8 };
 
 // Two lanes of collectives, each with its own sequence: the rank's own calls, and those of its helper thread.
 enum { HD_LANE_CALLS, HD_LANE_HELPER, HD_LANES };

@@ -146,6 +146,13 @@ static double bound(const hd_lesson *lesson, const hd_case *c, enum hd_where whe
   return lesson->bound_s ? lesson->bound_s(c, where) : roofline(lesson, c, flops_per_s, bytes_per_s);
 }
 
+double hd_perfect_scaling_s(const hd_case *c, enum hd_where where, double flops) {
+  if (where != HD_GPU && where != HD_GPUS) return flops / hd_roof_flops_best(c->threads);
+  double peak, bytes;
+  hd_device_peaks(&peak, &bytes);
+  return flops / (peak * c->devices);
+}
+
 void hd_model_sampled(const hd_lesson *lesson, hd_case *c, const hd_variant *v, hd_outcome *o) {
   double flops, bytes;
   setenv("CUSIM_EXECUTE", "sampled", 1);

@@ -10,6 +10,14 @@
 #define HD_BOTH_SIDES static inline
 #endif
 
+// glibc computes tanh of whole vectors, to 4 units in the last place, but tells compilers so with -ffast-math
+// only.
+#if defined(__x86_64__) && defined(__GLIBC_PREREQ) && !defined(__CUDACC__) && !defined(__clang__)
+#if __GLIBC_PREREQ(2, 35)
+__attribute__((simd("notinbranch"))) float tanhf(float);
+#endif
+#endif
+
 #define HD_GELU_SCALE 0.7978845608f  // √(2/π)
 #define HD_GELU_CUBE 0.044715f
 

@@ -17,6 +17,9 @@ hd_ops *hd_ops_cpu(void);
 // CUDA or cusim.
 hd_ops *hd_ops_cuda(void *stream);
 
+// The one or the other, for code that runs in both places; ends the process in builds without CUDA if on_gpu.
+hd_ops *hd_ops_open(bool on_gpu, void *stream);
+
 #ifdef __cplusplus
 }
 #endif

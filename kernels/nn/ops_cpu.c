@@ -93,7 +93,10 @@ static void cpu_bias_act(hd_ops *o, float *z, const float *bias, float *y, long 
 #pragma omp simd
       for (long i = 0; i < cols; i++) out[i] = in[i] += bias[i];
     }
-    for (long i = 0; i < cols && act == HD_GELU; i++) out[i] = hd_gelu(in[i]);
+    if (act == HD_GELU) {
+#pragma omp simd
+      for (long i = 0; i < cols; i++) out[i] = hd_gelu(in[i]);
+    }
   }
 }
 
@@ -103,7 +106,10 @@ static void through_activation(float *dy, const float *kept, long width, enum hd
 #pragma omp simd
     for (long i = 0; i < width; i++) dy[i] = kept[i] > 0 ? dy[i] : 0;
   }
-  for (long i = 0; i < width && act == HD_GELU; i++) dy[i] *= hd_gelu_slope(kept[i]);
+  if (act == HD_GELU) {
+#pragma omp simd
+    for (long i = 0; i < width; i++) dy[i] *= hd_gelu_slope(kept[i]);
+  }
 }
 
 // Each thread owns whole columns and walks the rows downwards, so the sums do not depend on the number of
@@ -297,4 +303,14 @@ hd_ops *hd_ops_cpu(void) {
   hd_cpu_image_operations(o);
   hd_cpu_sequence_operations(o);
   return o;
+}
+
+hd_ops *hd_ops_open(bool on_gpu, void *stream) {
+  if (!on_gpu) return hd_ops_cpu();
+#if HD_HAVE_CUDA
+  return hd_ops_cuda(stream);
+#else
+  (void)stream;
+  hd_fail(HD_EXIT_FAILURE, "built without CUDA: no GPU ranks (see make doctor)");
+#endif
 }

@@ -7,7 +7,9 @@
 #include <heddle/device.h>
 #include <kernels/nn/ops.h>
 
-#include "own_product.h"
+extern "C" {
+#include "trainer.h"
+}
 
 // A block computes SIDE × SIDE elements of C in steps of DEPTH along k, a thread PATCH × PATCH of them.
 enum { SIDE = 64, DEPTH = 16, PATCH = 4, ACROSS = SIDE / PATCH, THREADS = ACROSS * ACROSS };
@@ -77,13 +79,9 @@ static void product(hd_ops *o, bool trans_a, bool trans_b, long m, long n, long 
   HD_LAUNCHED();
 }
 
-void use_own_product(hd_ops *o) {
-  o->gemm = product;
-}
-
 static hd_ops *own_kernels(void) {
   hd_ops *o = hd_ops_cuda(NULL);
-  use_own_product(o);
+  o->gemm = product;
   return o;
 }
 

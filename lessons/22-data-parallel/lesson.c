@@ -4,7 +4,6 @@
 #include <heddle/bench.h>
 #include <heddle/device.h>
 #include <heddle/error.h>
-#include <heddle/roof.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,10 +91,7 @@ static double memory(long size) {
 // Perfect scaling: the arithmetic of a step at the measured (CPU) or published (GPU) roof of all workers.
 // What stays between it and a strategy is its communication, its optimizer and its small matrices.
 static double bound(const hd_case *c, enum hd_where where) {
-  if (where != HD_GPU && where != HD_GPUS) return flops(c) / hd_roof_flops_best(c->threads);
-  double peak, bytes;
-  hd_device_peaks(&peak, &bytes);
-  return flops(c) / (peak * c->devices);
+  return hd_perfect_scaling_s(c, where, flops(c));
 }
 
 #define CPU(name)                           \

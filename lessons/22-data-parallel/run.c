@@ -20,15 +20,6 @@ static double larger(double a, double b) {
   return a > b ? a : b;
 }
 
-static hd_ops *open_ops(const trial *t, hd_comm *comm) {
-#if HD_HAVE_CUDA
-  if (t->place == ON_GPU) return hd_ops_cuda(comm ? hd_comm_stream(comm) : NULL);
-#endif
-  (void)comm;
-  if (t->place == ON_GPU) hd_fail(HD_EXIT_FAILURE, "built without CUDA: no GPU ranks (see make doctor)");
-  return hd_ops_cpu();
-}
-
 // All ranks start their clocks together: after a barrier that also the host has waited for.
 static int line_up(worker *w) {
   if (w->comm && hd_barrier(w->comm)) return -1;
@@ -92,11 +83,14 @@ static int train_part(worker *w, shared *s) {
 static void rank_body(hd_comm *comm, void *arg) {
   shared *s = arg;
   trial *t = s->trial;
-  worker *w = worker_open(t->task, t->strategy, comm, open_ops(t, comm), t->checked_steps + t->timed_steps);
+  worker *w = worker_open(t->task, t->strategy, comm,
+                          hd_ops_open(t->place == ON_GPU, comm ? hd_comm_stream(comm) : NULL),
+                          t->checked_steps + t->timed_steps);
   if (checked_part(w, s) == 0) timed_part(w, s);
   worker_close(w);
   if (t->epochs == 0) return;
-  w = worker_open(t->task, t->strategy, comm, open_ops(t, comm), 0);
+  w = worker_open(t->task, t->strategy, comm,
+                  hd_ops_open(t->place == ON_GPU, comm ? hd_comm_stream(comm) : NULL), 0);
   train_part(w, s);
   worker_close(w);
 }

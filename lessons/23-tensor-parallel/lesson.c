@@ -5,7 +5,6 @@
 #include <heddle/device.h>
 #include <heddle/error.h>
 #include <heddle/random.h>
-#include <heddle/roof.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -19,13 +18,6 @@ typedef struct state {
   float *x, *dy, *theta, *y, *dx, *gradient;
 } state;
 
-static float *normal(size_t count, uint64_t seed, uint64_t stream, float deviation) {
-  float *x = hd_alloc(count, sizeof *x);
-  hd_fill_normal(x, count, seed, stream);
-  for (size_t i = 0; i < count; i++) x[i] *= deviation;
-  return x;
-}
-
 static size_t elements(const hd_case *c) {
   return (size_t)c->size * LENGTH * WIDTH;
 }
@@ -34,9 +26,9 @@ static void setup(hd_case *c) {
   if (c->size < 1) hd_fail(HD_EXIT_USAGE, "samples = %ld: at least one is needed", c->size);
   const size_t n = elements(c), parameters = problem_parameters(WIDTH);
   state *s = hd_alloc(1, sizeof *s);
-  s->x = normal(n, c->seed, 0, 1);
-  s->dy = normal(n, c->seed, 1, 1);
-  s->theta = normal(parameters, c->seed, 2, 1 / sqrtf(WIDTH));
+  s->x = hd_new_normal(n, c->seed, 0, 1);
+  s->dy = hd_new_normal(n, c->seed, 1, 1);
+  s->theta = hd_new_normal(parameters, c->seed, 2, 1 / sqrtf(WIDTH));
   s->y = hd_alloc(n, sizeof(float));
   s->dx = hd_alloc(n, sizeof(float));
   s->gradient = hd_alloc(parameters, sizeof(float));
@@ -85,10 +77,7 @@ static double memory(long size) {
 }
 
 static double bound(const hd_case *c, enum hd_where where) {
-  if (where != HD_GPU && where != HD_GPUS) return flops(c) / hd_roof_flops_best(c->threads);
-  double peak, bytes;
-  hd_device_peaks(&peak, &bytes);
-  return flops(c) / (peak * c->devices);
+  return hd_perfect_scaling_s(c, where, flops(c));
 }
 
 static const strategy whole = {.attention = &attention_whole, .mlp = &mlp_whole},

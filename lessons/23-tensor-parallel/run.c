@@ -13,15 +13,6 @@ typedef struct shared {
   pthread_mutex_t lock;
 } shared;
 
-static hd_ops *open_ops(const trial *t, hd_comm *comm) {
-#if HD_HAVE_CUDA
-  if (t->place == ON_GPU) return hd_ops_cuda(hd_comm_stream(comm));
-#endif
-  (void)comm;
-  if (t->place == ON_GPU) hd_fail(HD_EXIT_FAILURE, "built without CUDA: no GPU ranks (see make doctor)");
-  return hd_ops_cpu();
-}
-
 static int timed_part(block *b, shared *s) {
   trial *t = s->trial;
   if (t->timed_steps == 0) return 0;
@@ -49,7 +40,7 @@ static void rank_body(hd_comm *comm, void *arg) {
     hd_comm_abort(comm, "it was told to die");
     return;
   }
-  block *b = block_open(t->problem, t->strategy, comm, open_ops(t, comm));
+  block *b = block_open(t->problem, t->strategy, comm, hd_ops_open(t->place == ON_GPU, hd_comm_stream(comm)));
   if (block_step(b) == 0) {
     block_collect(b, t->y, t->dx, t->gradient);
     timed_part(b, s);

@@ -6,8 +6,6 @@
 
 #include "runner.h"
 
-enum { MOST_OPEN = 16 };  // the communicator's limit of open messages per peer
-
 static size_t message_size(const runner *r) {
   return (size_t)r->stage[0]->rows * (size_t)r->stage[0]->width;
 }
@@ -37,7 +35,7 @@ static bool has_room(const runner *r, message m) {
 static int open_receives(runner *r) {
   for (int b = 0; b < r->inboxes; b++) {
     const inbox *in = &r->in[b];
-    while (r->opened[b] < in->count && r->opened[b] - r->taken[b] < MOST_OPEN &&
+    while (r->opened[b] < in->count && r->opened[b] - r->taken[b] < HD_OPEN_RECEIVES &&
            has_room(r, in->list[r->opened[b]])) {
       float *to = place_for(r, in->list[r->opened[b]++]);
       if (hd_recv_start(r->comm, to, message_size(r), HD_F32, in->peer)) return -1;
@@ -58,7 +56,7 @@ static int receive(runner *r, instruction i) {
 static int end_sends(runner *r, instruction i) {
   const int peer = receiver_of(&r->plan, r->rank, i), slots = r->stage[i.chunk]->slots;
   if (peer < 0) return 0;
-  const int b = box_of(r, peer), open = (slots < MOST_OPEN ? slots : MOST_OPEN) - 1;
+  const int b = box_of(r, peer), open = (slots < HD_OPEN_RECEIVES ? slots : HD_OPEN_RECEIVES) - 1;
   for (; r->sent[b] - r->ended[b] > open; r->ended[b]++)
     if (hd_send_wait(r->comm, peer)) return -1;
   return 0;

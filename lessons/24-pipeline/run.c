@@ -19,15 +19,6 @@ void cut_of(const strategy *s, int pieces, int piece, int *first, int *count) {
   *count = (int)(to + length - from);
 }
 
-static hd_ops *open_ops(const trial *t, hd_comm *comm) {
-#if HD_HAVE_CUDA
-  if (t->place == ON_GPU) return hd_ops_cuda(hd_comm_stream(comm));
-#endif
-  (void)comm;
-  if (t->place == ON_GPU) hd_fail(HD_EXIT_FAILURE, "built without CUDA: no GPU ranks (see make doctor)");
-  return hd_ops_cpu();
-}
-
 static float *batch(runner *r, const float *host) {
   const problem *p = r->trial->problem;
   const size_t bytes = (size_t)(p->rows * p->width) * sizeof(float);
@@ -39,7 +30,7 @@ static float *batch(runner *r, const float *host) {
 static void open_runner(runner *r) {
   const trial *t = r->trial;
   const problem *p = t->problem;
-  r->ops = open_ops(t, r->comm);
+  r->ops = hd_ops_open(t->place == ON_GPU, hd_comm_stream(r->comm));
   r->plan = t->strategy->make(t->world, t->strategy->micro_batches);
   r->inboxes = inboxes_of(&r->plan, r->rank, r->in);
   bool split = false;

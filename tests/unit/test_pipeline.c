@@ -42,21 +42,14 @@ static problem task;
 static float *gradient, *expected;
 static size_t parameters;
 
-static float *normal(size_t count, uint64_t stream, float deviation) {
-  float *x = malloc(count * sizeof *x);
-  hd_fill_normal(x, count, 1, stream);
-  for (size_t i = 0; i < count; i++) x[i] *= deviation;
-  return x;
-}
-
 static int open_task(void **state) {
   (void)state;
   parameters = LAYERS * layer_parameters(WIDTH);
   task = (problem){.width = WIDTH,
                    .rows = ROWS,
-                   .input = normal(ROWS * WIDTH, 0, 1),
-                   .target = normal(ROWS * WIDTH, 1, 1),
-                   .initial = normal(parameters, 2, 0.26f)};
+                   .input = hd_new_normal(ROWS * WIDTH, 1, 0, 1),
+                   .target = hd_new_normal(ROWS * WIDTH, 1, 1, 1),
+                   .initial = hd_new_normal(parameters, 1, 2, 0.26f)};
   gradient = malloc(parameters * sizeof *gradient);
   expected = malloc(parameters * sizeof *expected);
   return 0;
@@ -150,7 +143,8 @@ static void bubble_is_that_of_the_paper(void **state) {
   enum { P = 4, LARGE = 256, CUTS = 8, N = 64 * CUTS * LARGE };
   if (place_count < 2 || !hd_device_simulated()) skip();
   const size_t count = LAYERS * layer_parameters(LARGE);
-  float *input = normal(N, 0, 1), *initial = normal(count, 2, 0.1f), *found = malloc(count * sizeof *found);
+  float *input = hd_new_normal(N, 1, 0, 1), *initial = hd_new_normal(count, 1, 2, 0.1f),
+        *found = malloc(count * sizeof *found);
   const problem large = {
       .width = LARGE, .rows = 64 * CUTS, .input = input, .target = input, .initial = initial};
   EACH(s, strategies) {

@@ -37,13 +37,11 @@ static problem task;
 static int open_task(void **state) {
   (void)state;
   const size_t count = problem_parameters(WIDTH);
-  theta = malloc(count * sizeof *theta);
+  theta = hd_new_normal(count, 1, 2, 0.12f);
   gradient = malloc(count * sizeof *gradient);
   right = malloc(count * sizeof *right);
   hd_fill_normal(x, N, 1, 0);
   hd_fill_normal(dy, N, 1, 1);
-  hd_fill_normal(theta, count, 1, 2);
-  for (size_t i = 0; i < count; i++) theta[i] *= 0.12f;
   task = (problem){SAMPLES, LENGTH, HEADS, WIDTH, x, dy, theta};
   reference_block(&task, right_y, right_dx, right);
   return 0;

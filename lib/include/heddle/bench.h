@@ -76,6 +76,10 @@ void hd_add_output(hd_case *c, const char *name, void *data, size_t count, enum 
 // clock of its place: wall time on a CPU, CUDA events on a GPU. The harness then uses it instead of its own.
 void hd_report_time(hd_case *c, double seconds);
 
+// For bound_s of lessons whose work is divided among workers: `flops` at the measured (CPU) or published
+// (GPU) roof of all of them, in seconds.
+double hd_perfect_scaling_s(const hd_case *c, enum hd_where where, double flops);
+
 // A further figure of the current row (accuracy, bytes moved, …) for <lesson>.csv. Both strings must outlive
 // the case. The last value of a name wins.
 void hd_figure(hd_case *c, const char *name, double value, const char *unit);

@@ -26,7 +26,7 @@ enum hd_reduce_op { HD_SUM, HD_MAX, HD_MIN };
 
 typedef struct hd_comm hd_comm;  // one rank's handle
 
-enum { HD_MOST_RANKS = 64 };
+enum { HD_MOST_RANKS = 64, HD_OPEN_RECEIVES = 16 };
 
 // What a rank sent so far. A message is one contiguous transfer to one peer. For N ranks and S bytes a rank
 // sends
@@ -80,10 +80,11 @@ int hd_all_gather(hd_comm *c, const void *in, void *out, size_t count_each,
 int hd_send(hd_comm *c, const void *data, size_t count, enum hd_type type, int to);
 int hd_recv(hd_comm *c, void *data, size_t count, enum hd_type type, int from);
 
-// A message in two halves, for overlap with compute. recv_start opens a receive (at most 16 per peer) and
-// returns at once; data belong to the communicator until the receive has been waited for. send_start returns
-// when the receiver has opened the matching receive; data must not change until the send has been waited for.
-// Messages between two ranks match in order; wait ends the oldest one (cuda: the compute stream waits).
+// A message in two halves, for overlap with compute. recv_start opens a receive (at most HD_OPEN_RECEIVES per
+// peer) and returns at once; data belong to the communicator until the receive has been waited for.
+// send_start returns when the receiver has opened the matching receive; data must not change until the send
+// has been waited for. Messages between two ranks match in order; wait ends the oldest one (cuda: the compute
+// stream waits).
 int hd_send_start(hd_comm *c, const void *data, size_t count, enum hd_type type, int to);
 int hd_send_wait(hd_comm *c, int to);
 int hd_recv_start(hd_comm *c, void *data, size_t count, enum hd_type type, int from);

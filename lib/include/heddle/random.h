@@ -59,6 +59,8 @@ extern "C" {
 #endif
 // x[0..count) = N(0, 1) numbers of (seed, stream), by all OpenMP threads; the same for any number of threads.
 void hd_fill_normal(float *x, size_t count, uint64_t seed, uint64_t stream);
+// A new array of them times `deviation`, to be freed by the caller.
+float *hd_new_normal(size_t count, uint64_t seed, uint64_t stream, float deviation);
 #ifdef __cplusplus
 }
 #endif
