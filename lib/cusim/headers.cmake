@@ -21,14 +21,23 @@ function(cusim_std folder name header)
   file(CONFIGURE OUTPUT ${folder}/cuda/std/${name} CONTENT "#include <cusim/std.h>\n#include <${header}>\n" @ONLY)
 endfunction()
 
+# The parts of cuRAND's device functions.
+function(cusim_random folder)
+  foreach(name discrete discrete2 globals lognormal mrg32k3a normal normal_static philox4x32_x poisson precalc uniform)
+    file(CONFIGURE OUTPUT ${folder}/curand_${name}.h CONTENT "#include <curand_kernel.h>\n" @ONLY)
+  endforeach()
+endfunction()
+
 set(missing ${CUSIM_HOME}/missing)
+cusim_random(${missing})
 cusim_forward(${missing} builtin_types.h channel_descriptor.h common_functions.h cuda_device_runtime_api.h
   cuda_surface_types.h cuda_texture_types.h device_atomic_functions.h device_double_functions.h device_functions.h
   device_types.h driver_functions.h host_config.h host_defines.h library_types.h math_functions.h
   sm_20_atomic_functions.h sm_20_intrinsics.h sm_30_intrinsics.h sm_32_atomic_functions.h sm_32_intrinsics.h
-  sm_35_atomic_functions.h sm_35_intrinsics.h sm_60_atomic_functions.h surface_functions.h
+  sm_35_atomic_functions.h sm_35_intrinsics.h sm_60_atomic_functions.h sm_61_intrinsics.h surface_functions.h
   surface_indirect_functions.h surface_types.h texture_fetch_functions.h texture_indirect_functions.h
-  texture_types.h)
+  texture_types.h cuda_stdint.h crt/common_functions.h crt/device_double_functions.h crt/device_functions.h
+  crt/func_macro.h crt/host_config.h crt/host_defines.h crt/math_functions.h crt/storage_class.h)
 # cuda::std is the host's standard library.
 foreach(name algorithm array bit chrono cmath complex cstddef cstdint cstdlib cstring ctime functional initializer_list
              iterator limits numeric optional ratio tuple type_traits utility variant climits cfloat cassert)
@@ -41,6 +50,7 @@ cusim_missing(${missing} "NPP" npp.h nppi.h nppcore.h nppdefs.h npps.h nppversio
 cusim_missing(${missing} "nvJPEG" nvjpeg.h)
 cusim_missing(${missing} "NVML" nvml.h)
 cusim_missing(${missing} "cuDNN" cudnn.h)
+cusim_missing(${missing} "CUPTI" cupti.h cupti_activity.h cupti_callbacks.h cupti_events.h cupti_metrics.h)
 cusim_missing(${missing} "NVRTC" nvrtc.h nvrtc_helper.h)
 cusim_missing(${missing} "nvJitLink" nvJitLink.h)
 cusim_missing(${missing} "cuRAND's host functions" curand.h)

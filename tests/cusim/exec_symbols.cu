@@ -18,6 +18,39 @@ namespace deep {
 __device__ unsigned inside[2] = {7, 8};
 }
 
+template <class T>
+__constant__ T window[3];
+template <class T, int N>
+__device__ T sums[N] = {1};
+template <>
+__device__ double sums<double, 2>[2] = {5, 6};
+namespace deep {
+template <class T>
+__device__ const T half_of = T(1) / 2;  // no memory of the device's
+}
+
+template <class T>
+__global__ void use_templates() {
+  __shared__ T part[(int)(4 * deep::half_of<T>)];
+  part[1] = window<T>[2] + deep::half_of<T>;
+  sums<T, 2>[1] += part[1];
+}
+
+template <class T>
+static void check_templates(double first, double second) {
+  const T host[3] = {1, 2, 3};
+  T back[2];
+  size_t bytes;
+  void *address;
+  CHECK(cudaMemcpyToSymbol(window<T>, host, sizeof host));
+  use_templates<T><<<1, 1>>>();
+  CHECK(cudaMemcpyFromSymbol(back, (sums<T, 2>), sizeof back));
+  EXPECT(back[0] == (T)first && back[1] == (T)second, "%f %f", (double)back[0], (double)back[1]);
+  CHECK(cudaGetSymbolSize(&bytes, window<T>));
+  EXPECT(bytes == sizeof host, "%zu", bytes);
+  CHECK(cudaGetSymbolAddress(&address, (sums<T, 2>)));
+}
+
 __global__ void use_symbols(float *out) {
   const int t = threadIdx.x;
   out[t] = weights[t] * chosen.scale + chosen.offset;
@@ -60,6 +93,9 @@ int main(void) {
   CHECK(cudaMemcpyFromSymbol(&mine, shared_name, sizeof mine));
   const int others = bump_other();
   EXPECT(mine == 12 && others == 32, "%d %d", mine, others);
+
+  check_templates<float>(1, 3.5);
+  check_templates<double>(5, 9.5);
 
   EXPECT(cudaMemcpyToSymbol(weights, &weight, sizeof weight, 5 * sizeof weight) == cudaErrorInvalidValue,
          "past the end");

@@ -96,21 +96,50 @@ static void label_variable(source *s, size_t name, size_t behind, void *arg) {
           own ? s->tu : "", own ? "_" : "", l->path, (int)n->length, s->text + n->start);
 }
 
-// `template <class T> __constant__ T table[10];`: its instances would be the host's and unknown to copies of
-// symbols.
-static void refuse_variable_template(source *s, size_t first) {
-  bool device = false;
-  for (size_t i = first; !is_end(s, i) && !is(s, i, "(") && !is(s, i, "operator"); i++) {
+// A variable template takes no label of its own for its instances: an inline namespace is a part of all their
+// symbols, and programs need not name it. Specializations repeat the template's word.
+static void rewrite_variable_template(source *s, size_t first, const char *path) {
+  bool device = false, constant = false, managed = false, is_const = false, pointer = false;
+  const size_t angles = first + 1;
+  size_t i = is(s, angles, "<") ? behind_angles(s, angles, s->tokens.count) : first;
+  const bool specialization = i == angles + 2;
+  const size_t declaration = i;
+  if (i <= angles) return;
+  for (; !is_end(s, i) && !is(s, i, ";") && !is(s, i, "=") && !is(s, i, "[") && !is(s, i, "{"); i++) {
     device |= one_of(s, i, device_words);
-    if (is(s, i, "<")) {
+    constant |= is(s, i, "__constant__");
+    managed |= is(s, i, "__managed__");
+    is_const |= is(s, i, "const");
+    pointer |= is(s, i, "*") || is(s, i, "&");
+    if (is(s, i, "operator") || is(s, i, "constexpr") || is(s, i, "using") || is(s, i, "template")) return;
+    if (one_of(s, i, with_parentheses) && is(s, i + 1, "(")) {
+      i = matching(s, i + 1);
+    } else if (is(s, i, "(")) {
+      if (!is(s, i + 1, "*")) return;  // a function
+      i = matching(s, i);
+    } else if (is(s, i, "<")) {
       const size_t behind = behind_angles(s, i, s->tokens.count);
       if (behind == i) return;
       i = behind - 1;
-    } else if (is(s, i, ";") || is(s, i, "=") || is(s, i, "[") || is(s, i, "{")) {
-      if (device) unsupported(s, first, "variable templates in device memory");
-      return;
     }
   }
+  const size_t stop = is_end(s, i) ? i : statement_end(s, i);
+  // A constant of the compiler needs no memory.
+  if (!device || is_end(s, stop) || (is_const && !constant && !pointer)) return;
+  if (!path) {
+    unsupported(s, first, "variable templates in device memory in an unnamed namespace");
+    return;
+  }
+  for (size_t k = declaration; k < i; k++)
+    if (is(s, k, "static") || is(s, k, "inline") || (is(s, k, "const") && !pointer)) drop(s, k);
+  if (!specialization) {
+    replace(s, at(s, first)->start, 0, "inline namespace cusimvar_%s { ",
+            constant  ? "const_"
+            : managed ? "managed_"
+                      : "");
+    replace(s, end_of(s, stop), 0, " }");
+  }
+  replace(s, at(s, declaration)->start, 0, "__attribute__((weak, aligned(256))) ");
 }
 
 // A declaration at namespace scope: a device variable becomes one weak symbol that both passes share.
@@ -120,7 +149,7 @@ void rewrite_device_variable(source *s, size_t first, const char *path) {
   size_t i = first;
   if (is(s, first, "}")) return;  // of a namespace: no declaration
   if (is(s, first, "template")) {
-    refuse_variable_template(s, first);
+    rewrite_variable_template(s, first, path);
     return;
   }
   for (; !is_end(s, i); i++) {

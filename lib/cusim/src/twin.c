@@ -70,6 +70,13 @@ static bool is_body(const char *name) {
   return strncmp(name, "_ZN5cusim4body", 14) == 0;
 }
 
+// "cusimvar_…" of a device variable's symbol; NULL: of none. A variable template's instances have it as an
+// inline namespace: "_ZN9cusimvar_5tableIfEE".
+static const char *variable_label(const char *name) {
+  if (strncmp(name, "cusimvar_", 9) == 0) return name;
+  return strncmp(name, "_ZN", 3) == 0 ? strstr(name, "cusimvar_") : NULL;
+}
+
 static bool make_room(void **list, size_t count, size_t bytes) {
   void *larger = realloc(*list, count * bytes);
   if (larger) *list = larger;
@@ -91,7 +98,7 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
     return;
   for (size_t i = 0; i < count; i++) {
     const ElfW(Sym) *s = &symbols[i];
-    const char *name = names + s->st_name;
+    const char *name = names + s->st_name, *label;
     if (s->st_shndx == SHN_UNDEF) continue;
     const int type = ELF64_ST_TYPE(s->st_info);
     const named n = {name, base + s->st_value, s->st_size, ELF64_ST_BIND(s->st_info) == STB_LOCAL};
@@ -100,8 +107,8 @@ static void collect(const char *file, const ElfW(Shdr) * table, const ElfW(Shdr)
     kernels |= is_body(name);
     if (type == STT_FUNC)
       functions[function_count++] = n;
-    else if (strncmp(name, "cusimvar_", 9) == 0)
-      variables[variable_count++] = (variable){name, (void *)(base + s->st_value), s->st_size};
+    else if ((label = variable_label(name)) && type == STT_OBJECT)
+      variables[variable_count++] = (variable){label, (void *)(base + s->st_value), s->st_size};
     else if (type == STT_TLS && strncmp(name, "_ZZZ", 4) == 0 && strstr(name, shared_mark))
       shared[shared_count++] = n;
     else if (type == STT_OBJECT && strncmp(name, "_ZZ", 3) == 0 && strstr(name, entry_mark))

@@ -32,7 +32,7 @@ says 'asm.cu:4: error: cusim does not support the instruction "tcgen05.fence::be
 [ ! -e asm.o ] || bad 'an object after an error'
 status 1 $quick -c "$here/child.cu" -o x.o; says 'child.cu:11: error: cusim does not support launches inside kernels'
 [ "$(grep -c error err)" = 1 ] || bad 'one launch is in device code'
-status 1 $quick -c "$here/template.cu" -o x.o; says 'template.cu:5: error: cusim does not support variable templates'
+status 1 $quick -c "$here/template.cu" -o x.o; says 'template.cu:6: error: cusim does not support variable templates'
 [ "$(grep -c error err)" = 1 ] || bad 'functions are no variables'
 status 1 $quick -c "$here/reference.cu" -o x.o; says 'reference.cu:4: error: texture references were removed'
 status 1 $quick -c "$here/unterminated.cu" -o x.o; says 'unterminated.cu:4: error'
