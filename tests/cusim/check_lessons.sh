@@ -22,7 +22,9 @@ for program in "$folder"/lesson-*; do
   case $lesson in
     lesson-00-*) clean "$lesson" --device gpu --size 33 ;;
     lesson-01-*) clean "$lesson" --device gpu --size 1 ;;  # one FMA per element of large arrays
-    lesson-21-*) ;;  # half a million parameters, each access observed: minutes
+    lesson-21-*)  # the perceptron behind the library, the convolutions behind our own product
+      clean "$lesson" --data synthetic --device gpu --size 2 --variant gpu-cublas
+      clean "$lesson" --data synthetic --device gpu --size 1 --model cnn --variant cnn-gpu-kernels ;;
     lesson-22-*)
       for variant in gpu-all-reduce gpu-bucketed; do
         clean "$lesson" --data synthetic --size 64 --devices 2 --variant $variant
