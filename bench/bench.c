@@ -280,11 +280,14 @@ int main(int argc, char **argv) {
     snprintf(line, sizeof line, "done %s %s", p->name, p->arguments);
     if (!file_has(run, "run.txt", line)) {
       if (!p->arguments[0]) list_variants(run, p);
+      const double begin = progress_seconds(&bar);
       run_pass(&s, run, p, &bar, reason, sizeof reason);
       if (interrupted) break;
-      if (reason[0]) {
+      progress_clear(&bar);
+      if (!reason[0]) {
+        printf("%5.1f s  %s %s\n", progress_seconds(&bar) - begin, p->name, p->arguments);
+      } else {
         failed++;
-        progress_clear(&bar);
         printf("%s %s: %s\n", p->name, p->arguments, reason);
         for (char *c = reason; *c; c++)
           if (*c == '"') *c = '\'';
