@@ -4,7 +4,6 @@
 #include <heddle/device.h>
 #include <heddle/error.h>
 #include <heddle/random.h>
-#include <heddle/roof.h>
 #include <kernels/gemm/gemm.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,18 +16,12 @@ typedef struct state {
   float *a, *b, *c;
 } state;
 
-static float *normal(size_t count, uint64_t seed, uint64_t stream) {
-  float *x = hd_alloc(count, sizeof *x);
-  hd_fill_normal(x, count, seed, stream);
-  return x;
-}
-
 static void setup(hd_case *c) {
   if (c->size < 1) hd_fail(HD_EXIT_USAGE, "n = %ld: a matrix has at least one row", c->size);
   const size_t count = (size_t)c->size * (size_t)c->size;
   state *s = hd_alloc(1, sizeof *s);
-  s->a = normal(count, c->seed, 0);
-  s->b = normal(count, c->seed, 1);
+  s->a = hd_new_normal(count, c->seed, 0, 1);
+  s->b = hd_new_normal(count, c->seed, 1, 1);
   s->c = hd_alloc(count, sizeof(float));
   s->problem = (problem){c->size, c->size, c->size, s->a, s->b};
   hd_add_output(c, "C", s->c, count, HD_F32);
@@ -78,11 +71,9 @@ static void link_of(enum place place, double *alpha_s, double *bytes_per_s) {
 // The arithmetic at the roof, or the fewest messages of all ways to cut, whichever takes longer: perfect
 // overlap. Between CPU ranks a message is a copy in memory, and arithmetic decides.
 static double bound(const hd_case *c, enum hd_where where) {
-  if (where != HD_GPU && where != HD_GPUS) return flops(c) / hd_roof_flops_best(c->threads);
-  double peak, bytes, alpha_s, bytes_per_s, fewest = INFINITY;
-  hd_device_peaks(&peak, &bytes);
-  const double arithmetic_s = flops(c) / (peak * c->devices);
-  if (c->devices < 2) return arithmetic_s;
+  const double arithmetic_s = hd_perfect_scaling_s(c, where, flops(c));
+  if (where != HD_GPUS || c->devices < 2) return arithmetic_s;
+  double alpha_s, bytes_per_s, fewest = INFINITY;
   link_of(ON_GPU, &alpha_s, &bytes_per_s);
   const problem p = {c->size, c->size, c->size, NULL, NULL};
   for (int i = 0; i < HD_COUNT(strategies); i++)

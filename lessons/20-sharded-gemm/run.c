@@ -14,15 +14,6 @@ typedef struct shared {
   pthread_mutex_t lock;
 } shared;
 
-static hd_ops *open_ops(enum place place, hd_comm *comm) {
-#if HD_HAVE_CUDA
-  if (place == ON_GPU) return hd_ops_cuda(hd_comm_stream(comm));
-#endif
-  (void)comm;
-  if (place == ON_GPU) hd_fail(HD_EXIT_FAILURE, "built without CUDA: no GPU ranks (see make doctor)");
-  return hd_ops_cpu();
-}
-
 // Seconds of a step; negative once the communicator has failed.
 static double timed(worker *w, int steps, enum omission omission) {
   if (hd_barrier(w->comm)) return -1;
@@ -87,7 +78,8 @@ static int timed_part(worker *w, shared *s) {
 static void rank_body(hd_comm *comm, void *arg) {
   shared *s = arg;
   const trial *t = s->trial;
-  worker *w = worker_open(t->problem, t->strategy, comm, open_ops(t->place, comm));
+  worker *w =
+      worker_open(t->problem, t->strategy, comm, hd_ops_open(t->place == ON_GPU, hd_comm_stream(comm)));
   if (!w) return;
   const enum fault fault = w->rank == w->world - 1 ? t->fault : HEALTHY;
   if (fault == DIES) hd_comm_abort(comm, "it was told to die");
@@ -138,7 +130,7 @@ static double one_more(hd_comm *comm, hd_ops *o, float *x, size_t count) {
 
 static void ping_body(hd_comm *comm, void *arg) {
   ping *p = arg;
-  hd_ops *o = open_ops(p->place, comm);
+  hd_ops *o = hd_ops_open(p->place == ON_GPU, hd_comm_stream(comm));
   float *x = o->alloc(o, LONGER * sizeof *x);
   o->zero(o, x, LONGER * sizeof *x);
   one_more(comm, o, x, LONGER);  // warms up
