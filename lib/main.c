@@ -122,7 +122,8 @@ typedef struct run {
   const hd_options *options;
   hd_results *file;
   hd_table *table;
-  int failed;  // variants that were wrong and not on purpose
+  int failed;   // variants that were wrong and not on purpose
+  int applied;  // how often a wanted variant could run
 } run;
 
 // All wanted variants of these places at the case's counts: check each, then time them interleaved.
@@ -133,6 +134,7 @@ static void run_group(run *r, hd_case *c, unsigned places, baseline bases[3]) {
   for (int i = 0; i < lesson->variant_count; i++) {
     const hd_variant *v = &lesson->variants[i];
     if (!(places >> v->where & 1) || !wanted(r->options, v) || (v->fits && !v->fits(c))) continue;
+    r->applied++;
     const hd_result key = key_of(v, c);
     if (r->file && hd_results_has(r->file, &key)) continue;
     hd_check(lesson, c, v, &outcomes[count]);
@@ -230,11 +232,12 @@ static void run_size(run *r, long size, unsigned places) {
 }
 
 // The variants of a place that this case wants and that are not measured yet.
-static int left_of(const run *r, const hd_case *c, enum hd_where where, const hd_variant **left) {
+static int left_of(run *r, const hd_case *c, enum hd_where where, const hd_variant **left) {
   int count = 0;
   for (int i = 0; i < lesson->variant_count; i++) {
     const hd_variant *v = &lesson->variants[i];
     if (v->where != where || !wanted(r->options, v) || (v->fits && !v->fits(c))) continue;
+    r->applied++;
     const hd_result key = key_of(v, c);
     if (!r->file || !hd_results_has(r->file, &key)) left[count++] = v;
   }
@@ -357,5 +360,9 @@ int main(int argc, char **argv) {
   run_sizes(&r);
   hd_table_close(r.table);
   hd_results_close(r.file);
+  if (o.variant && !r.applied)
+    hd_fail(HD_EXIT_USAGE,
+            "--variant %s: does not apply to these sizes, counts, devices and options; see --list",
+            o.variant);
   return r.failed ? HD_EXIT_FAILURE : 0;
 }
