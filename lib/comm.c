@@ -141,20 +141,27 @@ int hd_recv(hd_comm *c, void *data, size_t count, enum hd_type type, int from) {
   return hd_recv_start(c, data, count, type, from) ? -1 : hd_recv_wait(c, from);
 }
 
-// All receives are open before the first send waits for its receiver.
+// All receives are open before the first send waits for its receiver. Those that were opened are ended also
+// after a failure: until then a peer may write into their data.
 int hd_exchange(hd_comm *c, const hd_transfer *transfers, int count) {
-  int bad = 0;
-  for (int i = 0; i < count && !bad; i++) {
-    const hd_transfer *t = &transfers[i];
+  int bad = 0, opened = 0;
+  for (; opened < count && !bad; opened++) {
+    const hd_transfer *t = &transfers[opened];
     if (!t->sends) bad = hd_recv_start(c, t->data, t->count, t->type, t->peer);
   }
+  if (bad) opened--;
   for (int i = 0; i < count && !bad; i++) {
     const hd_transfer *t = &transfers[i];
     if (t->sends) bad = hd_send_start(c, t->data, t->count, t->type, t->peer);
   }
-  for (int i = 0; i < count && !bad; i++)
-    bad = transfers[i].sends ? hd_send_wait(c, transfers[i].peer) : hd_recv_wait(c, transfers[i].peer);
-  return bad;
+  for (int i = 0; i < opened; i++) {
+    const hd_transfer *t = &transfers[i];
+    if (!t->sends)
+      bad |= hd_recv_wait(c, t->peer);
+    else if (!bad)
+      bad = hd_send_wait(c, t->peer);
+  }
+  return bad ? -1 : 0;
 }
 
 int hd_all_reduce_start(hd_comm *c, void *data, size_t count, enum hd_type type, enum hd_reduce_op op) {

@@ -238,8 +238,12 @@ static void release_gpu(hd_comm *c) {
   free(g);
 }
 
+void *hd_comm_lane_stream(const hd_comm *c, int lane) {
+  return gpu_of(c)->lanes[lane].stream;
+}
+
 static void *stream_of(const hd_comm *c) {
-  return gpu_of(c)->lanes[HD_LANE_CALLS].stream;
+  return hd_comm_lane_stream(c, HD_LANE_CALLS);
 }
 
 // ---------------------------------------------------------------- building blocks
@@ -641,7 +645,7 @@ static int start(hd_comm *c, hd_call *call) {
   gpu *g = gpu_of(c);
   record(g->handoff, g->lanes[HD_LANE_CALLS].stream);
   await(g->lanes[HD_LANE_HELPER].stream, g->handoff);
-  if (all_reduce(c, HD_LANE_HELPER, call)) return -1;
+  if (c->group->backend->all_reduce(c, HD_LANE_HELPER, call)) return -1;
   const uint64_t number = g->started++;
   record(g->finished[number % HANDLES], g->lanes[HD_LANE_HELPER].stream);
   return (int)(number % LARGEST_HANDLE);

@@ -180,9 +180,15 @@ int hd_comm_run(int world, enum hd_backend backend, enum hd_order order, int thr
     return world < 1 ? 1 : world;
   }
 #if !HD_HAVE_CUDA
-  if (backend == HD_COMM_CUDA) {
+  if (backend != HD_COMM_THREADS) {
     snprintf(last_error, sizeof last_error,
              "this build has no GPU ranks; configure with -DHEDDLE_GPU=sim or cuda");
+    return world;
+  }
+#endif
+#if !HD_HAVE_NCCL
+  if (backend == HD_COMM_NCCL) {
+    snprintf(last_error, sizeof last_error, "this build has no NCCL (see make doctor)");
     return world;
   }
 #endif
@@ -194,6 +200,9 @@ int hd_comm_run(int world, enum hd_backend backend, enum hd_order order, int thr
   g->backend = &hd_comm_threads_backend;
 #if HD_HAVE_CUDA
   if (backend == HD_COMM_CUDA) g->backend = &hd_comm_cuda_backend;
+#endif
+#if HD_HAVE_NCCL
+  if (backend == HD_COMM_NCCL) g->backend = hd_comm_nccl_backend();
 #endif
   rank_thread *ranks = zeroed((size_t)world, sizeof *ranks);
   const int failed = run_ranks(&r, ranks, threads_per_rank);

@@ -8,6 +8,7 @@
 //   comm_arith.c     reductions in host memory, by element type
 //   comm_threads.c   data movement in host memory
 //   comm_cuda.cu     data movement between GPUs
+//   comm_nccl.cu     collectives by NCCL, all else as comm_cuda.cu
 #ifndef HD_COMM_INTERNAL_H
 #define HD_COMM_INTERNAL_H
 #include <pthread.h>
@@ -92,6 +93,10 @@ typedef struct hd_backend_table {
 } hd_backend_table;
 
 extern const hd_backend_table hd_comm_threads_backend, hd_comm_cuda_backend;
+const hd_backend_table *hd_comm_nccl_backend(void);
+
+// Backends on GPUs: the stream of a lane.
+void *hd_comm_lane_stream(const hd_comm *c, int lane);
 
 typedef struct hd_group hd_group;
 struct hd_group {
@@ -127,7 +132,8 @@ struct hd_comm {
   hd_traffic traffic;
   void *scratch;  // of ring reductions that must not change their input
   size_t scratch_bytes;
-  void *state;  // of the backend
+  void *state;    // of the backend
+  void *library;  // of the library that a backend uses
 };
 
 // ------------------------------------------------------------------------------------------------ failing

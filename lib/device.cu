@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "heddle/error.h"
+#include "heddle/stats.h"
 
 int hd_device_count(void) {
   static int count = -1;
@@ -53,6 +54,55 @@ void hd_device_peaks(double *flops, double *bytes) {
   *flops = attribute(cudaDevAttrMultiProcessorCount) * lanes * 2 * attribute(cudaDevAttrClockRate) * 1e3;
   // Memory clock in kHz, two transfers a clock, bus width in bits.
   *bytes = attribute(cudaDevAttrMemoryClockRate) * 1e3 * 2 * attribute(cudaDevAttrGlobalMemoryBusWidth) / 8;
+}
+
+// Mean seconds of a copy of `bytes`. A long copy in front keeps the stream busy until the host has issued the
+// rest.
+static double copy_seconds(char *to, int to_device, const char *from, size_t bytes, size_t room) {
+  enum { COPIES = 8 };
+  cudaEvent_t start, stop;
+  float ms = 0;
+  HD_CUDA(cudaEventCreate(&start));
+  HD_CUDA(cudaEventCreate(&stop));
+  HD_CUDA(cudaMemcpyPeerAsync(to, to_device, from, 0, room, 0));
+  HD_CUDA(cudaEventRecord(start, 0));
+  for (int i = 0; i < COPIES; i++) HD_CUDA(cudaMemcpyPeerAsync(to, to_device, from, 0, bytes, 0));
+  HD_CUDA(cudaEventRecord(stop, 0));
+  HD_CUDA(cudaEventSynchronize(stop));
+  HD_CUDA(cudaEventElapsedTime(&ms, start, stop));
+  HD_CUDA(cudaEventDestroy(start));
+  HD_CUDA(cudaEventDestroy(stop));
+  return ms * 1e-3 / COPIES;
+}
+
+void hd_device_link(double *alpha_s, double *bytes_per_s) {
+  enum { SIZES = 5, ROOM = 16 << 20 };
+  static double alpha = 0, rate = 0;
+  *alpha_s = *bytes_per_s = 0;
+  if (hd_device_count() == 0) return;
+  if (rate == 0) {
+    const int peer = hd_device_count() > 1;
+    int current, possible = 0;
+    char *here, *there;
+    double bytes[SIZES], seconds[SIZES];
+    HD_CUDA(cudaGetDevice(&current));
+    HD_CUDA(cudaSetDevice(peer));
+    HD_CUDA(cudaMalloc((void **)&there, ROOM));
+    HD_CUDA(cudaSetDevice(0));
+    HD_CUDA(cudaMalloc((void **)&here, ROOM));
+    if (peer) HD_CUDA(cudaDeviceCanAccessPeer(&possible, 0, 1));
+    if (possible && cudaDeviceEnablePeerAccess(1, 0) != cudaSuccess) cudaGetLastError();
+    for (int i = 0; i < SIZES; i++) {
+      bytes[i] = (double)((size_t)ROOM >> (4 * (SIZES - i)));
+      seconds[i] = copy_seconds(there, peer, here, (size_t)bytes[i], ROOM);
+    }
+    hd_fit_alpha_beta(bytes, seconds, SIZES, &alpha, &rate);
+    HD_CUDA(cudaFree(here));
+    HD_CUDA(cudaFree(there));
+    HD_CUDA(cudaSetDevice(current));
+  }
+  *alpha_s = alpha;
+  *bytes_per_s = rate;
 }
 
 size_t hd_device_free_bytes(void) {

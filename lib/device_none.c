@@ -17,6 +17,9 @@ void hd_device_select(int rank) {
 void hd_device_peaks(double *flops, double *bytes) {
   *flops = *bytes = 0;
 }
+void hd_device_link(double *alpha_s, double *bytes_per_s) {
+  *alpha_s = *bytes_per_s = 0;
+}
 size_t hd_device_free_bytes(void) {
   return 0;
 }

@@ -39,3 +39,22 @@ hd_summary hd_summarize(double *values, size_t count) {
 double hd_relative_half_width(const hd_summary *s) {
   return (s->high - s->low) / 2 / s->median;
 }
+
+// Each equation alpha + bytes·beta = t is divided by its t; then the normal equations in (alpha, beta).
+void hd_fit_alpha_beta(const double *bytes, const double *seconds, int count, double *alpha_s,
+                       double *bytes_per_s) {
+  double aa = 0, ab = 0, bb = 0, a1 = 0, b1 = 0;
+  for (int i = 0; i < count; i++) {
+    const double a = 1 / seconds[i], b = bytes[i] / seconds[i];
+    aa += a * a;
+    ab += a * b;
+    bb += b * b;
+    a1 += a;
+    b1 += b;
+  }
+  const double determinant = aa * bb - ab * ab;
+  *alpha_s = *bytes_per_s = NAN;
+  if (!(determinant > 1e-12 * aa * bb)) return;  // one size only, but for rounding
+  *alpha_s = (a1 * bb - b1 * ab) / determinant;
+  *bytes_per_s = determinant / (aa * b1 - ab * a1);
+}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Collectives between the ranks of one process. Each rank is a thread; its buffers are host memory (backend
-// threads) or memory of its own GPU (backend cuda). The semantics are those worth having in a real job: every
-// wait has a deadline, ranks that call different things are told so before any data moves, a failed
-// communicator stays failed, and every byte is counted.
+// threads) or memory of its own GPU (backends cuda and nccl). The semantics are those worth having in a real
+// job: every wait has a deadline, ranks that call different things are told so before any data moves, a
+// failed communicator stays failed, and every byte is counted.
 #ifndef HEDDLE_COMM_H
 #define HEDDLE_COMM_H
 #include <stdbool.h>
@@ -15,7 +15,9 @@
 extern "C" {
 #endif
 
-enum hd_backend { HD_COMM_THREADS, HD_COMM_CUDA };
+// HD_COMM_NCCL: as HD_COMM_CUDA, but the data of collectives are moved by NCCL, in the order it chooses; it
+// wants a GPU of its own for each rank. Only where NCCL was found.
+enum hd_backend { HD_COMM_THREADS, HD_COMM_CUDA, HD_COMM_NCCL };
 enum hd_order {
   HD_ORDER_RANK,  // deterministic: every element is summed in rank order 0, 1, …, so results equal a serial
                   // sum bitwise
@@ -35,6 +37,7 @@ enum { HD_MOST_RANKS = 64, HD_OPEN_RECEIVES = 16 };
 //   reduce_scatter, all_gather (S = N × count_each): N-1 messages, (N-1)/N·S bytes
 //   reduce      one message of S (the root: none)        broadcast: N-1 messages of S (only the root)
 //   send        one message of S
+// With HD_COMM_NCCL these are a ring's: NCCL does not tell what it sent.
 typedef struct hd_traffic {
   uint64_t messages, bytes;
 } hd_traffic;

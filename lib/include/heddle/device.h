@@ -26,6 +26,10 @@ void hd_device_select(int rank);
 // FLOP/s, bytes: DRAM bytes/s. Zero where the attributes do not tell.
 void hd_device_peaks(double *flops, double *bytes);
 
+// What a copy from logical device 0 to logical device 1 takes, measured once: alpha_s + bytes / bytes_per_s.
+// With one GPU a copy within it. Zeros without a GPU.
+void hd_device_link(double *alpha_s, double *bytes_per_s);
+
 // Bytes free on the current device.
 size_t hd_device_free_bytes(void);
 

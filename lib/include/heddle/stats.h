@@ -5,6 +5,10 @@
 #define HEDDLE_STATS_H
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct hd_summary {
   size_t count;
   double min, median, max;
@@ -19,4 +23,13 @@ hd_summary hd_summarize(double *values, size_t count);
 // Half-width of the interval over the median, (high - low) / 2 / median.
 double hd_relative_half_width(const hd_summary *s);
 
+// The line seconds = alpha_s + bytes / bytes_per_s with the least squares of relative errors, so that short
+// messages count as much as long ones. Half the bandwidth is reached at alpha_s · bytes_per_s bytes. NaNs if
+// there are fewer than two different sizes.
+void hd_fit_alpha_beta(const double *bytes, const double *seconds, int count, double *alpha_s,
+                       double *bytes_per_s);
+
+#ifdef __cplusplus
+}
+#endif
 #endif
