@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Every placement of the groups on equal devices, by branch and bound: the first group goes to device 0, each
+// next one to a device in use or to the first new one. A branch is left when what is decided already takes
+// longer than the best plan known.
+#include <heddle/error.h>
+#include <math.h>
+
+#include "plan.h"
+
+enum { MOST_GROUPS = 14 };
+
+typedef struct search {
+  const graph *g;
+  int devices, home[MOST_OPS];
+  double rank[MOST_OPS], work[MOST_OPS];  // work: seconds per group
+  double load[MOST_DEVICES], bound;
+  plan best;
+} search;
+
+// The longest chain, with the copies between groups that have been placed apart.
+static double longest_chain(const search *s, int placed) {
+  double end[MOST_OPS], longest = 0;
+  for (int n = 0; n < s->g->count; n++) {
+    const operation *o = &s->g->ops[n];
+    double start = 0;
+    for (int k = 0; k < o->inputs; k++) {
+      const int from = o->input[k], a = s->g->ops[from].group, b = o->group;
+      const bool apart = a < placed && b < placed && s->home[a] != s->home[b];
+      start = fmax(start, end[from] + (apart ? graph_copy(s->g, from) : 0));
+    }
+    end[n] = start + o->seconds;
+    longest = fmax(longest, end[n]);
+  }
+  return longest;
+}
+
+static void keep(search *s, const plan *p) {
+  if (p->makespan < s->best.makespan) s->best = *p;
+}
+
+static void place_group(search *s, int group, int used) {
+  if (s->best.makespan <= s->bound) return;
+  if (group == s->g->groups) {
+    plan p = {.devices = s->devices};
+    plan_order(s->g, s->home, s->rank, &p);
+    keep(s, &p);
+    return;
+  }
+  for (int d = 0; d < s->devices && d <= used; d++) {
+    s->home[group] = d;
+    s->load[d] += s->work[group];
+    if (s->load[d] < s->best.makespan && longest_chain(s, group + 1) < s->best.makespan)
+      place_group(s, group + 1, d == used ? used + 1 : used);
+    s->load[d] -= s->work[group];
+  }
+}
+
+plan plan_exhaustive(const graph *g, int devices) {
+  if (g->groups > MOST_GROUPS)
+    hd_fail(HD_EXIT_USAGE, "exhaustive: %d groups have too many placements, at most %d are searched",
+            g->groups, MOST_GROUPS);
+  search s = {.g = g, .devices = devices, .bound = plan_lower_bound(g, devices)};
+  for (int n = 0; n < g->count; n++) s.work[g->ops[n].group] += g->ops[n].seconds;
+  graph_ranks(g, devices > 1, s.rank);
+  s.best = plan_greedy(g, devices);
+  const plan other = plan_critical_path(g, devices);
+  keep(&s, &other);
+  place_group(&s, 0, 0);
+  s.best.optimal = s.best.makespan <= s.bound * (1 + 1e-12);
+  return s.best;
+}
