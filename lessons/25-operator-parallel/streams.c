@@ -82,6 +82,7 @@ static part *open_part(const trial *t, plan *whole, hd_ops *ops) {
 }
 
 void run_streams(trial *t) {
+  if (t->plan->devices < 1) hd_fail(HD_EXIT_USAGE, "a plan for %d streams: at least one", t->plan->devices);
   lanes l = {.trial = t};
   plan whole;
   open_lanes(&l);
