@@ -184,7 +184,7 @@ void cusim_yield(void) {
 
 // ---------------------------------------------------------------- what threads wait for
 
-static void pass_barrier(worker *w) {
+void sim_barrier_passed(worker *w) {
   w->counts[w->barrier_generation & 1] = w->predicates;
   w->barrier_generation++;
   sim_made_progress(w);
@@ -192,7 +192,7 @@ static void pass_barrier(worker *w) {
 }
 
 static void release_barrier(worker *w) {
-  pass_barrier(w);
+  sim_barrier_passed(w);
   for (unsigned i = 0; i < w->warps; i++) {
     warp *p = &w->warp[i];
     make_ready(w, p, p->at_barrier);
@@ -268,10 +268,8 @@ static void run_threads(void) {
 
 sim_switch sim_arrive(void) {
   worker *w = self;
-  if (sim_march.now && w->march_ended == 0) {  // and it is its last one
-    pass_barrier(w);
-    return sim_march_begin(w);
-  }
+  sim_switch decided;
+  if (sim_arrive_in_order(w, &decided)) return decided;
   sim_settle(w);
   if (w->traced) {
     sim_trace_barrier(linear(w));
@@ -279,7 +277,7 @@ sim_switch sim_arrive(void) {
   }
   if (++w->arrived == w->alive) {
     if (SIM_CAN_MARCH && w->alive == w->threads && !w->traced && !w->shuffled) {
-      pass_barrier(w);
+      sim_barrier_passed(w);
       return sim_march_begin(w);
     }
     release_barrier(w);
@@ -501,7 +499,7 @@ static void begin_chosen(worker *w) {
 }
 
 static void begin_in_order(worker *w) {
-  w->in_order = w->rows = true;
+  w->order = SIM_ROWS;
   w->row_stack = w->free_stack[--w->free_stacks];
   w->now = &w->thread[0];
   sim_fiber_prepare(&w->now->fiber, sim_stack_at(w->stacks, (size_t)w->row_stack, w->stack_bytes),

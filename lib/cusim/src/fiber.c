@@ -17,7 +17,7 @@
 
 enum { COLOURS = 64 };  // as many as a first-level cache has sets
 
-static char *top_of(char *base, size_t bytes, unsigned colour) {
+char *sim_stack_top(char *base, size_t bytes, unsigned colour) {
   return base + bytes - 64 * (size_t)(colour % COLOURS);
 }
 
@@ -25,7 +25,7 @@ static char *top_of(char *base, size_t bytes, unsigned colour) {
 // Continued by the end of a waiting function: eight bytes of padding, six registers, the place to jump to.
 static void prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void)) {
   // entry finds the stack as a call would leave it; a zero return address ends a debugger's walk.
-  void **top = (void **)(void *)top_of(base, bytes, colour) - 9;
+  void **top = (void **)(void *)sim_stack_top(base, bytes, colour) - 9;
   for (int i = 0; i < 9; i++) top[i] = NULL;
   top[7] = (void *)entry;
   fiber->stack_pointer = top;
@@ -34,7 +34,7 @@ static void prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour,
 static void prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void)) {
   getcontext(&fiber->context);
   fiber->context.uc_stack.ss_sp = base;
-  fiber->context.uc_stack.ss_size = (size_t)(top_of(base, bytes, colour) - base);
+  fiber->context.uc_stack.ss_size = (size_t)(sim_stack_top(base, bytes, colour) - base);
   fiber->context.uc_link = NULL;
   makecontext(&fiber->context, entry, 0);
 }

@@ -102,9 +102,11 @@ typedef struct sim_switch {
 // Suspends the running context into *from and continues *to.
 void sim_fiber_switch(sim_fiber *from, sim_fiber *to);
 
-// Prepares `fiber` to run entry() on the stack [base, base + bytes). `colour` shifts the stack's
-// top by whole cache lines, so that the hot frames of a thousand fibers do not compete for the same cache
-// sets. entry must never return: it switches away for good.
+// The top of the stack [base, base + bytes): `colour` shifts it by whole cache lines, so that the hot frames
+// of a thousand fibers do not compete for the same cache sets.
+char *sim_stack_top(char *base, size_t bytes, unsigned colour);
+
+// Prepares `fiber` to run entry() on such a stack. entry must never return: it switches away for good.
 void sim_fiber_prepare(sim_fiber *fiber, char *base, size_t bytes, unsigned colour, void (*entry)(void));
 
 // Stacks of `bytes` for `count` fibers, with a guard page below each as long as the process has few; NULL if

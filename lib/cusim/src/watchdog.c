@@ -98,9 +98,10 @@ static look look_around(void) {
   look l = {0, false};
   for (const worker *w = workers; w; w = w->next) {
     l.progress += atomic_load_explicit(&w->progress, memory_order_relaxed);
-    // In rows nobody counts threads that have ended, but each has its own index.
-    if (__atomic_load_n(&w->rows, __ATOMIC_RELAXED))
-      l.progress += __atomic_load_n(w->row_x, __ATOMIC_RELAXED);
+    // In their order nobody counts threads that have ended, but each is another one.
+    if (__atomic_load_n(&w->order, __ATOMIC_RELAXED) != SIM_ANY_ORDER)
+      l.progress += __atomic_load_n(w->row_x, __ATOMIC_RELAXED) +
+                    (uintptr_t)__atomic_load_n(w->marches, __ATOMIC_RELAXED);
     l.running |= atomic_load_explicit(&w->running, memory_order_relaxed);
   }
   return l;

@@ -52,6 +52,8 @@ static bool take_stacks(worker *w) {
   if (w->stacks) sim_stacks_unmap(w->stacks, MOST_THREADS, w->stack_bytes);
   w->stack_bytes = bytes;
   w->stacks = sim_stacks_map(MOST_THREADS, bytes);
+  for (unsigned i = 0; w->stacks && i < MOST_THREADS; i++)
+    w->stack_top[i] = sim_stack_top(sim_stack_at(w->stacks, i, bytes), bytes, i);
   return w->stacks != NULL;
 }
 
@@ -80,6 +82,7 @@ worker *sim_worker_enter(const sim_launch *launch, void *packet) {
     sim_all_stacks_free(w);
     w->os_thread = pthread_self();
     w->row_x = &cusim_thread_idx.x;
+    w->marches = &sim_march.now;
     for (unsigned i = 0; i < MOST_WARPS; i++) {
       w->warp[i].number = i;
       w->warp[i].thread = &w->thread[32 * i];

@@ -41,18 +41,27 @@ typedef struct warp {
       seen[32];  // exchanges that are complete; how many were when a lane began its last one
 } warp;
 
+// How much of who is where must be written down: nothing while the threads run in their order (inorder.c).
+enum sim_order {
+  SIM_ANY_ORDER,
+  SIM_ROWS,         // nobody has waited yet
+  SIM_FIRST_MARCH,  // those before the running thread wait at the first barrier, those behind have not begun
+  SIM_MARCH,        // those before it wait at the next barrier, those behind at the last one
+  SIM_LAST_MARCH    // those before it have ended, those behind wait at the last barrier
+};
+
 struct worker {
+  sim_body *body;  // first: sim_begin_thread knows them
+  void *packet;
   thread *now;           // who runs
   warp *here;            // its warp
   unsigned lane;         // its lane in that
   unsigned warps_ready;  // bit per warp: some lane can run
   unsigned arrived, alive;
   bool traced, at_grid;
-  bool in_step;          // the traced block has touched volatile shared memory
-  bool in_order;         // rows or a march: see inorder.c
-  bool rows;             // nobody has waited yet
-  int row_stack;         // what the rows run on
-  unsigned march_ended;  // threads that have ended in the march, all before the one that runs
+  bool in_step;  // the traced block has touched volatile shared memory
+  enum sim_order order;
+  int row_stack;  // what the rows run on
   unsigned predicates, counts[2], barrier_generation;
   unsigned threads, warps;
   enum sim_run_status status;
@@ -63,28 +72,29 @@ struct worker {
   _Atomic uint64_t progress;      // ended threads and barriers, of all blocks
   _Atomic bool running, expired;  // inside a kernel; its grid has used up its time
   pthread_t os_thread;
-  const unsigned *row_x;  // threadIdx.x on that OS thread
-  struct worker *next;    // of all workers of the process
+  const unsigned *row_x;   // threadIdx.x on that OS thread
+  thread *const *marches;  // who runs in a march there
+  struct worker *next;     // of all workers of the process
   char *signal_stack;
   size_t stack_bytes;  // of each thread
-  sim_body *body;
-  void *packet;
   const sim_launch *launch;
   warp warp[MOST_WARPS];
   sim_fiber scheduler, ended;  // whom the block was started from; where nobody returns to
   thread thread[MOST_THREADS];
   int free_stack[MOST_THREADS], free_stacks;
   sim_dim3 shape;  // whose indices the threads have
-  char *stacks;
+  char *stacks, *stack_top[MOST_THREADS];
   char *dynamic_shared;
   size_t dynamic_capacity;
 };
 
 extern __thread worker *sim_self;  // this OS thread's worker while it is inside a kernel, else NULL
 
-// A march (inorder.c): who runs, and who is the last of the block. NULL: there is none.
+// A march (inorder.c): who runs (NULL: there is none), who is the last to give way to its successor at a
+// barrier, and by its end; how a successor goes on.
 typedef struct sim_march_state {
-  thread *now, *last;
+  thread *now, *last_to_arrive, *last_to_end;
+  const char *go_on;
 } sim_march_state;
 extern __thread sim_march_state sim_march;
 
@@ -99,7 +109,8 @@ void sim_yield(void);
 
 // The body of the running thread has returned: the others run. Does not return.
 void sim_thread_returned(worker *w) __attribute__((noreturn));
-sim_switch sim_arrive(void);  // what cusim_sync_threads decides when no march goes on
+sim_switch sim_arrive(void);         // what cusim_sync_threads decides when no march goes on
+void sim_barrier_passed(worker *w);  // everybody is there
 
 static inline void sim_made_progress(worker *w) {
   const uint64_t before = atomic_load_explicit(&w->progress, memory_order_relaxed);
@@ -118,8 +129,10 @@ void sim_in_order_end(worker *w);
 void sim_settle_now(worker *w) __attribute__((cold));
 // To be called before anything is read or written of who runs, is ready, waits or has ended.
 static inline void sim_settle(worker *w) {
-  if (w->in_order) sim_settle_now(w);
+  if (w->order != SIM_ANY_ORDER) sim_settle_now(w);
 }
+// The running thread is at a barrier. Does the order of the threads tell who follows? If not: settle.
+bool sim_arrive_in_order(worker *w, sim_switch *decided);
 // Every thread of the block is at the barrier, the running one as the last: all pass it in their order.
 sim_switch sim_march_begin(worker *w);
 // The running thread has ended. Who follows, if nothing but a march ends; NULL: settle.
