@@ -33,6 +33,8 @@ for program in "$folder"/lesson-*; do
       for variant in gpu-columns gpu-sequence; do clean "$lesson" --size 1 --devices 2 --variant $variant; done ;;
     lesson-24-*)
       for variant in gpu-1f1b gpu-zero-bubble; do clean "$lesson" --size 20 --devices 2 --variant $variant; done ;;
+    lesson-26-*)
+      for variant in gpu-zero-2 gpu-zero-3-prefetch; do clean "$lesson" --size 20 --devices 2 --variant $variant; done ;;
     *) clean "$lesson" --device gpu --size 70 ;;
   esac
 done
