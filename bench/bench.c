@@ -48,7 +48,9 @@ static void add_pass(pass *passes, int *count, const char *program, const char *
   snprintf(p->arguments, sizeof p->arguments, "%s", arguments);
 }
 
-// Every built lesson, each followed by its further passes of the suite file.
+// Every built lesson, each followed by its further passes of the suite file; a line that begins with this is
+// for the full profile only.
+#define FULL_ONLY "full "
 static int read_passes(const settings *s, pass *passes) {
   char pattern[PATH];
   snprintf(pattern, sizeof pattern, "%s/lesson-[0-9][0-9]-*", s->lessons);
@@ -66,8 +68,12 @@ static int read_passes(const settings *s, pass *passes) {
     while (fgets(line, sizeof line, f)) {
       int number = 0, used = 0;
       line[strcspn(line, "#\n")] = 0;
-      if (sscanf(line, "%d %n", &number, &used) == 1 && number == atoi(passes[count - 1].name) && line[used])
-        add_pass(passes, &count, found.gl_pathv[i], line + used);
+      const bool full_only = strncmp(line, FULL_ONLY, strlen(FULL_ONLY)) == 0;
+      if (full_only && strcmp(s->profile, "full") != 0) continue;
+      const char *pass_of = full_only ? line + strlen(FULL_ONLY) : line;
+      if (sscanf(pass_of, "%d %n", &number, &used) == 1 && number == atoi(passes[count - 1].name) &&
+          pass_of[used])
+        add_pass(passes, &count, found.gl_pathv[i], pass_of + used);
     }
     fclose(f);
   }

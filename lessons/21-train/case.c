@@ -5,6 +5,7 @@
 #include <heddle/device.h>
 #include <heddle/error.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 
 static const enum hd_rule RULES[2] = {HD_SGD, HD_ADAMW};
@@ -101,12 +102,14 @@ static void report_training(hd_case *c, const engine *e, int which, long epochs)
   trainer_close(t);
 }
 
-// One epoch by all threads in the quick profile; in the full one whole trainings, also on real GPUs.
+// One epoch by all threads in the quick profile; in the full one whole trainings, also on real GPUs: those of
+// the convolutions take minutes and are for all cores only.
 static long epochs_wanted(const hd_case *c, const engine *e, bool on_gpu) {
   const state *s = c->state;
   if (c->verifying || c->size != 128 || (on_gpu && hd_device_simulated())) return 0;
   if (e->gradient != trainer_gradient && !on_gpu) return 0;
-  if (c->full) return s->task.model.epochs;
+  const bool slow = s->task.model.layers[0].windows.size > 0;
+  if (c->full) return on_gpu || !slow || c->threads >= omp_get_num_procs() ? s->task.model.epochs : 0;
   return on_gpu || c->threads > 1 ? 1 : 0;
 }
 

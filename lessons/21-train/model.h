@@ -13,7 +13,8 @@ typedef struct model {
   hd_layer layers[MOST_LAYERS];
   int count;
   int epochs;             // of a whole training
-  float rate, adam_rate;  // at the start; they fall in a straight line to 0
+  enum hd_decay decay;    // how the rates fall to 0
+  float rate, adam_rate;  // at the start
   float weight_decay;     // added to the gradient by SGD (L2)
   float adam_decay;       // decoupled, of AdamW
   bool augment;           // images shifted and mirrored by chance while training for accuracy
@@ -22,7 +23,7 @@ typedef struct model {
 // 784-512-256-10.
 model mlp_model(void);
 
-// Two convolutions of 3 × 3 with 16 and 32 channels, each halved by a max-pool, then 128 and 10 units.
+// Two convolutions of 3 × 3 with 32 and 64 channels, each halved by a max-pool, then 128 and 10 units.
 model cnn_model(void);
 
 // The problem, read-only while it is solved.

@@ -12,7 +12,7 @@
 // Whether ReLU cuts off a sum this close to zero depends on rounding.
 #define NEAR 5e-6
 
-enum { MOST_SEEN = 2048 };  // values under one window, or of a dense layer's input
+enum { MOST_SEEN = 4096 };  // values under one window, or of a dense layer's input
 
 // One sample on its way: what each layer gave (before its activation in sum), and the gradient of it.
 typedef struct sample {

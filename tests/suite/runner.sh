@@ -55,4 +55,9 @@ expect 1 'cannot write a row to .*: .*; rows already measured are kept' bash "$w
 holds "no half row" test "$(awk -F, 'NF != 20' "$work/full/run/results.csv" | wc -l)" = 0
 expect 1 'cannot make the results folder' run --results /dev/null/x
 expect 2 'must be quick or full' run --results "$work/x" --profile fast
+
+# A pass for the full profile only.
+echo 'full 99 --size 33' >"$work/suite.txt"
+expect 1 ' of 1 passes went well' run --results "$work/quick"
+expect 1 ' of 2 passes went well' run --results "$work/whole" --profile full
 finish
