@@ -202,6 +202,7 @@ static void release_barrier(worker *w) {
 
 static inline void complete(worker *w, warp *p, group *g) {
   memcpy(g->slots[g->generation & 1][32], &g->arrived, sizeof g->arrived);
+  if (w->traced) sim_trace_warp_op();
   make_ready(w, p, g->arrived);
   g->released = g->arrived;
   g->stamp = ++p->stamp;
@@ -363,7 +364,6 @@ sim_switch sim_exchange(unsigned mask, const void *value, size_t bytes, const cu
   *all = (const cusim_slot *)slots;
   g->arrived |= bit(lane);
   if (w->traced) {
-    sim_trace_warp_op(linear(w), wanted);
     sim_check_warp_op(linear(w), mask);
   }
   if (g->arrived == wanted) {

@@ -138,7 +138,7 @@ bool sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
 void sim_trace_switch(int thread);
 void sim_trace_shared(const void *base, size_t bytes);  // a static __shared__ variable of this block
 void sim_trace_barrier(int thread);                     // __syncthreads reached
-void sim_trace_warp_op(int thread, unsigned mask);      // every lane taking part calls it, with all of them
+void sim_trace_warp_op(void);                           // all lanes that take part have come to it
 void sim_trace_exit(int thread);                        // the thread returned; optional, bounds the log
 void sim_trace_atomic(int thread, const void *address,
                       size_t bytes);  // call before the atomic; its hooks are then one

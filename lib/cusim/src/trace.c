@@ -130,13 +130,8 @@ void sim_trace_barrier(int thread) {
   }
 }
 
-void sim_trace_warp_op(int thread, unsigned mask) {
-  sim_trace *t = sim_trace_current;
-  if (!t) return;
-  unsigned *joined = &t->warp_op_lanes[thread / LANES];
-  if (++*joined < (unsigned)__builtin_popcount(mask)) return;
-  *joined = 0;
-  t->sum.warp_ops++;
+void sim_trace_warp_op(void) {
+  if (sim_trace_current) sim_trace_current->sum.warp_ops++;
 }
 
 void sim_trace_exit(int thread) {
@@ -265,7 +260,6 @@ bool sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
   const sim_card *card = sim_machine_get()->card;
   t->l1_share = card->l1_bytes * (size_t)t->threads / (size_t)card->max_threads_sm;
   t->noted.open = false;
-  memset(t->warp_op_lanes, 0, sizeof t->warp_op_lanes);
   if (t->epoch_capacity) {
     memset(t->epoch_flags, 0, t->epoch_capacity * sizeof *t->epoch_flags);
     memset(t->epoch_chain, 0, t->epoch_capacity * sizeof *t->epoch_chain);

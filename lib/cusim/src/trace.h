@@ -120,7 +120,6 @@ struct sim_trace {
     int thread;
     bool open, counted;
   } noted;
-  unsigned warp_op_lanes[LANES];  // [warp]: lanes that have joined the warp operation under way
 
   size_t l1_share;         // bytes of L1 for this block, if the SM is full of its like
   key_table sectors, hot;  // distinct sectors of the block; atomics per address
