@@ -1,6 +1,6 @@
 # Forwards to CMake and its programs. `make help` lists what there is.
 #   PROFILE=quick|full   DEVICE=auto|cuda|sim|cpu   RESULTS=folder   L=lesson number   BUILD=folder   JOBS=n
-.PHONY: all deps configure build bench cusim-speed plots test lesson docs doctor clean help
+.PHONY: all deps configure build bench cusim-speed peers plots test lesson docs doctor clean help
 .NOTPARALLEL:
 PROFILE ?= quick
 DEVICE  ?= auto
@@ -19,6 +19,7 @@ help:
 	@echo 'make test            everything that can be checked, through CTest'
 	@echo 'make lesson L=07     build and run one lesson; ARGS="--size 1000" for its options'
 	@echo 'make cusim-speed     how fast kernels run on the simulated GPU, in wall time'
+	@echo 'make peers           all-reduce between two ranks, ours against OpenMPI'
 	@echo 'make doctor          what this machine has, and what each missing piece would add'
 	@echo 'make                 build only'
 	@echo 'make deps            install what is missing (apt)'
@@ -43,6 +44,9 @@ bench: build
 
 cusim-speed: build
 	@cmake --build $(BUILD) --target cusim-speed -- --no-print-directory
+
+peers: build
+	@cmake --build $(BUILD) --target peers -- --no-print-directory
 
 plots: build
 	@$(BUILD)/plots/heddle-report --results $(RESULTS)/latest --out $(BUILD)/report --committed bench/results
