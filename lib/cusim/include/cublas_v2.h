@@ -110,6 +110,14 @@ cublasStatus_t cublasSetMatrix(int rows, int columns, int element, const void *a
                                int ldb);
 cublasStatus_t cublasGetMatrix(int rows, int columns, int element, const void *device, int lda, void *b,
                                int ldb);
+cublasStatus_t cublasSetVectorAsync(int n, int element, const void *x, int incx, void *device, int incy,
+                                    cudaStream_t stream);
+cublasStatus_t cublasGetVectorAsync(int n, int element, const void *device, int incx, void *y, int incy,
+                                    cudaStream_t stream);
+cublasStatus_t cublasSetMatrixAsync(int rows, int columns, int element, const void *a, int lda, void *device,
+                                    int ldb, cudaStream_t stream);
+cublasStatus_t cublasGetMatrixAsync(int rows, int columns, int element, const void *device, int lda, void *b,
+                                    int ldb, cudaStream_t stream);
 
 // Products of matrices of any of the types above: c = alpha * op(a) * op(b) + beta * c.
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, int m,

@@ -194,8 +194,6 @@ void rewrite(source *s) {
     } else if (is(s, i, ";")) {
       fresh = true;
     } else if (triple(s, i, "<")) {
-      if (w.depth && w.device[w.depth - 1] && !w.host[w.depth - 1])
-        unsupported(s, i, "launches inside kernels (dynamic parallelism)");
       i = rewrite_launch(s, i);
     } else if (is(s, i, "__shared__")) {
       i = rewrite_shared(s, w.first, i, in_body(&w));
@@ -207,6 +205,11 @@ void rewrite(source *s) {
     } else if (is_name(s, i)) {
       if (is(s, i, "__global__") && !in_body(&w)) rewrite_kernel(s, w.first, i);
       if (w.depth && w.device[w.depth - 1]) name_template(s, i);
+      if (w.depth && w.device[w.depth - 1] && !w.host[w.depth - 1] && is(s, i, "cudaDeviceSynchronize") &&
+          is(s, i + 1, "("))
+        malformed(
+            s, i,
+            "cudaDeviceSynchronize in device code was removed in CUDA 12: no kernel waits for its children");
       i = word(s, i);
     }
   }

@@ -141,3 +141,39 @@ cublasStatus_t cublasGetMatrix(int rows, int columns, int element, const void *d
                                int ldb) {
   return copy_matrix(rows, columns, element, device, lda, b, ldb, cudaMemcpyDeviceToHost);
 }
+
+// The same in a stream's order.
+static cublasStatus_t copy_async(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
+                                 size_t rows, enum cudaMemcpyKind kind, cudaStream_t stream) {
+  if (!width || !rows) return CUBLAS_STATUS_SUCCESS;
+  const cudaError_t error = cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, width, rows, kind, stream);
+  return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_MAPPING_ERROR;
+}
+static cublasStatus_t copy_vector_async(int n, int element, const void *x, int incx, void *y, int incy,
+                                        enum cudaMemcpyKind kind, cudaStream_t stream) {
+  if (n < 0 || element <= 0 || incx <= 0 || incy <= 0) return CUBLAS_STATUS_INVALID_VALUE;
+  const size_t e = (size_t)element;
+  return copy_async(y, e * (size_t)incy, x, e * (size_t)incx, e, (size_t)n, kind, stream);
+}
+cublasStatus_t cublasSetVectorAsync(int n, int element, const void *x, int incx, void *device, int incy,
+                                    cudaStream_t stream) {
+  return copy_vector_async(n, element, x, incx, device, incy, cudaMemcpyHostToDevice, stream);
+}
+cublasStatus_t cublasGetVectorAsync(int n, int element, const void *device, int incx, void *y, int incy,
+                                    cudaStream_t stream) {
+  return copy_vector_async(n, element, device, incx, y, incy, cudaMemcpyDeviceToHost, stream);
+}
+static cublasStatus_t copy_matrix_async(int rows, int columns, int element, const void *a, int lda, void *b,
+                                        int ldb, enum cudaMemcpyKind kind, cudaStream_t stream) {
+  if (rows < 0 || columns < 0 || element <= 0 || lda < rows || ldb < rows) return CUBLAS_STATUS_INVALID_VALUE;
+  const size_t e = (size_t)element;
+  return copy_async(b, e * (size_t)ldb, a, e * (size_t)lda, e * (size_t)rows, (size_t)columns, kind, stream);
+}
+cublasStatus_t cublasSetMatrixAsync(int rows, int columns, int element, const void *a, int lda, void *device,
+                                    int ldb, cudaStream_t stream) {
+  return copy_matrix_async(rows, columns, element, a, lda, device, ldb, cudaMemcpyHostToDevice, stream);
+}
+cublasStatus_t cublasGetMatrixAsync(int rows, int columns, int element, const void *device, int lda, void *b,
+                                    int ldb, cudaStream_t stream) {
+  return copy_matrix_async(rows, columns, element, device, lda, b, ldb, cudaMemcpyDeviceToHost, stream);
+}

@@ -52,6 +52,8 @@ bool sim_only_sampled(void);
 sim_body *sim_twin(sim_body *body);
 // The kernel whose host stub is at this address, or NULL.
 sim_kernel *sim_kernel_find(const void *stub);
+// The same kernel as the plain code has it, of one that the traced code names.
+sim_kernel *sim_kernel_plain(sim_kernel *kernel);
 // A kernel's readable name.
 const char *sim_kernel_name(sim_kernel *kernel);
 // Bytes of the kernel's own __shared__ variables.
@@ -93,6 +95,9 @@ bool sim_is_device_code(const void *address);
 bool sim_inside_kernel(void);
 
 // ---------------------------------------------------------------- runtime (runtime.c), called by the headers
+
+// What stood in the last <<< >>>; false: there was none.
+bool sim_call_take(sim_call *call);
 
 // Checks the configuration, executes, models and logs one launch on a stream (NULL: the default stream).
 // Releases the packet when the kernel is done with it. Errors are kept for cudaGetLastError; the returned

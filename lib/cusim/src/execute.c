@@ -9,6 +9,7 @@
 
 #include "block.h"
 #include "check.h"
+#include "child.h"
 
 static bool contains(const uint64_t *blocks, int count, uint64_t index) {
   for (int i = 0; i < count; i++)
@@ -59,8 +60,10 @@ static enum sim_run_status run_checked(const sim_launch *launch, sim_body *twin,
     if (counted) sim_trace_open(launch, index, sim_worker_shared(w), launch->dynamic_shared);
     status = sim_run_block(w, index, twin, true);
     if (counted) sim_trace_close(counters);
+    const size_t children = sim_children_waiting();
     if (status == SIM_RUN_OK && sim_check_replay_begin())
       sim_check_replay_end(sim_run_block(w, index, twin, true) == SIM_RUN_OK);
+    sim_children_forget(children);
     sim_check_close();
   }
   sim_worker_leave();

@@ -169,18 +169,19 @@ void cusim_push_call(const sim_call *call) {
   pending.call[pending.count++] = *call;
 }
 
+bool sim_call_take(sim_call *call) {
+  if (pending.count == 0) return false;
+  *call = pending.call[--pending.count];
+  return true;
+}
+
 void cusim_launch(sim_kernel *kernel, void *packet) {
-  if (sim_inside_kernel()) {
-    fprintf(stderr, "cusim: %s: cusim does not support kernels that launch kernels (dynamic parallelism)\n",
-            sim_kernel_name(kernel));
-    exit(2);
-  }
-  if (pending.count == 0) {  // called like a function
+  sim_call call;
+  if (!sim_call_take(&call)) {  // called like a function
     sim_error(cudaErrorMissingConfiguration);
     if (packet) kernel->release(packet);
     return;
   }
-  const sim_call call = pending.call[--pending.count];
   sim_launch_kernel(kernel, call.grid, call.block, call.dynamic_shared, call.stream, packet, 0);
 }
 

@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "exec.h"
+#include "heap.h"
 #include "stream.h"
 
 enum { MOST_DEVICES = 64 };
@@ -76,28 +77,48 @@ size_t sim_memory_used(int device) {
   return bytes;
 }
 
+enum { HUGE_PAGE = 2 << 20 };
+
+static size_t alignment_of(size_t bytes) {
+  return bytes >= HUGE_PAGE ? HUGE_PAGE : SIM_HEAP_STEP;
+}
+
+static void *take(size_t bytes, int kind) {
+  const size_t alignment = alignment_of(bytes);
+  if (sim_check_on()) return sim_check_allocate(bytes, alignment);
+  if (kind != SIM_PINNED && bytes < HUGE_PAGE) return sim_heap_take(bytes);
+  return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+static void give_back(void *p, size_t bytes, int kind) {
+  if (sim_check_on()) return;
+  if (p && kind != SIM_PINNED && bytes < HUGE_PAGE)
+    sim_heap_give(p, bytes);
+  else
+    free(p);
+}
+
 static cudaError_t try_reserve(void **pointer, size_t bytes, int device, int kind) {
   pthread_once(&once, begin);
   if (!pointer) return sim_error(cudaErrorInvalidValue);
   *pointer = NULL;
   if (sim_sticky_error()) return sim_error(sim_sticky_error());
   if (bytes == 0) return cudaSuccess;
-  const size_t huge = (size_t)2 << 20, alignment = bytes >= huge ? huge : 512;
+  const size_t alignment = alignment_of(bytes);
   const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   pthread_rwlock_wrlock(&lock);
   const bool room =
       device < 0 || (rounded >= bytes && used[device] + rounded <= sim_machine_get()->card->memory_bytes);
-  void *p = NULL;
-  if (room) p = sim_check_on() ? sim_check_allocate(bytes, alignment) : aligned_alloc(alignment, rounded);
+  void *p = room ? take(bytes, kind) : NULL;
   const bool known = p && insert((sim_allocation){(uintptr_t)p, bytes, device, kind});
   if (known && device >= 0) used[device] += rounded;
   pthread_rwlock_unlock(&lock);
   if (!known) {
-    if (!sim_check_on()) free(p);
+    give_back(p, bytes, kind);
     return cudaErrorMemoryAllocation;
   }
   sim_check_allocated(&(sim_allocation){(uintptr_t)p, bytes, device, kind});
-  if (rounded >= huge) madvise(p, rounded, MADV_HUGEPAGE);
+  if (rounded >= HUGE_PAGE) madvise(p, rounded, MADV_HUGEPAGE);
   if (kind == SIM_DEVICE && !sim_only_sampled()) memset(p, 0xFF, bytes);
   *pointer = p;
   return cudaSuccess;
@@ -144,7 +165,7 @@ static cudaError_t release(void *p, bool host) {
   const bool found = forget(p, host, false, &gone);
   if (found && gone.pooled) pooled[gone.device] -= gone.bytes;
   if (found && gone.device >= 0) {
-    const size_t huge = (size_t)2 << 20, alignment = gone.bytes >= huge ? huge : 512;
+    const size_t alignment = alignment_of(gone.bytes);
     used[gone.device] -= (gone.bytes + alignment - 1) / alignment * alignment;
   }
   pthread_rwlock_unlock(&lock);
@@ -153,7 +174,7 @@ static cudaError_t release(void *p, bool host) {
     return sim_error(cudaErrorInvalidValue);
   }
   sim_check_released(&gone, true);
-  if (!sim_check_on()) free(p);
+  give_back(p, gone.bytes, gone.kind);
   return cudaSuccess;
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 // One kernel launch: checked as a driver checks it, issued, executed, observed, placed in virtual time.
+#include <stdlib.h>
+
+#include "child.h"
 #include "graph.h"
 
 static cudaError_t check(const sim_launch *l, sim_kernel *kernel, const sim_card *c) {
@@ -30,7 +33,16 @@ typedef struct launch_op {
   void *packet;
   bool failed;
   sim_counters counters;
+  struct child_run *children;  // what they launched, and so on; in turn
+  size_t child_count, child_room;
 } launch_op;
+
+// A kernel that a kernel launched, when it is done.
+typedef struct child_run {
+  sim_launch launch;
+  sim_counters counters;
+  int depth;
+} child_run;
 
 static cudaError_t error_of(enum sim_run_status status) {
   switch (status) {
@@ -63,14 +75,71 @@ static void release_packet(launch_op *l) {
   l->packet = NULL;
 }
 
+static sim_launch describe(sim_kernel *kernel, sim_dim3 grid, sim_dim3 block, size_t dynamic_shared) {
+  return (sim_launch){.kernel = sim_kernel_name(kernel),
+                      .function = (const void *)kernel->run,
+                      .grid = grid,
+                      .block = block,
+                      .dynamic_shared = dynamic_shared,
+                      .registers_most = sim_kernel_most_registers(kernel)};
+}
+
+static void note_child(launch_op *l, const child_run *run) {
+  if (l->child_count == l->child_room) {
+    const size_t room = l->child_room ? 2 * l->child_room : 16;
+    child_run *grown = realloc(l->children, room * sizeof *grown);
+    if (!grown) return;  // its time is lost, not its work
+    l->children = grown;
+    l->child_room = room;
+  }
+  l->children[l->child_count++] = *run;
+}
+
+// Runs the grid, then what it has launched, each with what that has launched. Launches that a device would
+// refuse do nothing: their errors are for the thread that launched them.
+static enum sim_run_status run_family(launch_op *l, const sim_launch *launch, sim_kernel *kernel,
+                                      void *packet, sim_counters *counters, int depth) {
+  enum sim_run_status status = sim_execute(launch, kernel->run, packet, counters);
+  for (sim_child c; sim_child_take(launch, &c); c.kernel->release(c.packet)) {
+    child_run run = {.launch = describe(c.kernel, c.call.grid, c.call.block, c.call.dynamic_shared),
+                     .depth = depth + 1};
+    sim_launch *child = &run.launch;
+    if (status != SIM_RUN_OK || depth == SIM_DEEPEST_CHILD || check(child, c.kernel, sim_machine_get()->card))
+      continue;
+    child->device = launch->device;
+    child->arguments = c.kernel->numbers(c.packet);
+    if (sim_twin(c.kernel->run)) child->traced_count = sim_trace_plan(child, child->traced, SIM_MOST_TRACED);
+    child->only_sampled = launch->only_sampled;
+    child->check_op = sim_check_op_begin(&l->checked, child->kernel, true);
+    status = run_family(l, child, c.kernel, c.packet, &run.counters, depth + 1);
+    sim_check_op_end(child->check_op);
+    if (status == SIM_RUN_OK) note_child(l, &run);
+  }
+  return status;
+}
+
 static void run_launch(sim_op *op) {
   launch_op *l = (launch_op *)op;
   l->launch.check_op = sim_check_op_begin(&l->checked, l->launch.kernel, true);
-  const enum sim_run_status status = sim_execute(&l->launch, l->kernel->run, l->packet, &l->counters);
+  const enum sim_run_status status = run_family(l, &l->launch, l->kernel, l->packet, &l->counters, 0);
   sim_check_op_end(l->launch.check_op);
   l->failed = status != SIM_RUN_OK;
   if (l->failed) sim_sticky(error_of(status));
   release_packet(l);
+}
+
+// Children of one depth share the device: together they take as long as the longest of them, or as their
+// shares of it add up to.
+static double children_seconds(const launch_op *l) {
+  double longest[SIM_DEEPEST_CHILD + 1] = {0}, work[SIM_DEEPEST_CHILD + 1] = {0}, seconds = 0;
+  for (size_t i = 0; i < l->child_count; i++) {
+    const child_run *run = &l->children[i];
+    const sim_estimate e = sim_observe_launch(&run->launch, &run->counters);
+    work[run->depth] += e.seconds * e.share;
+    if (e.seconds > longest[run->depth]) longest[run->depth] = e.seconds;
+  }
+  for (int d = 0; d <= SIM_DEEPEST_CHILD; d++) seconds += work[d] > longest[d] ? work[d] : longest[d];
+  return seconds;
 }
 
 static void place_launch(sim_op *op) {
@@ -79,14 +148,16 @@ static void place_launch(sim_op *op) {
     op->skipped = true;
   } else {
     const sim_estimate estimate = sim_observe_launch(&l->launch, &l->counters);
-    op->seconds = estimate.seconds;
+    op->seconds = estimate.seconds + children_seconds(l);
     op->share = estimate.share;
   }
   sim_stream_place(op);
 }
 
 static void discard_launch(sim_op *op) {
-  release_packet((launch_op *)op);
+  launch_op *l = (launch_op *)op;
+  release_packet(l);
+  free(l->children);
 }
 
 // Takes the packet, unless it returns an error.
@@ -130,13 +201,8 @@ int sim_launch_kernel(sim_kernel *kernel, sim_dim3 grid, sim_dim3 block, size_t 
       kernel->release(packet);
     return node ? cudaSuccess : (int)sim_error(cudaErrorStreamCaptureInvalidated);
   }
-  sim_launch launch = {.kernel = sim_kernel_name(kernel),
-                       .function = (const void *)kernel->run,
-                       .grid = grid,
-                       .block = block,
-                       .dynamic_shared = dynamic_shared,
-                       .registers_most = sim_kernel_most_registers(kernel),
-                       .cooperative = cooperative != 0};
+  sim_launch launch = describe(kernel, grid, block, dynamic_shared);
+  launch.cooperative = cooperative != 0;
   const cudaError_t error = issue(kernel, &launch, stream, packet);
   if (error && packet) kernel->release(packet);
   return (int)(error ? sim_error(error) : cudaSuccess);

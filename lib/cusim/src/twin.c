@@ -237,6 +237,18 @@ sim_kernel *sim_kernel_find(const void *stub) {
   return NULL;
 }
 
+// Of entries with one name the plain and the traced one of each file come in turn.
+sim_kernel *sim_kernel_plain(sim_kernel *kernel) {
+  read_program();
+  for (size_t i = 0; i < entry_count; i++) {
+    if (entries[i].address != (uintptr_t)kernel) continue;
+    size_t same = 0;
+    while (same < i && strcmp(entries[i - same - 1].name, entries[i].name) == 0) same++;
+    return (sim_kernel *)entries[same % 2 ? i - 1 : i].address;
+  }
+  return kernel;
+}
+
 size_t sim_kernel_shared(sim_kernel *kernel) {
   if (kernel->static_shared) return (size_t)kernel->static_shared - 1;
   read_program();

@@ -30,8 +30,8 @@ status 0 $quick -O0 -std=c++17 crlf.cu -o crlf; quiet
 status 1 $quick -c "$here/asm.cu" -o asm.o
 says 'asm.cu:4: error: cusim does not support the instruction "tcgen05.fence::before_thread_sync" of inline PTX'
 [ ! -e asm.o ] || bad 'an object after an error'
-status 1 $quick -c "$here/child.cu" -o x.o; says 'child.cu:11: error: cusim does not support launches inside kernels'
-[ "$(grep -c error err)" = 1 ] || bad 'one launch is in device code'
+status 1 $quick -c "$here/wait.cu" -o x.o; says 'wait.cu:12: error: cudaDeviceSynchronize in device code was removed'
+[ "$(grep -c error err)" = 1 ] || bad 'one wait is in device code'
 status 1 $quick -c "$here/template.cu" -o x.o; says 'template.cu:6: error: cusim does not support variable templates'
 [ "$(grep -c error err)" = 1 ] || bad 'functions are no variables'
 status 1 $quick -c "$here/reference.cu" -o x.o; says 'reference.cu:4: error: texture references were removed'
@@ -61,6 +61,12 @@ status 0 --version; grep -q simnvcc out || bad 'no version'
 status 0 $quick -arch=sm_90 -gencode arch=compute_75,code=sm_75 --expt-relaxed-constexpr -Xptxas -v -lineinfo -c \
   "$here/part.cu" -o part.o; quiet
 status 0 $quick --no-such-option -c "$here/part.cu" -o part.o; says 'no-such-option is ignored'
+
+# Names with blanks, of a file that asks for its side.
+mkdir 'a b'
+printf '__global__ void k() {\n#ifdef __CUDA_ARCH__\n#endif\n}\nint main() { k<<<1, 1>>>(); return cudaDeviceSynchronize(); }\n' >'a b/c d.cu'
+status 0 'a b/c d.cu' -o 'a b/c d'; quiet
+'./a b/c d' || bad 'a name with blanks'
 
 # Several sources, objects, definitions; -c without -o; the dependencies.
 status 0 $quick "$here/whole.cu" "$here/part.cu" -o whole; quiet

@@ -46,6 +46,9 @@ void cusim_push_call(const sim_call *call);
  * Errors are kept for cudaGetLastError. */
 void cusim_launch(sim_kernel *kernel, void *packet);
 
+/* The same in device code, with the packet on the thread's stack. */
+void cusim_launch_inside(sim_kernel *kernel, const void *packet);
+
 #ifdef __cplusplus
 }
 #endif

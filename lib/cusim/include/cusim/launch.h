@@ -139,6 +139,11 @@ struct body<Kernel, void(Parameters...)> {
   static void launch(
       sim_kernel *kernel,
       std::conditional_t<passed_by_address<Parameters>, const Parameters &, Parameters>... arguments) {
+    if (sim_inside_kernel()) {
+      const packet own(arguments...);
+      cusim_launch_inside(kernel, &own);
+      return;
+    }
     cusim_launch(kernel, new (std::nothrow) packet(arguments...));
   }
 };

@@ -4,6 +4,7 @@
 #define CUSIM_THRUST_RANDOM_H
 #include <cmath>
 #include <complex>
+#include <iostream>
 #include <random>
 
 #include "base.h"
