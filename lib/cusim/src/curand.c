@@ -85,28 +85,29 @@ curandStatus_t curandGenerateSeeds(curandGenerator_t generator) {
 
 // One kernel that writes n elements, each made of `words` words of the generator by `expression` of i (the
 // element) and p (its first word).
-#define GENERATE(T, words, bad, expression)                                                            \
-  if (!generator) return CURAND_STATUS_NOT_INITIALIZED;                                                \
-  if (bad) return CURAND_STATUS_LENGTH_NOT_MULTIPLE;                                                   \
-  sim_allocation found;                                                                                \
-  if (n && !generator->host && !sim_memory_find(out, &found)) return CURAND_STATUS_LAUNCH_FAILURE;     \
-  if (!generator->host && sim_capture_forbids(generator->stream)) return CURAND_STATUS_LAUNCH_FAILURE; \
-  if (!generator->host) sim_stream_reach(generator->stream);                                           \
-  const sim_check_stream checked = sim_stream_checked(generator->stream);                              \
-  const unsigned op = generator->host ? 0 : sim_check_op_begin(&checked, __func__, false);             \
-  if (n && !generator->host) sim_check_rows(op, out, n * sizeof *out, n * sizeof *out, 1, true);       \
-  _Pragma("omp parallel for") for (size_t i = 0; i < n; i++) {                                         \
-    const unsigned long long p = generator->place + i * (words);                                       \
-    out[i] = (T)(expression);                                                                          \
-  }                                                                                                    \
-  generator->place += n * (words);                                                                     \
-  if (generator->host) return CURAND_STATUS_SUCCESS;                                                   \
-  sim_check_op_end(op);                                                                                \
-  const sim_card *card = sim_machine_get()->card;                                                      \
-  sim_stream_push(generator->stream, SIM_COMPUTE,                                                      \
-                  card->kernel_overhead_s +                                                            \
-                      (double)(n * sizeof *out) / (card->dram_bytes_per_s * card->dram_efficiency),    \
-                  1, __func__);                                                                        \
+#define GENERATE(T, words, bad, expression)                                                                 \
+  if (!generator) return CURAND_STATUS_NOT_INITIALIZED;                                                     \
+  if (bad) return CURAND_STATUS_LENGTH_NOT_MULTIPLE;                                                        \
+  sim_allocation found;                                                                                     \
+  if (n && !generator->host && !sim_memory_find(out, &found)) return CURAND_STATUS_LAUNCH_FAILURE;          \
+  if (!generator->host && (!sim_stream_known(generator->stream) || sim_capture_forbids(generator->stream))) \
+    return CURAND_STATUS_LAUNCH_FAILURE;                                                                    \
+  if (!generator->host) sim_stream_reach(generator->stream);                                                \
+  const sim_check_stream checked = sim_stream_checked(generator->stream);                                   \
+  const unsigned op = generator->host ? 0 : sim_check_op_begin(&checked, __func__, false);                  \
+  if (n && !generator->host) sim_check_rows(op, out, n * sizeof *out, n * sizeof *out, 1, true);            \
+  _Pragma("omp parallel for") for (size_t i = 0; i < n; i++) {                                              \
+    const unsigned long long p = generator->place + i * (words);                                            \
+    out[i] = (T)(expression);                                                                               \
+  }                                                                                                         \
+  generator->place += n * (words);                                                                          \
+  if (generator->host) return CURAND_STATUS_SUCCESS;                                                        \
+  sim_check_op_end(op);                                                                                     \
+  const sim_card *card = sim_machine_get()->card;                                                           \
+  sim_stream_push(generator->stream, SIM_COMPUTE,                                                           \
+                  card->kernel_overhead_s +                                                                 \
+                      (double)(n * sizeof *out) / (card->dram_bytes_per_s * card->dram_efficiency),         \
+                  1, __func__);                                                                             \
   return CURAND_STATUS_SUCCESS
 // Both words of the pair that number i belongs to.
 #define PAIR(make, words) \
