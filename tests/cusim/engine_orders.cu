@@ -6,7 +6,7 @@
 #include "exec_check.h"
 
 enum { MOST = 1024, BLOCKS = 3, FEW = 4, MANY = 40 };
-static const unsigned FULL = 32, PHASES = 6;
+static const unsigned FULL = 32, PHASES = 6, ADDITIONS = 10;
 enum step { BARRIER, SECOND_BARRIER, WARP, SOME_LANES, SLEEP, STEPS };
 
 __host__ __device__ static unsigned mix(unsigned a, unsigned b, unsigned c) {
@@ -92,10 +92,12 @@ static void expect(unsigned seed, unsigned block, unsigned threads, unsigned *su
   }
 }
 
-// No thread waits: each writes once, in whatever order.
-__global__ void mark(unsigned *out) {
+// No thread waits: each writes once, in whatever order, and adds what is exact in any order.
+__global__ void mark(unsigned *out, float *total) {
   const unsigned threads = blockDim.x * blockDim.y * blockDim.z;
   out[blockIdx.x * threads + threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)] += 1;
+  for (unsigned i = 0; i < ADDITIONS; i++)
+    if (mix(threadIdx.x, blockIdx.x, i) % 3) atomicAdd(total, 0.5f);
 }
 
 int main(int argc, char **) {
@@ -105,6 +107,8 @@ int main(int argc, char **) {
                                dim3(17, 3, 2), dim3(20, 1, 5), dim3(3, 11, 4), dim3(128, 2)};
   static unsigned want[MOST];
   unsigned *out;
+  float *total;
+  CHECK(cudaMallocManaged(&total, sizeof *total));
   CHECK(cudaMallocManaged(&out, BLOCKS * MOST * sizeof *out));
   for (unsigned s = 0; s < sizeof shape / sizeof shape[0]; s++) {
     const dim3 b = shape[s];
@@ -122,11 +126,17 @@ int main(int argc, char **) {
       }
     }
     for (unsigned i = 0; i < BLOCKS * threads; i++) out[i] = i;
-    mark<<<BLOCKS, b>>>(out);
+    *total = 0;
+    mark<<<BLOCKS, b>>>(out, total);
     CHECK(cudaDeviceSynchronize());
     for (unsigned i = 0; i < BLOCKS * threads; i++)
       EXPECT(out[i] == i + 1, "(%u,%u,%u) threads: thread %u ran %u times", b.x, b.y, b.z, i, out[i] - i);
+    float added = 0;
+    for (unsigned t = 0; t < BLOCKS * threads * ADDITIONS; t++)
+      if (mix(t / ADDITIONS % b.x, t / ADDITIONS / threads, t % ADDITIONS) % 3) added += 0.5f;
+    EXPECT(*total == added, "(%u,%u,%u) threads: %g, not %g", b.x, b.y, b.z, *total, added);
   }
   CHECK(cudaFree(out));
+  CHECK(cudaFree(total));
   FINISH();
 }

@@ -152,9 +152,10 @@ sim_switch sim_let_others(void) {
 }
 SIM_WAITING_FUNCTION(sim_yield, sim_let_others, (void), ());
 
-// A traced thread that polls without an atomic: as many basic blocks are a long time.
+// A traced thread that polls without an atomic: as many basic blocks are a long time. The few of an atomic
+// (a loop around a compare-and-swap on the host) are not interrupted, or it would count twice.
+enum { STEPS = 1000, STEPS_OF_ATOMIC = 32 };
 void sim_traced_step(void) {
-  enum { STEPS = 1000 };
   worker *w = self;
   if (!w || !w->traced || ++w->steps < STEPS) return;
   w->steps = 0;
@@ -418,7 +419,10 @@ void cusim_note_shared(const void *base, size_t bytes) {
 
 void cusim_note_atomic(const void *address, size_t bytes, const void *line) {
   if (!self->traced) return;
-  if (--cusim_patience == 0) sim_yield();
+  if (--cusim_patience == 0 || self->steps > STEPS - STEPS_OF_ATOMIC) {
+    self->steps = 0;
+    sim_yield();
+  }
   sim_trace_atomic(linear(self), address, bytes);
   sim_check_access((uintptr_t)line, address, bytes, SIM_CHECK_WRITE | SIM_CHECK_ATOMIC);
 }
