@@ -49,8 +49,8 @@ static const struct {
 static void data_arrive_on_gpus(void **state) {
   (void)state;
   EACH(w, ways)
-  EACH(i, SIZES) if (!arrives(ways[w].go, SIZES[i]))
-      fail_msg("%s: %zu bytes did not arrive", ways[w].name, SIZES[i]);
+  EACH(i, SIZES)
+  if (!arrives(ways[w].go, SIZES[i])) fail_msg("%s: %zu bytes did not arrive", ways[w].name, SIZES[i]);
   if (hd_device_simulated()) assert_false(arrives(trip_no_wait, 1009));
 }
 
