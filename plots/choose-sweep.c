@@ -66,6 +66,22 @@ static void add_amdahl(hd_plot *plot, hd_series *curve, int limit) {
   }
 }
 
+// The same curve as the lesson's formulas have it, where its rows tell ("step on paper").
+static bool add_paper(hd_plot *plot, const hd_report_lesson *lesson, const char *device,
+                      const hd_result *base, const hd_series *curve) {
+  hd_series *line = NULL;
+  for (int i = 0; i < curve->count; i++) {
+    const hd_result *row = row_with(lesson, device, base->variant, base->size, (int)curve->points[i].x);
+    const hd_figure_row *paper = row ? hd_lesson_figure(lesson, row, "step on paper") : NULL;
+    if (paper == NULL || !(paper->value > 0)) continue;
+    if (line == NULL) line = hd_plot_series(plot, HD_SERIES_LINE, "", curve->colour);
+    if (line == NULL) return false;
+    hd_series_point(line, curve->points[i].x, base->median_s / (paper->value * hd_unit_scale(paper->unit)), 0,
+                    0);
+  }
+  return line != NULL;
+}
+
 void hd_choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
                      const char *device) {
   long size = -1, counts[HD_MAX_COUNTS];
@@ -79,7 +95,7 @@ void hd_choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_
   if (size < 0) return;
   hd_plot *plot = hd_plots_add(plots, "curves");
   const hd_result *first = NULL;
-  bool ranks = false, cpu = strcmp(device, "cpu") == 0, shared_base = false;
+  bool ranks = false, cpu = strcmp(device, "cpu") == 0, shared_base = false, paper = false;
   for (int i = 0; i < lesson->row_count; i++)
     if (hd_at_place(lesson, &lesson->rows[i], device) && lesson->rows[i].size == size &&
         is_swept(lesson, device, lesson->rows[i].variant, size))
@@ -112,6 +128,7 @@ void hd_choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_
       if (first == NULL) first = row;
     }
     if (cpu && !ranks) add_amdahl(plot, series, run->cpus);
+    paper |= add_paper(plot, lesson, device, base, series);
   }
   if (first == NULL) {
     hd_plots_drop_last(plots);
@@ -137,11 +154,12 @@ void hd_choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_
   snprintf(plot->caption, sizeof plot->caption,
            "%s Each variant against itself on one of the %s%s. Grey line, the bound: as many times faster as "
            "there are "
-           "%s%s.%s",
+           "%s%s.%s%s",
            source, what, shared_base ? " (a variant that cannot run on one: against the first rung)" : "",
            what, cpu && run->cpus > 0 ? ", up to the CPUs of the machine" : "",
            cpu && !ranks
                ? " Dashed lines: Amdahl's law 1 / (f + (1 − f) / p), its serial part f fitted by least "
                  "squares to the points up to the CPUs of the machine."
-               : "");
+               : "",
+           paper ? " Plain lines of the same colours: the lesson's formulas." : "");
 }

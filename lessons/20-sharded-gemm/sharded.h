@@ -71,6 +71,7 @@ void worker_multiply(worker *w, long m, long n, long k, const float *a, long lda
 // alpha_s + bytes / bytes_per_s and those of one rank go out one after the other. For the busiest rank.
 typedef struct paper {
   double messages, bytes, memory, messages_s;
+  int hidden_panels;  // 0: messages and products take turns; else they overlap, but for one panel of so many
 } paper;
 
 struct strategy {

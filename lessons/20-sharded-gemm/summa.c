@@ -203,7 +203,10 @@ static paper on_paper(const problem *p, int world, double alpha_s, double bytes_
   return on_paper_with(p, world, alpha_s, bytes_per_s, 1);
 }
 static paper on_paper_overlapped(const problem *p, int world, double alpha_s, double bytes_per_s) {
-  return on_paper_with(p, world, alpha_s, bytes_per_s, 2);
+  paper on = on_paper_with(p, world, alpha_s, bytes_per_s, 2);
+  const int rows = grid_rows(world);
+  on.hidden_panels = PANELS_PER_PART * common_multiple(rows, world / rows);
+  return on;
 }
 
 const strategy summa = {"summa", open, step, collect, on_paper};
