@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include "paper.h"
+
+#include <heddle/device.h>
+#include <heddle/error.h>
+#include <heddle/random.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "case.h"
+
+// Times do not depend on numbers: one block's parameters and one batch do.
+static machine *timed(model m, int least, int most) {
+  static machine on;
+  const size_t n = (size_t)(m.rows * m.width);
+  float *batch = hd_new_normal(n, 1, 0, 1),
+        *initial = hd_new_normal(block_parameters(m.width, 1), 1, 1, 0.01f);
+  const problem p = {.model = m, .input = batch, .target = batch, .initial = initial};
+  const bool gpu = hd_device_count() > 0;
+  if (gpu && hd_device_simulated()) setenv("CUSIM_EXECUTE", "sampled", 1);
+  if (probe(&on, &p, gpu, least, most, 1)) hd_fail(HD_EXIT_FAILURE, "%s", hd_comm_error_text());
+  free(batch);
+  free(initial);
+  return &on;
+}
+
+void print_grid(int devices, long width) {
+  const model m = {.width = width, .rows = 256, .blocks = 8};
+  const machine *on = timed(m, devices, devices);
+  prediction *list = hd_alloc(MOST_LAYOUTS, sizeof *list);
+  int fits;
+  const int count = predict(on, &m, devices, limit_of(&m, devices), list, &fits);
+  printf("layout,predicted_s,memory_bytes,limit_bytes,fits,clock\n");
+  for (int i = 0; i < count; i++) {
+    char name[NAME_ROOM];
+    layout_name(list[i].layout, name);
+    printf("%s,%.6g,%.0f,%.0f,%s,model\n", name, list[i].seconds, list[i].memory, limit_of(&m, devices),
+           i < fits ? "yes" : "no");
+  }
+  free(list);
+}
+
+void print_what_if(int most, long width) {
+  const model m = {.width = width, .rows = 4096, .blocks = 32};
+  const machine *on = timed(m, 1, most);
+  prediction *list = hd_alloc(MOST_LAYOUTS, sizeof *list);
+  printf("devices,best,predicted_s,speedup,memory_bytes,data_only_s,clock\n");
+  double one = 0;
+  for (int devices = 1; devices <= most; devices *= 2) {
+    int fits;
+    if (predict(on, &m, devices, INFINITY, list, &fits) == 0) break;
+    char name[NAME_ROOM];
+    layout_name(list[0].layout, name);
+    if (devices == 1) one = list[0].seconds;
+    const layout data = {devices, 1, 1, 1, false};
+    const double replicas = m.rows % devices ? NAN : layout_seconds(on, &m, data);
+    printf("%d,%s,%.6g,%.4g,%.0f,%.6g,model\n", devices, name, list[0].seconds, one / list[0].seconds,
+           list[0].memory, replicas);
+  }
+  free(list);
+}
