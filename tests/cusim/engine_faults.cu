@@ -3,6 +3,7 @@
 #include "exec_check.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 __global__ void wild(int *x) {
   if (blockIdx.x == 2 && threadIdx.x == 5) *(volatile int *)(x + ((size_t)1 << 44)) = 1;
@@ -72,6 +73,13 @@ int main(int argc, char **argv) {
   if (strcmp(what, "endless") == 0) {
     want = cudaErrorLaunchTimeout;
     endless<<<3, 64>>>(x);
+  }
+  if (strcmp(what, "memory") == 0) {  // the host has none for such stacks
+    want = cudaErrorMemoryAllocation;
+    const rlimit little = {(rlim_t)4 << 30, (rlim_t)4 << 30};
+    EXPECT(setrlimit(RLIMIT_AS, &little) == 0, "no limit");
+    CHECK(cudaDeviceSetLimit(cudaLimitStackSize, 16 << 20));
+    recursion<<<2, 64>>>(x, 1);
   }
   if (strcmp(what, "outside") == 0) {  // not a kernel's fault: the program ends as ever
     nothing<<<1, 1>>>();
