@@ -5,6 +5,7 @@
 #include <heddle/error.h>
 #include <heddle/random.h>
 #include <kernels/gemm/gemm.h>
+#include <kernels/nn/link.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,10 +61,13 @@ static double memory(long size) {
 
 static const strategy *const strategies[] = {&by_rows, &by_columns, &by_inner, &summa, &summa_overlapped};
 
+enum { LONG_MESSAGE = 1 << 21 };  // floats: 8 MiB
+
 // The link of a place, measured once.
 static void link_of(enum place place, double *alpha_s, double *bytes_per_s) {
   static double known[2][2];
-  if (known[place][1] == 0) measure_link(place, &known[place][0], &known[place][1]);
+  if (known[place][1] == 0 && hd_link_cost(place == ON_GPU, LONG_MESSAGE, &known[place][0], &known[place][1]))
+    hd_fail(HD_EXIT_FAILURE, "%s", hd_comm_error_text());
   *alpha_s = known[place][0];
   *bytes_per_s = known[place][1];
 }

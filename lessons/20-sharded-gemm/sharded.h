@@ -118,7 +118,4 @@ typedef struct trial {
 
 // Runs all ranks: a step that is collected, then the timed ones. Returns 0, or -1 with hd_comm_error_text().
 int run_ranks(trial *t);
-
-// One message between two ranks: seconds that it takes, and bytes per second that it moves beyond that.
-void measure_link(enum place place, double *alpha_s, double *bytes_per_s);
 #endif

@@ -15,6 +15,7 @@
 #include <heddle/device.h>
 #include <heddle/random.h>
 #include <kernels/gemm/gemm.h>
+#include <kernels/nn/link.h>
 #include <lessons/20-sharded-gemm/sharded.h>
 #include <math.h>
 #include <omp.h>
@@ -214,7 +215,7 @@ static void times_are_those_of_the_formulas(void **state) {
   if (place_count < 2 || !hd_device_simulated()) skip();
   task k = open_task(2048, 2048, 2048);
   double alpha_s, bytes_per_s, flops_per_s, memory_bytes_per_s;
-  measure_link(ON_GPU, &alpha_s, &bytes_per_s);
+  assert_int_equal(hd_link_cost(true, 1 << 21, &alpha_s, &bytes_per_s), 0);
   hd_device_peaks(&flops_per_s, &memory_bytes_per_s);
   setenv("CUSIM_EXECUTE", "sampled", 1);  // times do not depend on the numbers
   for (int world = 2; world <= 8; world *= 2) EACH(i, strategies) {
