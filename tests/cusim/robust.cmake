@@ -25,7 +25,7 @@ if(HD_HAVE_SANITIZERS)
   target_compile_options(cusim-sanitized PRIVATE -O1 -g ${sanitizers} -fno-sanitize-recover=undefined)
   target_link_options(cusim-sanitized PUBLIC ${sanitizers})
   foreach(name exec_basic exec_warps exec_atomics exec_launch exec_errors exec_cublas exec_devices exec_groups exec_half
-               exec_assert exec_cooperative exec_graphs exec_mma exec_nccl exec_random exec_symbols engine_spin ${timed})
+               exec_assert exec_children exec_cooperative exec_graphs exec_mma exec_nccl exec_random exec_symbols engine_spin ${timed})
     variant_program(sanitized ${name})
     robust_test(sanitized ${name} cusim-sanitized_${name})
   endforeach()

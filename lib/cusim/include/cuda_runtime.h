@@ -61,6 +61,7 @@ inline cudaError_t cudaMallocHost(T **p, size_t bytes, unsigned flags) {
 #include "cusim/launch.h"
 #include "cusim/math.h"
 #include "cusim/ptx.h"
+#include "cusim/ptx_matrix.h"
 #include "cusim/rounding.h"
 #include "cusim/texture.h"
 #include "cusim/video.h"

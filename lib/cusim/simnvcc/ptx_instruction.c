@@ -386,6 +386,68 @@ static bool copy_async(translation *t, const opcode *o, const piece *operands, i
   return true;
 }
 
+// Into the registers of a {list}, from an array of words.
+static void put_words(translation *t, const piece *to, int count) {
+  for (int i = 0; i < count; i++) {
+    add_text(&t->out, "::cusim::ptx::put(");
+    ptx_add_operand(t, &t->out, to[i]);
+    add_text(&t->out, ", cusim_d[%d]); ", i);
+  }
+}
+
+// ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {…}, [address], in any order of the words that ptxas takes
+static bool load_matrix(translation *t, const opcode *o, const piece *operands, int count) {
+  if (strncmp(o->text, "ldmatrix.", 9) != 0 || count != 2 || !strstr(o->text, ".b16") ||
+      !strstr(o->text, ".m8n8"))
+    return false;
+  const int matrices = strstr(o->text, ".x4") ? 4 : strstr(o->text, ".x2") ? 2 : 1;
+  piece to[MOST_PARTS];
+  if (parts_of(operands[0], to) != matrices) return false;
+  add_text(&t->out, "{ ::cusim::ptx::u32 cusim_d[%d]; ::cusim::ptx::ldmatrix<%d, %s>(cusim_d, ", matrices,
+           matrices, strstr(o->text, ".trans") ? "true" : "false");
+  ptx_add_address(t, &t->out, operands[1], "u8");
+  add_text(&t->out, "); ");
+  put_words(t, to, matrices);
+  add_text(&t->out, "}");
+  return true;
+}
+
+// mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {d}, {a}, {b}, {c}
+static bool multiply_matrices(translation *t, const opcode *o, const piece *operands, int count) {
+  char d[8], a[8], b[8], c[8];
+  int k = 0, used = 0;
+  if (count != 4 ||
+      sscanf(o->text, "mma.sync.aligned.m16n8k%d.row.col.%7[a-z0-9].%7[a-z0-9].%7[a-z0-9].%7[a-z0-9]%n", &k,
+             d, a, b, c, &used) != 5)
+    return false;
+  static const char *const elements[] = {"f16", "bf16", "tf32", NULL}, *const sums[] = {"f16", "f32", NULL};
+  const bool wide = strcmp(a, "tf32") == 0;
+  if (o->text[used] || !among(a, elements) || strcmp(a, b) != 0 || !among(d, sums) || !among(c, sums) ||
+      (k != (wide ? 4 : 8) && k != (wide ? 8 : 16)) ||
+      (strcmp(a, "f16") != 0 && (*(d + 1) == '1' || *(c + 1) == '1')))
+    return false;
+  const bool float_d = strcmp(d, "f32") == 0, float_c = strcmp(c, "f32") == 0;
+  const int words_b = k / (wide ? 4 : 8), words[] = {float_d ? 4 : 2, 2 * words_b, words_b, float_c ? 4 : 2};
+  piece parts[4][MOST_PARTS];
+  for (int i = 0; i < 4; i++)
+    if (parts_of(operands[i], parts[i]) != words[i]) return false;
+  add_text(&t->out, "{ ::cusim::ptx::u32 cusim_d[%d]; ", words[0]);
+  for (int i = 1; i < 4; i++) {
+    add_text(&t->out, "const ::cusim::ptx::u32 cusim_%c[] = {", "dabc"[i]);
+    for (int n = 0; n < words[i]; n++) {
+      add_text(&t->out, "%s::cusim::ptx::as<::cusim::ptx::u32>(", n ? ", " : "");
+      ptx_add_operand(t, &t->out, parts[i][n]);
+      add_text(&t->out, ")");
+    }
+    add_text(&t->out, "}; ");
+  }
+  add_text(&t->out, "::cusim::ptx::mma<%d, ::cusim::ptx::%s, %s, %s>(cusim_d, cusim_a, cusim_b, cusim_c); ",
+           k, a, float_c ? "true" : "false", float_d ? "true" : "false");
+  put_words(t, parts[0], words[0]);
+  add_text(&t->out, "}");
+  return true;
+}
+
 void ptx_instruction(translation *t, piece code, const char *from, const char *to) {
   piece operands[MOST_PARTS];
   const int count = ptx_split(from, to, operands, MOST_PARTS);
@@ -408,7 +470,8 @@ void ptx_instruction(translation *t, piece code, const char *from, const char *t
   if (strncmp(o.name, "prefetch", 8) == 0 || among(o.name, nothing)) return;
   if (memory(t, &o, operands, count) || atomic(t, &o, operands, count) || move(t, &o, operands, count) ||
       compare(t, &o, operands, count) || shuffle(t, &o, operands, count) ||
-      copy_async(t, &o, operands, count))
+      copy_async(t, &o, operands, count) || load_matrix(t, &o, operands, count) ||
+      multiply_matrices(t, &o, operands, count))
     return;
   if ((strcmp(o.name, "bar") == 0 || strcmp(o.name, "barrier") == 0) && count == 1 &&
       ptx_same(operands[0], "0")) {

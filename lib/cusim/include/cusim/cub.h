@@ -2,6 +2,9 @@
 // What every header of CUB's includes.
 #ifndef CUSIM_CUB_H
 #define CUSIM_CUB_H
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
 #include "cub/base.h"
 #include "cub/block.h"
 #include "cub/device.h"
