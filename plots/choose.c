@@ -371,5 +371,6 @@ void hd_choose_plots(hd_plots *plots, const hd_report_run *run, const hd_report_
     choose_sizes(plots, run, lesson, places[i], committed, committed_count);
     hd_choose_sweep(plots, run, lesson, places[i]);
     hd_choose_timeline(plots, run, lesson, places[i]);
+    hd_choose_figures(plots, run, lesson, places[i]);
   }
 }

@@ -20,5 +20,7 @@ void hd_plot_set_tics(hd_plot *plot, const long *x, int count, bool sizes);
 
 void hd_choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
                      const char *device);
+void hd_choose_figures(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
+                       const char *device);
 
 #endif
