@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "paper.h"
+
 double memory_limit = 0;
 
 // By default half of what one replica per device needs, so that the simplest plan does not fit.
@@ -53,6 +55,16 @@ static prediction planned(const machine *on, const model *m, int devices, int pl
   return found;
 }
 
+static void report_what_if(hd_case *c) {
+  static const char *const names[WHAT_IF_SIZES] = {"what-if 1",   "what-if 2",   "what-if 4",   "what-if 8",
+                                                   "what-if 16",  "what-if 32",  "what-if 64",  "what-if 128",
+                                                   "what-if 256", "what-if 512", "what-if 1024"};
+  double seconds[WHAT_IF_SIZES];
+  what_if(c->size, seconds);
+  for (int i = 0; i < WHAT_IF_SIZES; i++)
+    if (!isnan(seconds[i])) hd_figure(c, names[i], seconds[i], "s");
+}
+
 void run_case(hd_case *c, const strategy *how, bool on_gpu, int devices, int threads) {
   const state *s = c->state;
   const model *m = &s->problem.model;
@@ -87,4 +99,5 @@ void run_case(hd_case *c, const strategy *how, bool on_gpu, int devices, int thr
   hd_figure(c, "memory on paper", layout_memory(m, p.layout), "B");
   hd_figure(c, "memory limit", limit_of(m, devices), "B");
   hd_figure(c, "bytes sent", t.bytes, "B");
+  if (how->what_if && modelled && devices == 8) report_what_if(c);
 }

@@ -18,6 +18,7 @@ typedef struct strategy {
   int place;  // in the planner's list, from 1; 0: not from it
   enum { BY_DATA, BY_TENSOR, BY_PIPELINE } fixed;
   enum mistake mistake;
+  bool what_if;  // also reports what the planner would do with more devices
 } strategy;
 
 // Bytes a device may use (--memory): what plans must fit into.

@@ -76,7 +76,7 @@ static double bound(const hd_case *c, enum hd_where where) {
 // ---------------------------------------------------------------- the strategies
 
 static const strategy alone = {.fixed = BY_DATA}, data = {.fixed = BY_DATA}, tensor = {.fixed = BY_TENSOR},
-                      pipeline = {.fixed = BY_PIPELINE}, best = {.place = 1},
+                      pipeline = {.fixed = BY_PIPELINE}, best = {.place = 1, .what_if = true},
                       wrong_group = {.fixed = BY_TENSOR, .mistake = WRONG_GROUP};
 
 static void cpu_alone(hd_case *c) {

@@ -18,8 +18,10 @@ static machine *timed(model m, int least, int most) {
         *initial = hd_new_normal(block_parameters(m.width, 1), 1, 1, 0.01f);
   const problem p = {.model = m, .input = batch, .target = batch, .initial = initial};
   const bool gpu = hd_device_count() > 0;
-  if (gpu && hd_device_simulated()) setenv("CUSIM_EXECUTE", "sampled", 1);
+  const bool sampled = getenv("CUSIM_EXECUTE") != NULL;
+  if (gpu && !sampled) setenv("CUSIM_EXECUTE", "sampled", 1);
   if (probe(&on, &p, gpu, least, most, 1)) hd_fail(HD_EXIT_FAILURE, "%s", hd_comm_error_text());
+  if (gpu && !sampled) unsetenv("CUSIM_EXECUTE");
   free(batch);
   free(initial);
   return &on;
@@ -41,8 +43,23 @@ void print_grid(int devices, long width) {
   free(list);
 }
 
+static model large_model(long width) {
+  return (model){.width = width, .rows = 4096, .blocks = 32};
+}
+
+void what_if(long width, double seconds[WHAT_IF_SIZES]) {
+  const model m = large_model(width);
+  const machine *on = timed(m, 1, 1 << (WHAT_IF_SIZES - 1));
+  prediction *list = hd_alloc(MOST_LAYOUTS, sizeof *list);
+  for (int i = 0; i < WHAT_IF_SIZES; i++) {
+    int fits;
+    seconds[i] = predict(on, &m, 1 << i, INFINITY, list, &fits) ? list[0].seconds : NAN;
+  }
+  free(list);
+}
+
 void print_what_if(int most, long width) {
-  const model m = {.width = width, .rows = 4096, .blocks = 32};
+  const model m = large_model(width);
   const machine *on = timed(m, 1, most);
   prediction *list = hd_alloc(MOST_LAYOUTS, sizeof *list);
   printf("devices,best,predicted_s,speedup,memory_bytes,data_only_s,clock\n");

@@ -18,7 +18,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { WIDTH = 33, ROWS = 21 };
+enum { WIDTH = 17, ROWS = 11 };
 static const int WORLDS[] = {1, 2, 3, 4, 8};
 #define EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
@@ -59,7 +59,7 @@ static void assert_legal(const graph *g, const plan *p) {
     at[n] = free_at[p->device[n]] = p->start[n] + o->seconds;
     assert_true(p->end[n] == at[n]);
   }
-  assert_true(p->makespan >= plan_lower_bound(g, p->devices));
+  assert_true(p->makespan >= plan_lower_bound(g, p->devices) * (1 - 1e-12));  // sums are rounded
 }
 
 static void plans_are_legal_and_bounded(void **state) {
@@ -282,7 +282,7 @@ static void messages_are_those_of_the_plan(void **state) {
 // The simulated clock has no noise: a plan takes what it takes on paper with the times of its operations.
 static void run_is_the_paper(void **state) {
   (void)state;
-  enum { LARGE = 1024 };  // so that the GPU is slower than the host that feeds it
+  enum { LARGE = 512 };  // so that the GPU is slower than the host that feeds it
   if (place_count < 2 || !hd_device_simulated()) skip();
   const size_t count = LAYERS * layer_parameters(LARGE);
   float *input = hd_new_normal(LARGE * LARGE, 1, 0, 1), *initial = hd_new_normal(count, 1, 2, 0.08f),
