@@ -25,7 +25,7 @@ static void report_timeline(hd_case *c, const network *n, const plan *p, const d
 }
 
 static void report_paper(hd_case *c, const network *n, const plan *p) {
-  hd_figure(c, "makespan on paper", p->makespan, "s");
+  hd_figure(c, "predicted", p->makespan, "s");
   hd_figure(c, "lower bound", plan_lower_bound(&n->graph, p->devices), "s");
   if (p->devices > 1) hd_figure(c, "copy of a result", graph_copy(&n->graph, 0), "s");
 }
