@@ -131,10 +131,6 @@ static void failures_are_named(void **state) {
 
 // ---------------------------------------------------------------- the virtual clock
 
-// NVLink 4 as the simulator has it, and how long the host needs before the first copy starts:
-// docs/cusim-model.md.
-static const double ALPHA_S = 1.9e-6, BYTES_PER_S = 0.82 * 450e9, LAUNCH_S = 2.5e-6;
-
 static void fits_find_the_line(void **state) {
   (void)state;
   const double bytes[] = {4, 1024, 65536, 1 << 26};
@@ -147,6 +143,10 @@ static void fits_find_the_line(void **state) {
 }
 
 #if HD_HAVE_CUDA
+
+// NVLink 4 as the simulator has it, and how long the host needs before the first copy starts:
+// docs/cusim-model.md.
+static const double ALPHA_S = 1.9e-6, BYTES_PER_S = 0.82 * 450e9, LAUNCH_S = 2.5e-6;
 
 // How long a rank adds `count` floats.
 static double addition(size_t count) {
