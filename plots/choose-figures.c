@@ -68,7 +68,7 @@ static void memory_over_devices(hd_plots *plots, const hd_report_run *run, const
     if (!hd_at_place(lesson, row, device) || row->size != size || isnan(bytes) || isnan(formula)) continue;
     hd_series *series = curve_of(plot, lesson, row, HD_SERIES_CURVE);
     if (!series) continue;
-    hd_series_point(series, workers(row), bytes / 1e6, 0, 0);
+    hd_series_point(series, workers(row), bytes / 1e6, bytes / 1e6, bytes / 1e6);
     hd_add_count(counts, &count, workers(row));
     shown = row;
   }
@@ -96,6 +96,7 @@ static void accuracy_against(hd_plots *plots, const hd_report_run *run, const hd
                              double scale, const char *explained) {
   hd_plot *plot = hd_plots_add(plots, "curves");
   const hd_result *shown = NULL;
+  double least = 100;
   int dots = 0;
   for (int i = 0; i < lesson->row_count; i++) {
     const hd_result *row = &lesson->rows[i];
@@ -104,7 +105,8 @@ static void accuracy_against(hd_plots *plots, const hd_report_run *run, const hd
     hd_series *series = curve_of(plot, lesson, row, HD_SERIES_DOTS);
     if (!series) continue;
     series->count = 0;
-    hd_series_point(series, x / scale, 100 * y, 0, 0);
+    hd_series_point(series, x / scale, 100 * y, 100 * y, 100 * y);
+    least = fmin(least, 100 * y);
     shown = row;
     dots++;
   }
@@ -113,6 +115,8 @@ static void accuracy_against(hd_plots *plots, const hd_report_run *run, const hd
     return;
   }
   plot->log_x = true;
+  plot->y_min = fmax(0, 5 * floor(least / 5 - 1));
+  plot->y_max = 100;
   snprintf(plot->title, sizeof plot->title, "%s: accuracy against %s", lesson->title, name);
   snprintf(plot->x_title, sizeof plot->x_title, "%s", x_title);
   snprintf(plot->y_title, sizeof plot->y_title, "accuracy in %%");
@@ -130,7 +134,7 @@ static void predicted_against_run(hd_plots *plots, const hd_report_run *run, con
     if (!hd_at_place(lesson, row, device) || !(paper > 0)) continue;
     hd_series *series = curve_of(plot, lesson, row, HD_SERIES_DOTS);
     if (!series) continue;
-    hd_series_point(series, 1e3 * paper, 1e3 * row->median_s, 0, 0);
+    hd_series_point(series, 1e3 * paper, 1e3 * row->median_s, 1e3 * row->median_s, 1e3 * row->median_s);
     least = fmin(least, 1e3 * fmin(paper, row->median_s));
     most = fmax(most, 1e3 * fmax(paper, row->median_s));
     shown = row;
@@ -168,7 +172,7 @@ static void what_if(hd_plots *plots, const hd_report_run *run, const hd_report_l
       snprintf(name, sizeof name, "what-if %d", gpus);
       const double seconds = figure(lesson, row, name);
       if (!(seconds > 0)) continue;
-      hd_series_point(series, gpus, alone / seconds, 0, 0);
+      hd_series_point(series, gpus, alone / seconds, alone / seconds, alone / seconds);
       hd_add_count(counts, &count, gpus);
     }
     shown = row;
