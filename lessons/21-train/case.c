@@ -86,20 +86,42 @@ static double check_and_time(hd_case *c, const engine *e, int which, long timed)
   return seconds;
 }
 
-// A whole training, and its accuracy on the test set.
-static void report_training(hd_case *c, const engine *e, int which, long epochs) {
+// A training is done once and told with every sample, since only the last one's figures are kept.
+typedef struct trained {
+  const engine *engine;
+  int threads;
+  double accuracy[2], epoch_s[2];  // by rule
+} trained;
+
+static void train_once(const hd_case *c, trained *done, int which, long epochs) {
   const state *s = c->state;
-  trainer *t = trainer_open(&s->task, e, RULES[which], 0);
+  trainer *t = trainer_open(&s->task, done->engine, RULES[which], 0);
   t->augment = s->task.model.augment;
   const double start = hd_wall();
   trainer_run(t, epochs * steps_per_epoch(&s->task));
   t->ops->synchronize(t->ops);
-  const double seconds = (hd_wall() - start) / (double)epochs;
-  hd_figure(c, which ? "accuracy, AdamW" : "accuracy",
-            hd_net_accuracy(t->net, s->task.test->images, s->task.test->labels, s->task.test->count), "");
-  hd_figure(c, which ? "epoch, AdamW" : "epoch", seconds, "s");
-  hd_figure(c, "epochs", (double)epochs, "");
+  done->epoch_s[which] = (hd_wall() - start) / (double)epochs;
+  done->accuracy[which] =
+      hd_net_accuracy(t->net, s->task.test->images, s->task.test->labels, s->task.test->count);
   trainer_close(t);
+}
+
+static void report_training(hd_case *c, const engine *e, long epochs) {
+  static trained done[HD_MAX_VARIANTS];
+  static int count;
+  int i = 0;
+  while (i < count && (done[i].engine != e || done[i].threads != c->threads)) i++;
+  if (i == HD_MAX_VARIANTS) return;
+  if (i == count) {
+    done[count++] = (trained){.engine = e, .threads = c->threads};
+    for (int which = 0; which < (c->full ? 2 : 1); which++) train_once(c, &done[i], which, epochs);
+  }
+  hd_figure(c, "epochs", (double)epochs, "");
+  hd_figure(c, "accuracy", done[i].accuracy[0], "");
+  hd_figure(c, "epoch", done[i].epoch_s[0], "s");
+  if (!c->full) return;
+  hd_figure(c, "accuracy, AdamW", done[i].accuracy[1], "");
+  hd_figure(c, "epoch, AdamW", done[i].epoch_s[1], "s");
 }
 
 // One epoch by all threads in the quick profile; in the full one whole trainings, also on real GPUs: those of
@@ -114,8 +136,6 @@ static long epochs_wanted(const hd_case *c, const engine *e, bool on_gpu) {
 }
 
 void run_case(hd_case *c, const engine *e, bool on_gpu) {
-  static const engine *trained[HD_MAX_VARIANTS];
-  static int threads[HD_MAX_VARIANTS], count;
   if (on_gpu) hd_device_select(0);
   const long timed = timed_steps(c, on_gpu);
   const double sgd = check_and_time(c, e, 0, timed), adam = check_and_time(c, e, 1, timed);
@@ -124,10 +144,5 @@ void run_case(hd_case *c, const engine *e, bool on_gpu) {
     hd_figure(c, "step, AdamW", adam, "s");
   }
   const long epochs = epochs_wanted(c, e, on_gpu);
-  for (int i = 0; i < count; i++)
-    if (trained[i] == e && threads[i] == c->threads) return;
-  if (!epochs || count == HD_MAX_VARIANTS) return;
-  trained[count] = e;
-  threads[count++] = c->threads;
-  for (int which = 0; which < (c->full ? 2 : 1); which++) report_training(c, e, which, epochs);
+  if (epochs) report_training(c, e, epochs);
 }
