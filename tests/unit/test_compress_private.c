@@ -31,6 +31,8 @@ static int open_task(void **state) {
   (void)state;
   char why[256];
   if (!hd_dataset_load("synthetic", &train_set, &test_set, why, sizeof why)) return -1;
+  train_set.count = 2000;  // fewer to shuffle and to draw from
+  test_set.count = 10;
   parameters = hd_mlp_count(MODEL_WIDTH, MODEL_LAYERS);
   initial = malloc(parameters * sizeof *initial);
   hd_mlp_initial(MODEL_WIDTH, MODEL_LAYERS, 1, initial);
@@ -136,11 +138,10 @@ static void ranks_stay_one_network(void **state) {
   (void)state;
   static const strategy *const strategies[] = {&plain, &quantized, &largest, &private_sgd};
   EACH(w, WORLDS) EACH(s, strategies) {
-    if (WORLDS[w] == 8 && s > 1) continue;
     float *theta[MOST_WORLD];
     for (int r = 0; r < WORLDS[w]; r++) theta[r] = malloc(parameters * sizeof(float));
     trial t = request(strategies[s], WORLDS[w]);
-    t.train_steps = 3;
+    t.train_steps = WORLDS[w] > 3 ? 1 : 2;  // eight networks' arithmetic takes its time
     t.theta = theta;
     if (run_ranks(&t)) fail_msg("%s", hd_comm_error_text());
     assert_memory_not_equal(theta[0], initial, parameters * sizeof(float));
