@@ -316,8 +316,8 @@ void sim_trace_close(sim_counters *sum) {
   t->sum.threads = (uint64_t)t->threads;
   t->sum.frame_bytes = t->frame;
   sim_count_block(t);
-  // A tenth of a second of tracing: twice more would show the same, except at the edges of the grid.
-  enum { LONG = 1 << 19 };
+  // Some hundredths of a second of tracing: twice more would show the same, except at the edges of the grid.
+  enum { LONG = 1 << 17 };
   const uint64_t grid = (uint64_t)t->launch.grid.x * t->launch.grid.y * t->launch.grid.z;
   t->middle_is_enough =
       !sum->traced && t->block == grid / 2 && t->accesses >= LONG && sim_trace_sampling(&t->launch);
