@@ -135,8 +135,11 @@ static bool three_ranks(const hd_case *c) {
 
 #define RANKS(label, function, because) \
   { .name = label, .where = HD_RANKS, .run = cpu_##function, .why = because }
-#define GPUS(label, function, because) \
-  { .name = label, .where = HD_GPUS, .run = HD_WITH_CUDA(gpu_##function), .needs = "CUDA", .why = because }
+#define GPUS(label, function, because)                                                                     \
+  {                                                                                                        \
+    .name = label, .where = HD_GPUS, .run = HD_WITH_CUDA(gpu_##function), .needs = "CUDA", .why = because, \
+    .fits = not_too_long                                                                                   \
+  }
 
 static const hd_variant variants[] = {
     RANKS("naive", naive, "rank 0 collects, adds and tells: its link carries everything"),
