@@ -289,6 +289,16 @@ __global__ void variadic(int *o, Ts... values) {
   *o = sum;
 }
 
+// A float read and written as its bits, as kernels do: nvcc takes no advantage of types that forbid it.
+__global__ void as_bits(int *x, unsigned bits) {
+  __shared__ float shared[2];
+  shared[threadIdx.x] = 1;
+  reinterpret_cast<unsigned *>(shared)[threadIdx.x] = bits;
+  float own = shared[threadIdx.x];
+  *reinterpret_cast<int *>(&own) += 1 << 23;
+  *x = (int)own;
+}
+
 int main() {
   if (cudaMalloc(&out, 64 * sizeof(int)) != cudaSuccess) return 1;
   cudaMemset(out, 0, 64 * sizeof(int));
@@ -296,6 +306,9 @@ int main() {
   EXPECT(1 + 10 + 400 + 6000 + 70000, "__CUDA_ARCH__ in device code");
   if (side() != -1 || where().value != 2 || twice(2) != 1004 || SIDE_NAME != 8)
     printf("FAIL host side\n"), failures++;
+
+  as_bits<<<1, 1>>>(out, 0x40a00000u);  // 5
+  EXPECT(10, "a float by its bits");
 
   set<<<1, 1>>>(out);
   EXPECT(5, "a default argument");
