@@ -200,7 +200,7 @@ void hd_table_list(const hd_lesson *lesson, enum hd_format format) {
     else if (v->wrong_on_purpose)
       snprintf(status, sizeof status, "wrong on purpose");
     if (format == HD_TABLE) {
-      cell(v->name, -20), cell(places[v->where], -10), cell(v->run ? "" : status, -16);
+      cell(v->name, -22), cell(places[v->where], -10), cell(v->run ? "" : status, -16);
       puts(v->why);
     } else if (format == HD_CSV) {
       printf("%02d-%s,%d,", lesson->number, lesson->name, lesson->number);

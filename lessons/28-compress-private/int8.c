@@ -21,10 +21,13 @@ static size_t length_of(size_t n, size_t from) {
 }
 
 // The smallest power of two that leaves x / scale + 1 below 128, for stochastic rounding goes up to one
-// above.
+// above. Where a gradient has diverged there is none: NaN arrives as NaN.
 static float scale_of(const float *x, size_t n) {
   float largest = 0;
-  for (size_t i = 0; i < n; i++) largest = fmaxf(largest, fabsf(x[i]));
+  for (size_t i = 0; i < n; i++) {
+    if (!isfinite(x[i])) return NAN;
+    largest = fmaxf(largest, fabsf(x[i]));
+  }
   int exponent;
   if (largest == 0) return 1;
   frexpf(largest / 126, &exponent);
@@ -36,7 +39,7 @@ static void encode(const float *x, size_t n, uint32_t *message, uint64_t seed, u
     const size_t count = length_of(n, from);
     const float scale = scale_of(x + from, count), inverse = 1 / scale;
     int8_t q[BLOCK] = {0};
-    for (size_t i = 0; i < count; i += 4) {
+    for (size_t i = 0; i < count && !isnan(scale); i += 4) {
       const hd_random4 r = hd_philox(seed, stream, (from + i) / 4);
       for (size_t k = i; k < i + 4 && k < count; k++)
         q[k] = (int8_t)floorf(x[from + k] * inverse + hd_uniform(r.v[k % 4]));

@@ -95,6 +95,17 @@ static void stochastic_rounding_is_right_on_average(void **state) {
   for (int i = 0; i < N; i++) assert_true(fabsf(sum[i] / TRIES - x[i]) < 4.5f / 128 / 64);
 }
 
+static void a_gradient_that_diverged_arrives_as_such(void **state) {
+  (void)state;
+  enum { N = 300 };
+  float x[N] = {[5] = INFINITY, [290] = 1}, sum[N] = {0};
+  uint32_t message[2 * 65];
+  int8.encode(x, N, message, 7, 1);
+  int8.add(message, N, 1, sum);
+  assert_true(isnan(sum[5]));
+  assert_true(sum[290] == 1);  // another block
+}
+
 static void top_k_takes_the_largest(void **state) {
   (void)state;
   enum { N = 1000 };
@@ -314,6 +325,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_sent_and_left_out_is_everything),
       cmocka_unit_test(stochastic_rounding_is_right_on_average),
+      cmocka_unit_test(a_gradient_that_diverged_arrives_as_such),
       cmocka_unit_test(top_k_takes_the_largest),
       cmocka_unit_test(forgotten_gradients_never_arrive),
       cmocka_unit_test(ranks_stay_one_network),
