@@ -149,11 +149,22 @@ plan plan_greedy(const graph *g, int devices) {
   return p;
 }
 
-void plan_order(const graph *g, const int *device_of_group, const double *rank, plan *p) {
+bool plan_order_below(const graph *g, const int *device_of_group, const double *rank, const double *chain,
+                      double limit, plan *p) {
   growing w = grow(g, p);
   for (int i = 0; i < g->groups; i++) w.home[i] = device_of_group[i];
-  while (w.count < g->count) place_first_ready(&w, rank);
+  while (w.count < g->count) {
+    place_first_ready(&w, rank);
+    // Copies that wait for each other can only make it later.
+    const int last = p->order[w.count - 1];
+    if (w.end[last] - g->ops[last].seconds + chain[last] >= limit) return false;
+  }
   plan_time(g, p);
+  return p->makespan < limit;
+}
+
+void plan_order(const graph *g, const int *device_of_group, const double *rank, plan *p) {
+  plan_order_below(g, device_of_group, rank, rank, INFINITY, p);
 }
 
 plan plan_critical_path(const graph *g, int devices) {

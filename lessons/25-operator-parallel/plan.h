@@ -38,6 +38,11 @@ plan plan_exhaustive(const graph *g, int devices);
 // the one with the longest way to the end.
 void plan_order(const graph *g, const int *device_of_group, const double *rank, plan *p);
 
+// The same, given up as soon as it cannot be shorter than limit; chain: ranks without copies. Says whether it
+// is.
+bool plan_order_below(const graph *g, const int *device_of_group, const double *rank, const double *chain,
+                      double limit, plan *p);
+
 // The devices other than its own that read the result of an operation, in the order in which they do; how
 // many.
 int plan_readers(const graph *g, const plan *p, int op, int *readers);

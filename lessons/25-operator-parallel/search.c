@@ -12,7 +12,7 @@ enum { MOST_GROUPS = 14 };
 typedef struct search {
   const graph *g;
   int devices, home[MOST_OPS];
-  double rank[MOST_OPS], work[MOST_OPS];  // work: seconds per group
+  double rank[MOST_OPS], chain[MOST_OPS], work[MOST_OPS];  // chain: ranks without copies; work: per group
   double load[MOST_DEVICES], bound;
   plan best;
 } search;
@@ -42,8 +42,7 @@ static void place_group(search *s, int group, int used) {
   if (s->best.makespan <= s->bound) return;
   if (group == s->g->groups) {
     plan p = {.devices = s->devices};
-    plan_order(s->g, s->home, s->rank, &p);
-    keep(s, &p);
+    if (plan_order_below(s->g, s->home, s->rank, s->chain, s->best.makespan, &p)) keep(s, &p);
     return;
   }
   for (int d = 0; d < s->devices && d <= used; d++) {
@@ -62,6 +61,7 @@ plan plan_exhaustive(const graph *g, int devices) {
   search s = {.g = g, .devices = devices, .bound = plan_lower_bound(g, devices)};
   for (int n = 0; n < g->count; n++) s.work[g->ops[n].group] += g->ops[n].seconds;
   graph_ranks(g, devices > 1, s.rank);
+  graph_ranks(g, 0, s.chain);
   s.best = plan_greedy(g, devices);
   const plan other = plan_critical_path(g, devices);
   keep(&s, &other);
