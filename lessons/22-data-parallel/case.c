@@ -70,7 +70,8 @@ static void report_training(hd_case *c, const trial *request, long epochs) {
 
 static long epochs_wanted(const hd_case *c, const strategy *s, enum place place, int world) {
   if (c->verifying || (place == ON_GPU && hd_device_simulated())) return 0;
-  if (c->full) return place == ON_GPU || c->size == 128 ? EPOCHS : 0;
+  const bool compared = c->size == 1024 && world == 2 && (s == &all_reduce || s == &large_batch);
+  if (c->full) return place == ON_GPU || c->size == 128 || compared ? EPOCHS : 0;
   if (place == ON_GPU || c->size != 128) return 0;
   return (s == &one_worker && c->threads == 1) || (s == &all_reduce && world == 2) ? 1 : 0;
 }

@@ -117,6 +117,7 @@ static void cpu_one_worker(hd_case *c) {
 BOTH(parameter_server)
 BOTH(model_averaging)
 BOTH(all_reduce)
+CPU(large_batch)
 BOTH(weighted)
 BOTH(accumulated)
 BOTH(bucketed)
@@ -153,6 +154,7 @@ static const hd_variant variants[] = {
           "local steps, then the mean of the models: checked at every step, "
           "timed at every fourth"),
     RANKS("all-reduce", all_reduce, "every rank sums a part of all gradients, all take the same step"),
+    RANKS("large-batch", large_batch, "the same; trainings at a rate in proportion to the batch, warmed up"),
     RANKS("weighted", weighted, "shares of 3 : 1 and the weighted mean of local means"),
     RANKS("accumulated", accumulated,
           "four micro-batches, one synchronization: a quarter of the activations"),

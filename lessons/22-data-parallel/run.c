@@ -69,6 +69,7 @@ static int checked_part(worker *w, shared *s) {
 static int train_part(worker *w, shared *s) {
   trial *t = s->trial;
   w->average_every = t->average_every;
+  w->scaled_rate = t->strategy->scaled_rate;
   if (line_up(w)) return -1;
   const double start = hd_wall();
   if (worker_train(w, t->epochs * steps_per_epoch(t->task)) || line_up(w)) return -1;

@@ -11,6 +11,7 @@ extern const strategy model_averaging;   // local steps, then the mean of the mo
 extern const strategy all_reduce;        // everybody sums all gradients and takes the same step
 extern const strategy weighted;          // unequal shares, weighted mean of the local means
 extern const strategy accumulated;       // several micro-batches, one synchronization
+extern const strategy large_batch;       // all_reduce, with a rate in proportion to the batch
 extern const strategy bucketed;          // all-reduce of finished layers while backward goes on
 
 // What goes wrong: published mistakes, each of which trains something else than it claims.

@@ -3,6 +3,7 @@
 #include "worker.h"
 
 #include <heddle/error.h>
+#include <heddle/schedule.h>
 #include <stdlib.h>
 
 long steps_per_epoch(const task *t) {
@@ -13,6 +14,14 @@ float learning_rate(const task *t, long step) {
   const float done = (float)step / (float)(EPOCHS * steps_per_epoch(t));
   const float base = t->rule == HD_ADAM ? 0.001f : 0.05f;
   return done < 1 ? base * (1 - done) : 0;
+}
+
+float scaled_rate(const task *t, long step) {
+  const hd_schedule s = {.decay = HD_RATE_LINEAR,
+                         .rate = hd_scaled_rate(learning_rate(t, 0), t->batch, 128),
+                         .warm_up = WARM_UP * steps_per_epoch(t),
+                         .total = EPOCHS * steps_per_epoch(t)};
+  return hd_rate_at(&s, step);
 }
 
 // This rank's rows of a step, from the host's data set into `images` and `labels` (host).
@@ -114,7 +123,8 @@ void worker_gradient(worker *w, float scale) {
 }
 
 void worker_update(worker *w, float scale) {
-  hd_optimizer_step(w->optimizer, w->net->theta, w->net->gradient, learning_rate(w->task, w->step), scale);
+  const float rate = (w->scaled_rate ? scaled_rate : learning_rate)(w->task, w->step);
+  hd_optimizer_step(w->optimizer, w->net->theta, w->net->gradient, rate, scale);
 }
 
 int worker_train(worker *w, long steps) {

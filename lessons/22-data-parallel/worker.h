@@ -7,7 +7,7 @@
 #include <heddle/data.h>
 #include <heddle/train.h>
 
-enum { LAYERS = 3, EPOCHS = 10 };
+enum { LAYERS = 3, EPOCHS = 10, WARM_UP = 2 };
 
 // The problem, the same for every rank and read-only while ranks run.
 typedef struct task {
@@ -34,6 +34,7 @@ typedef struct worker {
   size_t offset, length;  // this rank's rows of each batch
   long step;              // batches done
   int average_every;      // model averaging: local steps between two averages
+  bool scaled_rate;       // steps at scaled_rate(), not at learning_rate()
   // Where this rank's images are.
   uint32_t *order;  // the visiting order of `epoch`
   long epoch;
@@ -50,6 +51,7 @@ struct strategy {
   void (*share)(size_t batch, int rank, int world, size_t *offset, size_t *length);
   int micro_batches;  // cuts of each share, so that activations of one cut suffice; 0 means 1
   bool inbox;         // needs worker.inbox
+  bool scaled_rate;   // whole trainings at scaled_rate()
   bool own_weights;   // a mistake: every rank draws its own initial weights
 };
 
@@ -80,9 +82,12 @@ int worker_train(worker *w, long steps);
 long steps_per_epoch(const task *t);
 
 // 0.05, falling linearly to 0 over EPOCHS epochs (Adam: 0.001). Larger batches keep it: a rate that grows
-// with them, even with their square root, diverges here at 1024 images unless it is warmed up (Goyal et al.
-// 2017).
+// with them, even with their square root, diverges here at 1024 images unless it is warmed up.
 float learning_rate(const task *t, long step);
+
+// The rate in proportion to the batch, reached after WARM_UP epochs, then falling linearly to 0 (Goyal et al.
+// 2017).
+float scaled_rate(const task *t, long step);
 
 // ---------------------------------------------------------------- a whole run
 
