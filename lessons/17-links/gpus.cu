@@ -82,6 +82,8 @@ static road open_road(size_t bytes, bool one_for_all) {
     r.busy[i] = (unsigned char *)memory_on(r.device[i], LONG_COPY);
     r.at[i] = one_for_all ? NULL : (unsigned char *)memory_on(r.device[i], bytes);
     if (!one_for_all) HD_CUDA(cudaMemset(r.at[i], 0, bytes));
+    // Filling does not wait, and streams that don't block don't wait for it.
+    HD_CUDA(cudaDeviceSynchronize());
   }
   HD_CUDA(cudaStreamCreateWithFlags(&r.other, cudaStreamNonBlocking));
   HD_CUDA(cudaSetDevice(r.device[0]));

@@ -22,6 +22,10 @@ for program in "$folder"/lesson-*; do
   case $lesson in
     lesson-00-*) clean "$lesson" --device gpu --size 33 ;;
     lesson-01-*) clean "$lesson" --device gpu --size 1 ;;  # one FMA per element of large arrays
+    lesson-17-*)
+      for variant in staged peer managed; do clean "$lesson" --size 70 --variant $variant; done
+      CUSIM_CHECK=1 "$program" --verify --size 70 --variant wrong-no-wait >"$work/out" 2>&1
+      holds "$lesson: a forgotten wait is not reported" grep -q 'race-stream' "$work/out" ;;
     lesson-21-*)  # the perceptron behind the library, the convolutions behind our own product
       clean "$lesson" --data synthetic --device gpu --size 2 --variant gpu-cublas
       clean "$lesson" --data synthetic --device gpu --size 1 --model cnn --variant cnn-gpu-kernels ;;
