@@ -72,12 +72,21 @@ declared=$(awk -v batch=64 '
   BEGIN { printf "%.0f\n", layer(784, 512, 1) + layer(512, 256) + layer(256, 10) }')
 holds "lesson 21: the tiles of a step are $declared FMAs, counted $(cat "$work/fma")" test "$(cat "$work/fma")" = "$declared"
 
+# Three additions and a product for each cell; a divided grid's edges come on top.
+counted 19-halo 256 --devices 1 --variant gpu-peer "$@"
+holds "lesson 19: 4 FLOPs for each of 256 x 256 cells: $(tr '\n' ' ' <"$work/counted")" \
+  grep -qx '"jacobi" 262144' "$work/counted"
+
+counted 20-sharded-gemm 256 --variant gpu-one "$@"
+holds "lesson 20: 2 n^3 FLOPs: $(cat "$work/counted")" grep -qx '"cublasSgemm" 33554432' "$work/counted"
+
 # A lesson whose kernels nobody has counted must not slip through.
 for source in "$(dirname "$0")"/../../lessons/*/*.cu; do
   case $source in
     */00-*) ;;  # times calls
+    */17-*) ;;  # turns bits over
     */25-*) ;;  # streams and events: no kernel
-    */01-* | */09-* | */12-* | */21-*) ;;
+    */01-* | */09-* | */12-* | */19-* | */21-*) ;;
     *) bad "nobody holds the FLOPs of $source against what its lesson declares" ;;
   esac
 done
