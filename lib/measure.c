@@ -107,6 +107,10 @@ static void keep_figures(hd_outcome *o, const hd_case *c) {
   memcpy(o->spans, c->spans, (size_t)c->span_count * sizeof *o->spans);
 }
 
+hd_outcome hd_checked_before(const hd_variant *v) {
+  return (hd_outcome){.variant = v, .clock = clock_name(v), .bound_s = NAN, .verified = true};
+}
+
 void hd_check(const hd_lesson *lesson, hd_case *c, const hd_variant *v, hd_outcome *o) {
   *o = (hd_outcome){.variant = v, .clock = clock_name(v), .bound_s = NAN};
   poison(c);
@@ -183,7 +187,7 @@ static void sample_roofs(roofs *r, int threads) {
 }
 
 static bool done(const double *samples, int count, double spent, hd_budget budget) {
-  if (count >= MOST_SAMPLES || (count >= 3 && spent >= 4 * budget.seconds) || spent >= 12 * budget.seconds)
+  if (count >= MOST_SAMPLES || (count >= 4 && spent >= 2 * budget.seconds) || spent >= 12 * budget.seconds)
     return true;
   if (count < 10 || spent < budget.seconds) return false;
   double copy[MOST_SAMPLES];
