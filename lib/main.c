@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "heddle/bench.h"
+#include "heddle/comm.h"
 #include "heddle/device.h"
 #include "heddle/error.h"
 #include "heddle/machine.h"
@@ -376,6 +377,9 @@ int main(int argc, char **argv) {
     hd_table_list(lesson, o.format);
     return 0;
   }
+  if (lesson_has(HD_RANKS) && o.threads > HD_MOST_RANKS)
+    hd_fail(HD_EXIT_USAGE, "--threads %d: at most %d ranks in lesson %02d", o.threads, HD_MOST_RANKS,
+            lesson->number);
   require_threads(o.threads && !lesson_has(HD_RANKS) ? o.threads : omp_get_num_procs());
   run r = {.options = &o};
   if (o.results) {
@@ -387,9 +391,11 @@ int main(int argc, char **argv) {
   run_sizes(&r);
   hd_table_close(r.table);
   hd_results_close(r.file);
-  if (o.variant && !r.applied)
+  if (!r.applied && o.variant)
     hd_fail(HD_EXIT_USAGE,
             "--variant %s: does not apply to these sizes, counts, devices and options; see --list",
             o.variant);
+  if (!r.applied)
+    hd_fail(HD_EXIT_USAGE, "no variant applies to these sizes, counts, devices and options; see --list");
   return r.failed ? HD_EXIT_FAILURE : 0;
 }

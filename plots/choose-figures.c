@@ -192,6 +192,7 @@ static void what_if(hd_plots *plots, const hd_report_run *run, const hd_report_l
          "On paper only: formulas of the lesson, fed with one block and one message. Nothing here was run on "
          "that many "
          "devices.");
+  snprintf(plot->subtitle, sizeof plot->subtitle, "on paper only: not run, and not simulated");
 }
 
 void hd_choose_figures(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,

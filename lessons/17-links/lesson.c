@@ -106,8 +106,11 @@ static void print_fits(void) {
     double alpha, rate;
     hd_fit_alpha_beta(times[way].bytes, times[way].seconds, times[way].count, &alpha, &rate);
     if (isnan(alpha)) continue;
-    fprintf(stderr, "%-9s α = %.3f µs, B = %.2f GB/s, half of B at n½ = %.0f bytes (%d sizes)\n", names[way],
-            alpha * 1e6, rate * 1e-9, alpha * rate, times[way].count);
+    fprintf(stderr, "%-9s α = %.3f µs, B = %.2f GB/s, half of B at n½ = %.0f bytes (%d sizes, clock: %s)\n",
+            names[way], alpha * 1e6, rate * 1e-9, alpha * rate, times[way].count,
+            way == MESSAGES         ? "wall"
+            : hd_device_simulated() ? "model"
+                                    : "device");
   }
 }
 

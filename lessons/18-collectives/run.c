@@ -23,14 +23,6 @@ typedef struct shared {
   pthread_mutex_t lock;
 } shared;
 
-static hd_ops *open_ops(const trial *t, const hd_comm *comm) {
-#if HD_HAVE_CUDA
-  if (t->backend != HD_COMM_THREADS) return hd_ops_cuda(hd_comm_stream(comm));
-#endif
-  (void)t, (void)comm;
-  return hd_ops_cpu();
-}
-
 static hd_traffic traffic_of(const member *m) {
   hd_traffic sum = hd_comm_traffic(m->comm);
   const hd_comm *parts[2] = {m->node, m->across};
@@ -126,7 +118,7 @@ static void rank_body(hd_comm *comm, void *arg) {
     m.across = hd_comm_split(comm, rank % ranks, rank);
     if (!m.node || !m.across) return;
   }
-  m.ops = open_ops(t, comm);
+  m.ops = hd_ops_open(t->backend != HD_COMM_THREADS, hd_comm_stream(comm));
   m.inbox = m.ops->alloc(m.ops, bytes);
   float *x = m.ops->alloc(m.ops, bytes), *host = hd_alloc(t->count, sizeof *host);
   for (size_t i = 0; i < t->count; i++)

@@ -20,14 +20,6 @@ void mark(worker *w) {
   if (w->marks >= 0) w->ops->mark(w->ops, ++w->marks);
 }
 
-static hd_ops *open_ops(const trial *t, const hd_comm *comm) {
-#if HD_HAVE_CUDA
-  if (t->place == ON_GPU) return hd_ops_cuda(hd_comm_stream(comm));
-#endif
-  (void)t, (void)comm;
-  return hd_ops_cpu();
-}
-
 static int iterate(const trial *t, worker *w) {
   const int traced = t->iterations - SPAN_ITERATIONS;
   for (w->iteration = 0; w->iteration < t->iterations; w->iteration++) {
@@ -96,7 +88,7 @@ static void rank_body(hd_comm *comm, void *arg) {
               .down = rank + 1 < working ? rank + 1 : -1,
               .host = s->host,
               .marks = -1};
-  hd_ops *o = w.ops = open_ops(t, comm);
+  hd_ops *o = w.ops = hd_ops_open(t->place == ON_GPU, hd_comm_stream(comm));
   const size_t bytes = (rows + 2) * ((size_t)t->columns + 2) * sizeof(float);
   w.now = o->alloc(o, bytes);
   w.next = o->alloc(o, bytes);

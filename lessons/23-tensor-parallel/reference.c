@@ -1,37 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The block in double precision, as the formulas stand.
-#include <heddle/error.h>
+#include <kernels/nn/reference.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "block.h"
 
-static double *zeros(long count) {
-  double *y = hd_alloc((size_t)count, sizeof *y);
-  memset(y, 0, (size_t)count * sizeof *y);
-  return y;
-}
-
-static double *widened(const float *x, size_t count) {
-  double *y = zeros((long)count);
-  for (size_t i = 0; i < count; i++) y[i] = x[i];
-  return y;
-}
-
-// c (m, n) += a (m, k) · b (k, n); strides of both in elements, so that either may be a transposed one.
-static void product(long m, long n, long k, const double *a, long a_row, long a_col, const double *b,
-                    long b_row, long b_col, double *c) {
-#pragma omp parallel for schedule(static)
-  for (long i = 0; i < m; i++)
-    for (long p = 0; p < k; p++) {
-      const double factor = a[i * a_row + p * a_col];
-      for (long j = 0; j < n; j++) c[i * n + j] += factor * b[p * b_row + j * b_col];
-    }
-}
-
 static double *turned(const double *a, long rows, long cols) {
-  double *t = zeros(rows * cols);
+  double *t = hd_reference_zeros((size_t)(rows * cols));
   for (long i = 0; i < rows; i++)
     for (long j = 0; j < cols; j++) t[j * rows + i] = a[i * cols + j];
   return t;
@@ -41,8 +18,8 @@ static double *turned(const double *a, long rows, long cols) {
 static void product_backward(long rows, long in, long out, const double *x, const double *w, const double *dy,
                              double *dx, double *dw) {
   double *wt = turned(w, in, out);
-  product(rows, in, out, dy, out, 1, wt, in, 1, dx);
-  product(in, out, rows, x, 1, in, dy, out, 1, dw);
+  hd_reference_product(rows, in, out, dy, out, 1, wt, in, 1, dx);
+  hd_reference_product(in, out, rows, x, 1, in, dy, out, 1, dw);
   free(wt);
 }
 
@@ -52,7 +29,7 @@ static void head(long length, long width, long stride, const double *qkv, double
                  double *dqkv) {
   const long w = stride / 3;
   const double *k = qkv + w, *v = qkv + 2 * w, scale = 1 / sqrt((double)width);
-  double *p = zeros(length), *dp = zeros(length);
+  double *p = hd_reference_zeros((size_t)length), *dp = hd_reference_zeros((size_t)length);
   for (long i = 0; i < length; i++) {
     double top = -INFINITY, sum = 0, mean = 0;
     for (long j = 0; j <= i; j++) {
@@ -94,41 +71,36 @@ static void attention(const problem *p, const double *qkv, double *y, const doub
     }
 }
 
-static double gelu(double z) {
-  return z / 2 * (1 + tanh(sqrt(2 / M_PI) * (z + 0.044715 * z * z * z)));
-}
-static double gelu_slope(double z) {
-  const double t = tanh(sqrt(2 / M_PI) * (z + 0.044715 * z * z * z));
-  return (1 + t) / 2 + z / 2 * (1 - t * t) * sqrt(2 / M_PI) * (1 + 3 * 0.044715 * z * z);
-}
-
 void reference_block(const problem *p, double *y, double *dx, double *gradient) {
   const long w = p->width, n = p->samples * p->length, h = 4 * w;
-  double *theta = widened(p->theta, problem_parameters(w)), *x = widened(p->x, (size_t)(n * w));
-  double *dy = widened(p->dy, (size_t)(n * w));
+  double *theta = hd_reference_widened(p->theta, problem_parameters(w)),
+         *x = hd_reference_widened(p->x, (size_t)(n * w));
+  double *dy = hd_reference_widened(p->dy, (size_t)(n * w));
   const long at[] = {0, 3 * w * w, 4 * w * w, 8 * w * w, 8 * w * w + h, 12 * w * w + h};
   const double *wqkv = theta, *wo = theta + at[1], *a1 = theta + at[2], *b1 = theta + at[3],
                *a2 = theta + at[4], *b2 = theta + at[5];
-  double *qkv = zeros(3 * n * w), *attended = zeros(n * w), *u = zeros(n * w), *z = zeros(n * h),
-         *act = zeros(n * h);
-  product(n, 3 * w, w, x, w, 1, wqkv, 3 * w, 1, qkv);
+  double *qkv = hd_reference_zeros((size_t)(3 * n * w)), *attended = hd_reference_zeros((size_t)(n * w)),
+         *u = hd_reference_zeros((size_t)(n * w)), *z = hd_reference_zeros((size_t)(n * h)),
+         *act = hd_reference_zeros((size_t)(n * h));
+  hd_reference_product(n, 3 * w, w, x, w, 1, wqkv, 3 * w, 1, qkv);
   attention(p, qkv, attended, NULL, NULL);
   memcpy(u, x, (size_t)(n * w) * sizeof *u);
-  product(n, w, w, attended, w, 1, wo, w, 1, u);
+  hd_reference_product(n, w, w, attended, w, 1, wo, w, 1, u);
   for (long i = 0; i < n * h; i++) z[i] = b1[i % h];
-  product(n, h, w, u, w, 1, a1, h, 1, z);
-  for (long i = 0; i < n * h; i++) act[i] = gelu(z[i]);
+  hd_reference_product(n, h, w, u, w, 1, a1, h, 1, z);
+  for (long i = 0; i < n * h; i++) act[i] = hd_reference_gelu(z[i]);
   for (long i = 0; i < n * w; i++) y[i] = u[i] + b2[i % w];
-  product(n, w, h, act, h, 1, a2, w, 1, y);
+  hd_reference_product(n, w, h, act, h, 1, a2, w, 1, y);
 
-  double *dz = zeros(n * h), *du = zeros(n * w), *da = zeros(n * w), *dqkv = zeros(3 * n * w),
-         *again = zeros(n * w);
+  double *dz = hd_reference_zeros((size_t)(n * h)), *du = hd_reference_zeros((size_t)(n * w)),
+         *da = hd_reference_zeros((size_t)(n * w)), *dqkv = hd_reference_zeros((size_t)(3 * n * w)),
+         *again = hd_reference_zeros((size_t)(n * w));
   memset(gradient, 0, problem_parameters(w) * sizeof *gradient);
   memcpy(du, dy, (size_t)(n * w) * sizeof *du);
   for (long i = 0; i < n * w; i++) gradient[at[5] + i % w] += dy[i];
   product_backward(n, h, w, act, a2, dy, dz, gradient + at[4]);
   for (long i = 0; i < n * h; i++) {
-    dz[i] *= gelu_slope(z[i]);
+    dz[i] *= hd_reference_gelu_slope(z[i]);
     gradient[at[3] + i % h] += dz[i];
   }
   product_backward(n, w, h, u, a1, dz, du, gradient + at[2]);

@@ -5,7 +5,6 @@
 #include <heddle/device.h>
 #include <heddle/error.h>
 #include <heddle/random.h>
-#include <heddle/roof.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -16,21 +15,14 @@ enum { ROWS = 512, EVERY = 4 };
 
 // ---------------------------------------------------------------- the problem
 
-static float *normal(size_t count, uint64_t seed, uint64_t stream, float deviation) {
-  float *x = hd_alloc(count, sizeof *x);
-  hd_fill_normal(x, count, seed, stream);
-  for (size_t i = 0; i < count; i++) x[i] *= deviation;
-  return x;
-}
-
 static void setup(hd_case *c) {
   if (c->size < 1) hd_fail(HD_EXIT_USAGE, "width = %ld: a layer has at least one unit", c->size);
   const size_t n = (size_t)c->size * ROWS, parameters = LAYERS * layer_parameters(c->size);
   state *s = hd_alloc(1, sizeof *s);
-  s->input = normal(n, c->seed, 0, 1);
-  s->target = normal(n, c->seed, 1, 1);
+  s->input = hd_new_normal(n, c->seed, 0, 1);
+  s->target = hd_new_normal(n, c->seed, 1, 1);
   // With this deviation the activations neither die out nor grow over the layers.
-  s->initial = normal(parameters, c->seed, 2, 1.5f / sqrtf((float)c->size));
+  s->initial = hd_new_normal(parameters, c->seed, 2, 1.5f / sqrtf((float)c->size));
   s->theta = hd_alloc(parameters, sizeof(float));
   s->update = hd_alloc(parameters, sizeof(float));
   s->problem = (problem){
@@ -78,10 +70,7 @@ static double memory(long size) {
 
 // Perfect scaling of the arithmetic: no communication, and an optimizer that takes no time.
 static double bound(const hd_case *c, enum hd_where where) {
-  if (where != HD_GPU && where != HD_GPUS) return flops(c) / hd_roof_flops_best(c->threads);
-  double peak, bytes;
-  hd_device_peaks(&peak, &bytes);
-  return flops(c) / (peak * c->devices);
+  return hd_perfect_scaling_s(c, where, flops(c));
 }
 
 // ---------------------------------------------------------------- the strategies

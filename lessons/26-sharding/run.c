@@ -9,15 +9,6 @@
 
 #include "rank.h"
 
-static hd_ops *open_ops(const trial *t, hd_comm *comm) {
-#if HD_HAVE_CUDA
-  if (t->place == ON_GPU) return hd_ops_cuda(hd_comm_stream(comm));
-#endif
-  (void)comm;
-  if (t->place == ON_GPU) hd_fail(HD_EXIT_FAILURE, "built without CUDA: no GPU ranks (see make doctor)");
-  return hd_ops_cpu();
-}
-
 // The ranks report into one trial, one at a time.
 typedef struct shared {
   trial *trial;
@@ -88,7 +79,8 @@ static int timed_part(rank *r, shared *s) {
 
 static void rank_body(hd_comm *comm, void *arg) {
   shared *s = arg;
-  rank *r = rank_open(s->trial, comm, hd_comm_rank(comm), open_ops(s->trial, comm));
+  rank *r = rank_open(s->trial, comm, hd_comm_rank(comm),
+                      hd_ops_open(s->trial->place == ON_GPU, hd_comm_stream(comm)));
   if (checked_part(r, s) == 0) timed_part(r, s);
   r->ops->synchronize(r->ops);
   rank_close(r);

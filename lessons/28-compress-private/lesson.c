@@ -2,7 +2,6 @@
 // What is compared: one step of lesson 22's training with gradients that are compressed, or made private.
 #include <heddle/bench.h>
 #include <heddle/error.h>
-#include <heddle/roof.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +77,7 @@ static double memory(long size) {
 
 // Perfect scaling of the arithmetic: exchange, optimizer, and compression for nothing.
 static double bound(const hd_case *c, enum hd_where where) {
-  (void)where;
-  return flops(c) / hd_roof_flops_best(c->threads);
+  return hd_perfect_scaling_s(c, where, flops(c));
 }
 
 static void cpu_one_rank(hd_case *c) {

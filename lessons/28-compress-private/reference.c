@@ -2,6 +2,7 @@
 // The naive twin in double precision: one image after the other, its whole gradient written out, its length
 // measured, clipped and added.
 #include <heddle/error.h>
+#include <kernels/nn/reference.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,15 +10,6 @@
 #include "worker.h"
 
 enum { WIDEST = HD_IMAGE_PIXELS };
-
-// GELU in its tanh form (Hendrycks and Gimpel 2016) and its derivative.
-static double gelu(double z) {
-  return z / 2 * (1 + tanh(sqrt(2 / M_PI) * (z + 0.044715 * z * z * z)));
-}
-static double gelu_slope(double z) {
-  const double t = tanh(sqrt(2 / M_PI) * (z + 0.044715 * z * z * z));
-  return (1 + t) / 2 + z / 2 * (1 - t * t) * sqrt(2 / M_PI) * (1 + 3 * 0.044715 * z * z);
-}
 
 // The gradient of one image's loss.
 static void one_image(const float *theta, double x[MODEL_LAYERS + 1][WIDEST], int label, double *gradient) {
@@ -28,7 +20,7 @@ static void one_image(const float *theta, double x[MODEL_LAYERS + 1][WIDEST], in
     for (int j = 0; j < out; j++) z[l][j] = (double)bias[j];
     for (int i = 0; i < in; i++)
       for (int j = 0; j < out; j++) z[l][j] += x[l][i] * (double)w[(long)i * out + j];
-    for (int j = 0; j < out; j++) x[l + 1][j] = l + 1 < MODEL_LAYERS ? gelu(z[l][j]) : z[l][j];
+    for (int j = 0; j < out; j++) x[l + 1][j] = l + 1 < MODEL_LAYERS ? hd_reference_gelu(z[l][j]) : z[l][j];
   }
   double top = -INFINITY, sum = 0;
   for (int j = 0; j < HD_CLASSES; j++) top = fmax(top, x[MODEL_LAYERS][j]);
@@ -43,7 +35,7 @@ static void one_image(const float *theta, double x[MODEL_LAYERS + 1][WIDEST], in
         gradient[at + (size_t)(i * out + j)] = x[l][i] * delta[j];
         back += delta[j] * (double)theta[at + (size_t)(i * out + j)];
       }
-      below[i] = l ? back * gelu_slope(z[l - 1][i]) : 0;
+      below[i] = l ? back * hd_reference_gelu_slope(z[l - 1][i]) : 0;
     }
     for (int j = 0; j < out; j++) gradient[at + (size_t)(in * out + j)] = delta[j];
     memcpy(delta, below, sizeof below);

@@ -34,21 +34,14 @@ static problem task;
 static float *theta, *expected;
 static size_t parameters;
 
-static float *normal(size_t count, uint64_t stream, float deviation) {
-  float *x = malloc(count * sizeof *x);
-  hd_fill_normal(x, count, 1, stream);
-  for (size_t i = 0; i < count; i++) x[i] *= deviation;
-  return x;
-}
-
 static int open_task(void **state) {
   (void)state;
   parameters = LAYERS * layer_parameters(WIDTH);
   task = (problem){.width = WIDTH,
                    .rows = ROWS,
-                   .input = normal(ROWS * WIDTH, 0, 1),
-                   .target = normal(ROWS * WIDTH, 1, 1),
-                   .initial = normal(parameters, 2, 0.25f)};
+                   .input = hd_new_normal(ROWS * WIDTH, 1, 0, 1),
+                   .target = hd_new_normal(ROWS * WIDTH, 1, 1, 1),
+                   .initial = hd_new_normal(parameters, 1, 2, 0.25f)};
   theta = malloc(parameters * sizeof *theta);
   expected = malloc(parameters * sizeof *expected);
   return 0;
@@ -252,9 +245,9 @@ static double waited(const strategy *s, long width, int world, double *step_s) {
   const size_t count = LAYERS * layer_parameters(width), n = (size_t)(512 * width);
   task = (problem){.width = width,
                    .rows = 512,
-                   .input = normal(n, 0, 1),
-                   .target = normal(n, 1, 1),
-                   .initial = normal(count, 2, 0.06f)};
+                   .input = hd_new_normal(n, 1, 0, 1),
+                   .target = hd_new_normal(n, 1, 1, 1),
+                   .initial = hd_new_normal(count, 1, 2, 0.06f)};
   double *span[MOST_WORLD], most = 0;
   for (int r = 0; r < world; r++) span[r] = calloc(SPANS, sizeof(double));
   trial t = {.problem = &task,
