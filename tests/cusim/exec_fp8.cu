@@ -50,6 +50,16 @@ __global__ void convert(const float *in, float *out, int n) {
   out[2 * i + 1] = float2(pair).y;
 }
 
+// Four of a kind out of two pairs, as out of four numbers.
+__global__ void convert_pairs(unsigned *out) {
+  const __nv_fp8x4_e4m3 whole(make_float4(1, -2, 0.3f, 500)),
+      halves(__floats2half2_rn(1, -2), __floats2half2_rn(0.3f, 500)),
+      bfloats(__floats2bfloat162_rn(1, -2), __floats2bfloat162_rn(0.3f, 500));
+  out[0] = whole.__x;
+  out[1] = halves.__x;
+  out[2] = bfloats.__x;
+}
+
 int main() {
   const unsigned long long got = checksum();
   EXPECT(got == 0xef2452770275941cull, "%016llx", got);
@@ -63,6 +73,11 @@ int main() {
   CHECK(cudaMemcpy(out, device + 6, sizeof out, cudaMemcpyDeviceToHost));
   for (int i = 0; i < 12; i++)
     EXPECT(out[i] == wanted[i], "%d: %g, not %g", i, (double)out[i], (double)wanted[i]);
+  unsigned packed[3];
+  convert_pairs<<<1, 1>>>((unsigned *)device);
+  CHECK(cudaMemcpy(packed, device, sizeof packed, cudaMemcpyDeviceToHost));
+  EXPECT(packed[0] == 0x7e2ac038u && packed[1] == packed[0] && packed[2] == packed[0], "%08x %08x %08x",
+         packed[0], packed[1], packed[2]);
   CHECK(cudaFree(device));
   FINISH();
 }

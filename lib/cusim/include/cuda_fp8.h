@@ -128,19 +128,28 @@ CUSIM_FP8(__nv_fp8_e5m2, __NV_E5M2)
 CUSIM_FP8X2(__nv_fp8x2_e4m3, __NV_E4M3)
 CUSIM_FP8X2(__nv_fp8x2_e5m2, __NV_E5M2)
 #undef CUSIM_FP8X2
-#define CUSIM_FP8X4(T, kind)                                                                            \
-  struct T {                                                                                            \
-    __nv_fp8x4_storage_t __x;                                                                           \
-    T() = default;                                                                                      \
-    explicit T(float4 x)                                                                                \
-        : __x(__nv_cvt_float2_to_fp8x2(make_float2(x.x, x.y), __NV_SATFINITE, kind) |                   \
-              (unsigned)__nv_cvt_float2_to_fp8x2(make_float2(x.z, x.w), __NV_SATFINITE, kind) << 16) {} \
-    explicit operator float4() const {                                                                  \
-      return make_float4(cusim::from_fp8((__nv_fp8_storage_t)__x, kind),                                \
-                         cusim::from_fp8((__nv_fp8_storage_t)(__x >> 8), kind),                         \
-                         cusim::from_fp8((__nv_fp8_storage_t)(__x >> 16), kind),                        \
-                         cusim::from_fp8((__nv_fp8_storage_t)(__x >> 24), kind));                       \
-    }                                                                                                   \
+#define CUSIM_FP8X4(T, kind)                                                                              \
+  struct T {                                                                                              \
+    __nv_fp8x4_storage_t __x;                                                                             \
+    T() = default;                                                                                        \
+    explicit T(float4 x)                                                                                  \
+        : __x(__nv_cvt_float2_to_fp8x2(make_float2(x.x, x.y), __NV_SATFINITE, kind) |                     \
+              (unsigned)__nv_cvt_float2_to_fp8x2(make_float2(x.z, x.w), __NV_SATFINITE, kind) << 16) {}   \
+    explicit T(double4 x)                                                                                 \
+        : __x(__nv_cvt_double2_to_fp8x2(make_double2(x.x, x.y), __NV_SATFINITE, kind) |                   \
+              (unsigned)__nv_cvt_double2_to_fp8x2(make_double2(x.z, x.w), __NV_SATFINITE, kind) << 16) {} \
+    explicit T(__half2 low, __half2 high)                                                                 \
+        : __x(__nv_cvt_halfraw2_to_fp8x2(low, __NV_SATFINITE, kind) |                                     \
+              (unsigned)__nv_cvt_halfraw2_to_fp8x2(high, __NV_SATFINITE, kind) << 16) {}                  \
+    explicit T(__nv_bfloat162 low, __nv_bfloat162 high)                                                   \
+        : __x(__nv_cvt_bfloat16raw2_to_fp8x2(low, __NV_SATFINITE, kind) |                                 \
+              (unsigned)__nv_cvt_bfloat16raw2_to_fp8x2(high, __NV_SATFINITE, kind) << 16) {}              \
+    explicit operator float4() const {                                                                    \
+      return make_float4(cusim::from_fp8((__nv_fp8_storage_t)__x, kind),                                  \
+                         cusim::from_fp8((__nv_fp8_storage_t)(__x >> 8), kind),                           \
+                         cusim::from_fp8((__nv_fp8_storage_t)(__x >> 16), kind),                          \
+                         cusim::from_fp8((__nv_fp8_storage_t)(__x >> 24), kind));                         \
+    }                                                                                                     \
   };
 CUSIM_FP8X4(__nv_fp8x4_e4m3, __NV_E4M3)
 CUSIM_FP8X4(__nv_fp8x4_e5m2, __NV_E5M2)

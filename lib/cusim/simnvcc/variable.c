@@ -8,6 +8,7 @@
 #include "steps.h"
 
 static const char *const device_words[] = {"__device__", "__constant__", "__managed__", NULL};
+static const char *const const_words[] = {"const", "__const", "__const__", NULL};  // and gcc's
 
 // Behind the declarator's name and dimensions, for each variable of the declaration that starts at i and ends
 // with the `;` at stop: calls use(name token, first token behind the dimensions).
@@ -109,7 +110,7 @@ static void rewrite_variable_template(source *s, size_t first, const char *path)
     device |= one_of(s, i, device_words);
     constant |= is(s, i, "__constant__");
     managed |= is(s, i, "__managed__");
-    is_const |= is(s, i, "const");
+    is_const |= one_of(s, i, const_words);
     pointer |= is(s, i, "*") || is(s, i, "&");
     if (is(s, i, "operator") || is(s, i, "constexpr") || is(s, i, "using") || is(s, i, "template")) return;
     if (one_of(s, i, with_parentheses) && is(s, i + 1, "(")) {
@@ -131,7 +132,7 @@ static void rewrite_variable_template(source *s, size_t first, const char *path)
     return;
   }
   for (size_t k = declaration; k < i; k++)
-    if (is(s, k, "static") || is(s, k, "inline") || (is(s, k, "const") && !pointer)) drop(s, k);
+    if (is(s, k, "static") || is(s, k, "inline") || (one_of(s, k, const_words) && !pointer)) drop(s, k);
   if (!specialization) {
     replace(s, at(s, first)->start, 0, "inline namespace cusimvar_%s { ",
             constant  ? "const_"
@@ -171,7 +172,7 @@ void rewrite_device_variable(source *s, size_t first, const char *path) {
   const size_t stop = statement_end(s, i);
   if (is_end(s, stop)) return;
   for (size_t k = first; k < i; k++)
-    if (is(s, k, "static") || is(s, k, "inline") || (is(s, k, "const") && !pointer)) drop(s, k);
+    if (is(s, k, "static") || is(s, k, "inline") || (one_of(s, k, const_words) && !pointer)) drop(s, k);
   label l = {.path = path ? path : "",
              .own = is_static || !path,
              .always_shared = is_extern,

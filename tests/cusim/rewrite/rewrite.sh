@@ -80,5 +80,26 @@ status 0 $quick -c "$here/part.cu" "$here/whole.cu"
 [ -s part.o ] && [ -s whole.o ] || bad '-c of several sources'
 status 0 part.o whole.o
 ./a.out; [ $? = 42 ] || bad 'linking objects into a.out'
+
+# Archives: made by -lib; on the command line they serve the sources in front of them. Separate compilation in three steps.
+status 0 $quick -lib "$here/part.cu" -o libpart.a
+status 0 $quick "$here/whole.cu" libpart.a -o whole; quiet
+./whole; [ $? = 42 ] || bad 'a source in front of an archive'
+status 0 $quick "$here/whole.cu" -L. -lpart -lcufft -o whole; says 'lcufft is ignored: cusim does not have this library'
+status 0 $quick -dc "$here/part.cu" "$here/whole.cu"
+status 0 -dlink part.o whole.o -o linked.o
+status 0 part.o whole.o linked.o -o whole; quiet
+./whole; [ $? = 42 ] || bad 'separate compilation'
+
+# Options out of a file; the host's compiler; commands shown and not run; architectures.
+echo '-DPART_VALUE=3 -O1' >few
+status 0 $quick --options-file few "$here/whole.cu" "$here/part.cu" -o fewer; quiet
+./fewer; [ $? = 21 ] || bad 'options of a file'
+status 0 $quick -ccbin g++ -c "$here/part.cu" -o part.o; quiet
+status 0 $quick -ccbin clang++ -c "$here/part.cu" -o part.o; says 'clang++ is ignored'
+rm part.o
+status 0 $quick --dryrun -c "$here/part.cu" -o part.o; says '^#\$ .*cusim-rewrite'
+[ ! -e part.o ] || bad '--dryrun compiles'
+status 0 --list-gpu-arch; grep -q compute_90 out || bad 'no list of architectures'
 [ $failed = 0 ] && echo 'the source step and the driver: all as expected'
 exit $failed

@@ -48,7 +48,8 @@ __global__ void shared_declarators(int *out) {
 
 __device__ int plus(int a, int b = 3) { return a + b; }
 static __device__ __constant__ const int primes[] = {2, 3, 5, 7};
-__global__ void use_primes(int *out) { out[threadIdx.x] = plus(primes[threadIdx.x % 4]); }
+static __device__ __const__ int none = 0;
+__global__ void use_primes(int *out) { out[threadIdx.x] = plus(none + primes[threadIdx.x % 4]); }
 
 static const char *const text = "k<<<1, 2>>>(x); __shared__ int y; // no comment";
 static const char *const raw_text = R"mark(k<<<1,1>>>(x) "__shared__ )" asm("x") )mark";
