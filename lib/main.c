@@ -22,9 +22,10 @@
 
 static const hd_lesson *const lesson = &hd_this_lesson;
 
-// "cpu", "sim:h200" or a real GPU's name.
-static const char *device_of(const hd_variant *v) {
-  return hd_on_gpu(v->where) ? hd_device_name() : "cpu";
+// "cpu", "sim:h200", a real GPU's name, or that and HD_SHARED.
+static void write_device(char *to, size_t size, const hd_variant *v, const hd_case *c) {
+  snprintf(to, size, "%s%s", hd_on_gpu(v->where) ? hd_device_name() : "cpu",
+           hd_on_gpu(v->where) && c->devices > hd_device_count() ? HD_SHARED : "");
 }
 
 static bool wanted(const hd_options *o, const hd_variant *v) {
@@ -39,7 +40,7 @@ static hd_result key_of(const hd_variant *v, const hd_case *c) {
   hd_result r = {.size = c->size, .threads = c->threads, .devices = c->devices};
   snprintf(r.lesson, sizeof r.lesson, "%02d-%s", lesson->number, lesson->name);
   snprintf(r.variant, sizeof r.variant, "%s", v->name);
-  snprintf(r.device, sizeof r.device, "%s", device_of(v));
+  write_device(r.device, sizeof r.device, v, c);
   snprintf(r.git, sizeof r.git, "%s", m->git);
   snprintf(r.machine, sizeof r.machine, "%s", m->id);
   return r;

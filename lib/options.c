@@ -71,14 +71,15 @@ static enum hd_device_choice read_device(const char *value) {
   return (enum hd_device_choice)one_of("--device", value, (const char *const[]){"all", "cpu", "gpu", NULL});
 }
 
-// Simulated machines get as many GPUs as the lesson's sweep asks for, unless the user said a number.
+// Simulated machines get as many GPUs as the lesson's sweep asks for; CUSIM_DEVICES says otherwise, and then
+// ranks share a card as they would on hardware.
 static void simulated_devices(const hd_lesson *lesson, int asked) {
   int most = asked ? asked : 1;
   for (int i = 0; i < HD_MAX_SIZES && !asked; i++)
     if (lesson->sweep_devices[i] > most) most = lesson->sweep_devices[i];
   char number[16];
   snprintf(number, sizeof number, "%d", most);
-  setenv("CUSIM_DEVICES", number, asked != 0);
+  setenv("CUSIM_DEVICES", number, 0);
 }
 
 hd_options hd_options_read(const hd_lesson *lesson, int argc, char **argv) {

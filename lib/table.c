@@ -11,7 +11,7 @@
 
 struct hd_table {
   enum hd_format format;
-  bool verify, header_due;
+  bool verify, header_due, shared;
   const hd_lesson *lesson;
   int rows;
 };
@@ -124,19 +124,19 @@ static void json_row(const hd_table *t, const hd_result *r) {
 static void table_row(hd_table *t, const hd_result *r, const hd_variant *v) {
   char text[96];
   if (t->header_due) {
-    cell("variant", -22), cell("runs on", -16);
+    cell("variant", -22), cell("runs on", -22);
     if (!t->verify)
-      cell("time", 12), cell("", -8), cell(r->unit, 12), cell("speed-up", 10), cell("of bound", 10);
+      cell("time", 10), cell("", -8), cell(r->unit, 12), cell("speed-up", 10), cell("of bound", 10);
     cell("max rel. error", 16);
     putchar('\n');
     t->header_due = false;
   }
   cell(r->variant, -22);
   write_place(text, sizeof text, r, v);
-  cell(text, -16);
+  cell(text, -22);
   if (!t->verify) {
     write_time(text, sizeof text, r->median_s);
-    cell(text, 12);
+    cell(text, 10);
     snprintf(text, sizeof text, "  %s", r->clock);
     cell(text, -8);
     write_number(text, sizeof text, "%.4g", r->value);
@@ -166,6 +166,7 @@ void hd_table_row(hd_table *t, const hd_result *r, const hd_variant *v) {
       break;
   }
   t->rows++;
+  t->shared |= strstr(r->device, HD_SHARED) != NULL;
 }
 
 void hd_table_close(hd_table *t) {
@@ -174,6 +175,8 @@ void hd_table_close(hd_table *t) {
     for (int i = 0; i < t->lesson->variant_count; i++)
       if (!t->lesson->variants[i].run)
         printf("skipped: %s, needs %s\n", t->lesson->variants[i].name, t->lesson->variants[i].needs);
+    if (t->shared)
+      puts("shared: more ranks than cards; the results are right, the times say nothing about scaling");
   }
   free(t);
 }

@@ -81,6 +81,10 @@ void hd_caption_source(char *out, size_t size, const hd_report_run *run, const h
   else
     snprintf(out, size, "Measured, GPU clock (CUDA events), on %s%s%s.", name, *row->machine ? " · " : "",
              row->machine);
+  if (hd_device_is_shared(row->device)) {
+    const size_t used = strlen(out);
+    snprintf(out + used, size - used, " More ranks than cards: the times say nothing about scaling.");
+  }
 }
 
 // "cpu", "sim-h200": the end of a plot's file name.

@@ -155,6 +155,8 @@ void hd_row_interval(const hd_result *row, double *low, double *high);
 const char *hd_row_place(char out[96], const hd_report_lesson *lesson, const hd_result *row);
 // "H200" of "sim:h200"; other names as they are.
 const char *hd_device_name(char out[64], const char *device);
+// True of "NVIDIA H200 shared": ranks outnumbered the cards, so that times say nothing about scaling.
+bool hd_device_is_shared(const char *device);
 // True if a real GPU's name is the card that a preset stands for ("NVIDIA H200", "sim:h200").
 bool hd_device_is_preset(const char *real, const char *preset);
 

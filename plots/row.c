@@ -87,14 +87,19 @@ void hd_row_interval(const hd_result *row, double *low, double *high) {
 const char *hd_device_name(char out[64], const char *device) {
   bool preset = strncmp(device, "sim:", 4) == 0;
   snprintf(out, 64, "%s", strcmp(device, "cpu") == 0 ? "CPU" : preset ? device + 4 : device);
-  for (char *c = out; preset && *c; c++) *c = (char)toupper((unsigned char)*c);
+  for (char *c = out; preset && *c && *c != ' '; c++) *c = (char)toupper((unsigned char)*c);
   return out;
+}
+
+bool hd_device_is_shared(const char *device) {
+  const char *word = strrchr(device, ' ');
+  return word && strcmp(word, HD_SHARED) == 0;
 }
 
 bool hd_device_is_preset(const char *real, const char *preset) {
   char name[64];
   return strncmp(preset, "sim:", 4) == 0 && strncmp(real, "sim:", 4) != 0 &&
-         strcasestr(real, hd_device_name(name, preset)) != NULL;
+         strcasestr(real, hd_device_name(name, preset)) != NULL && !hd_device_is_shared(real);
 }
 
 const char *hd_row_place(char out[96], const hd_report_lesson *lesson, const hd_result *row) {

@@ -11,6 +11,10 @@
   "lesson,variant,size,threads,devices,device,clock,median_s,ci_low_s,ci_high_s,samples,value,unit,speedup," \
   "bound_fraction,max_rel_error,verified,mood,git,machine"
 
+// Ends the device's name where there are more ranks than cards: right, but its times say nothing about
+// scaling.
+#define HD_SHARED " shared"
+
 // A field that does not apply is negative (numbers) or "" (strings); NaN is written as an empty field too.
 typedef struct hd_result {
   char lesson[48], variant[48];
