@@ -71,9 +71,15 @@ int hd_all_reduce(hd_comm *c, void *data, size_t count, enum hd_type type, enum 
   return check(c, &call, 1) ? -1 : c->group->backend->all_reduce(c, HD_LANE_CALLS, &call);
 }
 
-int hd_reduce(hd_comm *c, const void *in, void *out, size_t count, enum hd_type type, int root) {
-  hd_call call = {
-      .operation = HD_OP_REDUCE, .count = count, .type = type, .root = root, .in = in, .out = out};
+int hd_reduce(hd_comm *c, const void *in, void *out, size_t count, enum hd_type type, enum hd_reduce_op op,
+              int root) {
+  hd_call call = {.operation = HD_OP_REDUCE,
+                  .reduce_op = op,
+                  .count = count,
+                  .type = type,
+                  .root = root,
+                  .in = in,
+                  .out = out};
   if (c->rank != root) call.out = (void *)in;  // not used; any pointer passes the check
   return check(c, &call, 1) ? -1 : c->group->backend->reduce(c, &call);
 }
@@ -84,8 +90,14 @@ int hd_broadcast(hd_comm *c, void *data, size_t count, enum hd_type type, int ro
   return check(c, &call, 1) ? -1 : c->group->backend->broadcast(c, &call);
 }
 
-int hd_reduce_scatter(hd_comm *c, const void *in, void *out, size_t count_each, enum hd_type type) {
-  hd_call call = {.operation = HD_OP_REDUCE_SCATTER, .count = count_each, .type = type, .in = in, .out = out};
+int hd_reduce_scatter(hd_comm *c, const void *in, void *out, size_t count_each, enum hd_type type,
+                      enum hd_reduce_op op) {
+  hd_call call = {.operation = HD_OP_REDUCE_SCATTER,
+                  .reduce_op = op,
+                  .count = count_each,
+                  .type = type,
+                  .in = in,
+                  .out = out};
   return check(c, &call, (size_t)c->world) ? -1 : c->group->backend->reduce_scatter(c, &call);
 }
 

@@ -7,7 +7,7 @@
 //   comm_split.c     parts of a communicator
 //   comm_arith.c     reductions in host memory, by element type
 //   comm_threads.c   data movement in host memory
-//   comm_cuda.cu     data movement between GPUs
+//   comm_cuda*.cu    data movement between GPUs (comm_cuda.h)
 //   comm_nccl.cu     collectives by NCCL, all else as comm_cuda.cu
 #ifndef HD_COMM_INTERNAL_H
 #define HD_COMM_INTERNAL_H

@@ -105,16 +105,19 @@ static enum outcome wait_for(hd_comm *c, int lane, const uint64_t *word, uint64_
 static const char *const NAMES[] = {"nothing", "barrier",   "all_reduce",     "all_reduce_start",
                                     "reduce",  "broadcast", "reduce_scatter", "all_gather",
                                     "send",    "recv",      "split"};
-static const char *const TYPES[] = {"floats", "doubles", "int32", "bytes", "bf16"};
+static const char *const TYPES[] = {"floats", "doubles", "int32", "bytes", "bf16", "fp16"};
 
 const char *hd_meet_describe(const hd_call *call, char *text, size_t size) {
   static const char *const REDUCTIONS[] = {"sum", "max", "min"};
   int n = snprintf(text, size, "%s #%llu", NAMES[call->operation], (unsigned long long)call->sequence);
   if (call->operation != HD_OP_BARRIER && call->operation != HD_OP_SPLIT)
     n += snprintf(text + n, size - (size_t)n, " of %zu %s", call->count, TYPES[call->type]);
-  if (call->operation == HD_OP_ALL_REDUCE || call->operation == HD_OP_ALL_REDUCE_START)
+  if (call->operation == HD_OP_ALL_REDUCE || call->operation == HD_OP_ALL_REDUCE_START ||
+      call->operation == HD_OP_REDUCE_SCATTER)
     snprintf(text + n, size - (size_t)n, " (%s)", REDUCTIONS[call->reduce_op]);
-  else if (call->operation == HD_OP_REDUCE || call->operation == HD_OP_BROADCAST)
+  else if (call->operation == HD_OP_REDUCE)
+    snprintf(text + n, size - (size_t)n, " (%s, root %d)", REDUCTIONS[call->reduce_op], call->root);
+  else if (call->operation == HD_OP_BROADCAST)
     snprintf(text + n, size - (size_t)n, " (root %d)", call->root);
   else if (call->operation == HD_OP_SEND)
     snprintf(text + n, size - (size_t)n, " to rank %d", call->root);

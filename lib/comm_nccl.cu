@@ -101,7 +101,7 @@ static int reduce(hd_comm *c, hd_call *call) {
   if (hd_meet_enter(c, HD_LANE_CALLS, call)) return -1;
   if (c->rank != call->root) hd_comm_count(c, 1, bytes_of(call));
   return issued(c, HD_LANE_CALLS, "ncclReduce",
-                ncclReduce(call->in, call->out, call->count, type_of(call), ncclSum, call->root,
+                ncclReduce(call->in, call->out, call->count, type_of(call), operation_of(call), call->root,
                            comm_of(c, HD_LANE_CALLS), stream_of(c, HD_LANE_CALLS)));
 }
 
@@ -119,7 +119,7 @@ static int reduce_scatter(hd_comm *c, hd_call *call) {
   const uint64_t others = (uint64_t)c->world - 1;
   hd_comm_count(c, others, others * bytes_of(call));
   return issued(c, HD_LANE_CALLS, "ncclReduceScatter",
-                ncclReduceScatter(call->in, call->out, call->count, type_of(call), ncclSum,
+                ncclReduceScatter(call->in, call->out, call->count, type_of(call), operation_of(call),
                                   comm_of(c, HD_LANE_CALLS), stream_of(c, HD_LANE_CALLS)));
 }
 

@@ -205,7 +205,7 @@ static void add_part(hd_comm *c, const hd_call *call, size_t from) {
   const size_t width = hd_type_bytes(call->type);
   for (size_t i = 0; i < call->count; i += BLOCK_BYTES / width) {
     const size_t n = smaller(BLOCK_BYTES / width, call->count - i);
-    hd_combine_ranks(call->type, sum, in, c->world, from + i, n, HD_SUM);
+    hd_combine_ranks(call->type, sum, in, c->world, from + i, n, call->reduce_op);
     copy(at(call->out, call->type, i), sum, n * width);
   }
 }

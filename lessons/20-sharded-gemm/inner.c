@@ -36,7 +36,7 @@ static int step(worker *w) {
   const size_t part = (size_t)(part_of(p->m, w->world, w->rank).longest * p->n);
   multiply(w);
   if (w->omission == NO_MESSAGES) return 0;
-  return hd_reduce_scatter(w->comm, w->whole, w->c, part, HD_F32);
+  return hd_reduce_scatter(w->comm, w->whole, w->c, part, HD_F32, HD_SUM);
 }
 
 // A mistake: each rank keeps its rows of its own addend, as if it were the sum.

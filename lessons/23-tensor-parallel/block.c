@@ -172,7 +172,7 @@ static int gather(block *b, const float *kept, float *room_for_all, const float 
 static int add_sum(block *b, bool partial, float *addend, float *kept) {
   const size_t own = (size_t)(b->kept_rows * b->width);
   if (b->strategy->sequence) {
-    if (hd_reduce_scatter(b->comm, addend, b->gathered, own, HD_F32)) return -1;
+    if (hd_reduce_scatter(b->comm, addend, b->gathered, own, HD_F32, HD_SUM)) return -1;
     addend = b->gathered;
   } else if (partial && hd_all_reduce(b->comm, addend, own, HD_F32, HD_SUM)) {
     return -1;

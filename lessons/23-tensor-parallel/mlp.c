@@ -95,7 +95,7 @@ static int backward_columns(block *b, const float *in, const float *dout, float 
   for (int r = 0; r < b->world; r++)
     product_turned(b, b->rows, hidden, mine, dmine, w, b->m[A2].weights + r * hidden * mine,
                    b->blocks + (size_t)r * block_size, hidden);
-  if (hd_reduce_scatter(b->comm, b->blocks, b->dz, block_size, HD_F32)) return -1;
+  if (hd_reduce_scatter(b->comm, b->blocks, b->dz, block_size, HD_F32, HD_SUM)) return -1;
   gelu_backward(b, b->dz, hidden);
   product_weights(b, w, hidden, in, w, b->dz, hidden, b->m[A1].gradient);
   product_turned(b, b->rows, w, hidden, b->dz, hidden, b->m[A1].weights, din, w);

@@ -11,7 +11,8 @@ static const float *parameters(rank *r, int step) {
 }
 
 static int reduce(rank *r, int layer) {
-  return hd_reduce_scatter(r->comm, gradient_room(r, layer), gradient_shard(r, layer), r->each, HD_F32);
+  return hd_reduce_scatter(r->comm, gradient_room(r, layer), gradient_shard(r, layer), r->each, HD_F32,
+                           HD_SUM);
 }
 
 static int update(rank *r) {

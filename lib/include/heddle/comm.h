@@ -66,18 +66,19 @@ bool hd_comm_failed(hd_comm *c);  // has this or a related communicator been poi
 // All collectives are called by every rank in the same order with the same arguments; they return 0, or -1
 // after a deadline, a mismatch or an abort (then the communicator is poisoned: every later call returns -1 at
 // once, and the message names rank, sequence number, operation and the missing or mismatching ranks). Types:
-// HD_F32, HD_BF16 and HD_I32 (sums wrap). A bf16 sum in rank order is accumulated in fp32 and rounded once;
-// one round a ring is rounded at every rank. Blocking for the host with threads; with cuda they are enqueued
-// on the rank's `hd_comm_stream` and ordered against the other ranks by events, and the host does not wait
-// for the device.
+// HD_F32, HD_BF16 and HD_I32, with HD_SUM, HD_MAX and HD_MIN wherever something is reduced. Sums of HD_I32
+// wrap; a NaN on one rank is the maximum and the minimum of all. A bf16 sum in rank order is accumulated in
+// fp32 and rounded once; one round a ring is rounded at every rank. Blocking for the host with threads; with
+// cuda they are enqueued on the rank's `hd_comm_stream` and ordered against the other ranks by events, and
+// the host does not wait for the device.
 int hd_barrier(hd_comm *c);
 int hd_all_reduce(hd_comm *c, void *data, size_t count, enum hd_type type,
                   enum hd_reduce_op op);  // in place
-int hd_reduce(hd_comm *c, const void *in, void *out, size_t count, enum hd_type type,
-              int root);  // sum; out used on root only
+int hd_reduce(hd_comm *c, const void *in, void *out, size_t count, enum hd_type type, enum hd_reduce_op op,
+              int root);  // out: on the root only; it may be in
 int hd_broadcast(hd_comm *c, void *data, size_t count, enum hd_type type, int root);
-int hd_reduce_scatter(hd_comm *c, const void *in, void *out, size_t count_each,
-                      enum hd_type type);  // sum; in: world × count_each
+int hd_reduce_scatter(hd_comm *c, const void *in, void *out, size_t count_each, enum hd_type type,
+                      enum hd_reduce_op op);  // in: world × count_each; out: this rank's part
 int hd_all_gather(hd_comm *c, const void *in, void *out, size_t count_each,
                   enum hd_type type);  // out: world × count_each
 int hd_send(hd_comm *c, const void *data, size_t count, enum hd_type type, int to);
