@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// CUDA's driver API, as far as cusim has it: devices, contexts, memory, streams, events, and launches of
-// kernels that the program's own .cu files define (cudaGetFuncBySymbol gives their handles). Modules of PTX
-// or machine code cannot be loaded: those calls return CUDA_ERROR_NOT_SUPPORTED. Calls that are missing
-// altogether are errors of compilation that say so.
+// CUDA's driver API, as far as cusim has it: devices, contexts, memory, streams, events, modules, and
+// launches of kernels of modules or of the program's own .cu files (cudaGetFuncBySymbol gives their handles).
+// A module is what simnvcc makes for -ptx, -cubin or -fatbin; others cannot be loaded:
+// CUDA_ERROR_NOT_SUPPORTED. Calls that are missing altogether are errors of compilation that say so.
 #ifndef CUSIM_CUDA_H
 #define CUSIM_CUDA_H
 #define __cuda_cuda_h__  // programs ask by this name whether the header was read
@@ -22,6 +22,9 @@ typedef unsigned long long CUdeviceptr;
 typedef struct CUctx_st *CUcontext;
 typedef struct CUmod_st *CUmodule;
 typedef struct CUfunc_st *CUfunction;
+typedef CUmodule CUlibrary;
+typedef CUfunction CUkernel;
+typedef struct CUlinkState_st *CUlinkState;
 typedef cudaStream_t CUstream;
 typedef cudaEvent_t CUevent;
 typedef cudaUUID_t CUuuid;
@@ -278,6 +281,27 @@ typedef enum CUjit_option_enum {
   CU_JIT_SPLIT_COMPILE = 34,
   CU_JIT_NUM_OPTIONS
 } CUjit_option;
+typedef enum CUjitInputType_enum {
+  CU_JIT_INPUT_CUBIN = 0,
+  CU_JIT_INPUT_PTX = 1,
+  CU_JIT_INPUT_FATBINARY = 2,
+  CU_JIT_INPUT_OBJECT = 3,
+  CU_JIT_INPUT_LIBRARY = 4,
+  CU_JIT_INPUT_NVVM = 5,
+  CU_JIT_NUM_INPUT_TYPES = 6
+} CUjitInputType;
+typedef enum CUjit_target_enum {
+  CU_TARGET_COMPUTE_75 = 75,
+  CU_TARGET_COMPUTE_80 = 80,
+  CU_TARGET_COMPUTE_86 = 86,
+  CU_TARGET_COMPUTE_89 = 89,
+  CU_TARGET_COMPUTE_90 = 90
+} CUjit_target;
+typedef enum CUlibraryOption_enum {
+  CU_LIBRARY_HOST_UNIVERSAL_FUNCTION_AND_DATA_TABLE = 0,
+  CU_LIBRARY_BINARY_IS_PRESERVED = 1,
+  CU_LIBRARY_NUM_OPTIONS
+} CUlibraryOption;
 typedef enum CUlimit_enum {
   CU_LIMIT_STACK_SIZE = 0,
   CU_LIMIT_PRINTF_FIFO_SIZE = 1,
@@ -412,7 +436,7 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction fun
 CUresult cuProfilerStart(void);
 CUresult cuProfilerStop(void);
 
-// Refused.
+// Modules of simnvcc's.
 CUresult cuModuleLoad(CUmodule *module, const char *file);
 CUresult cuModuleLoadData(CUmodule *module, const void *image);
 CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count, CUjit_option *options,
@@ -421,6 +445,26 @@ CUresult cuModuleLoadFatBinary(CUmodule *module, const void *image);
 CUresult cuModuleUnload(CUmodule module);
 CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name);
 CUresult cuModuleGetGlobal(CUdeviceptr *pointer, size_t *bytes, CUmodule module, const char *name);
+// Links one input: it is complete as it is.
+CUresult cuLinkCreate(unsigned count, CUjit_option *options, void **values, CUlinkState *state);
+CUresult cuLinkAddData(CUlinkState state, CUjitInputType type, void *data, size_t bytes, const char *name,
+                       unsigned count, CUjit_option *options, void **values);
+CUresult cuLinkAddFile(CUlinkState state, CUjitInputType type, const char *path, unsigned count,
+                       CUjit_option *options, void **values);
+CUresult cuLinkComplete(CUlinkState state, void **image, size_t *bytes);  // which is the state's
+CUresult cuLinkDestroy(CUlinkState state);
+// A library is a module here, a kernel its function.
+CUresult cuLibraryLoadData(CUlibrary *library, const void *image, CUjit_option *options, void **values,
+                           unsigned count, CUlibraryOption *library_options, void **library_values,
+                           unsigned library_count);
+CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *path, CUjit_option *options, void **values,
+                               unsigned count, CUlibraryOption *library_options, void **library_values,
+                               unsigned library_count);
+CUresult cuLibraryUnload(CUlibrary library);
+CUresult cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const char *name);
+CUresult cuLibraryGetModule(CUmodule *module, CUlibrary library);
+CUresult cuLibraryGetGlobal(CUdeviceptr *pointer, size_t *bytes, CUlibrary library, const char *name);
+CUresult cuKernelGetFunction(CUfunction *function, CUkernel kernel);
 #ifdef __cplusplus
 }
 
@@ -449,10 +493,6 @@ CUSIM_DRIVER(cuMemGetAllocationGranularity)
 CUSIM_DRIVER(cuMemExportToShareableHandle)
 CUSIM_DRIVER(cuMemImportFromShareableHandle)
 CUSIM_DRIVER(cuGetProcAddress)
-CUSIM_DRIVER(cuLinkCreate)
-CUSIM_DRIVER(cuLinkAddData)
-CUSIM_DRIVER(cuLinkComplete)
-CUSIM_DRIVER(cuLinkDestroy)
 CUSIM_DRIVER(cuTensorMapEncodeTiled)
 CUSIM_DRIVER(cuPointerGetAttribute)
 CUSIM_DRIVER(cuMemcpy2D)

@@ -331,6 +331,7 @@ static void at_exit(void) {
   sim_check_report_leaks();
   if (!sim_check_write_report()) return;
   fflush(NULL);
+  sim_modules_remove();
   _exit(EXIT_PROBLEM);
 }
 

@@ -30,6 +30,8 @@ static inline bool sim_check_wants(unsigned groups) {
 static inline bool sim_check_on(void) {
   return sim_check_wanted != 0;
 }
+void sim_check_read_symbols(void);  // a module was loaded (check_memory.c)
+void sim_modules_remove(void);      // their files, when nothing is reported any more (module.c)
 
 // ---------------------------------------------------------------- a block (check_block.c), called by the
 // engine

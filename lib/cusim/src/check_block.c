@@ -394,7 +394,8 @@ void sim_check_access(uintptr_t pc, const void *pointer, size_t bytes, unsigned 
   if (!c || c->running < 0 || !bytes) return;
   if (c->pending.open) sim_check_pending(c);
   const uintptr_t address = (uintptr_t)pointer;
-  const bool thread_local_memory = address - c->tls < c->tls_bytes;
+  const bool thread_local_memory =
+      address - c->tls < c->tls_bytes || address - c->engine_tls < c->engine_tls_bytes;
   if (of_place(c, address) || (thread_local_memory && of_engine(address))) return;
   if (c->replays) {
     if (!shared_at(c, address) && !thread_local_memory && !sim_in_constants(address) &&
@@ -444,14 +445,24 @@ static void make_key(void) {
   pthread_key_create(&own_key, destroy);
 }
 
-// Where this OS thread's instances of the program's thread-local variables are: static shared variables.
+// Where this OS thread's instances of thread-local variables are: the program's, which are static shared
+// variables, and the engine's, which is in another object where the runtime is a shared library.
 static int find_tls(struct dl_phdr_info *info, size_t size, void *arg) {
   (void)size;
   sim_check *c = arg;
+  const uintptr_t low = (uintptr_t)info->dlpi_tls_data;
+  size_t bytes = 0;
   for (int i = 0; i < info->dlpi_phnum; i++)
-    if (info->dlpi_phdr[i].p_type == PT_TLS) c->tls_bytes = info->dlpi_phdr[i].p_memsz;
-  c->tls = (uintptr_t)info->dlpi_tls_data;
-  return 1;  // the program itself comes first
+    if (info->dlpi_phdr[i].p_type == PT_TLS) bytes = info->dlpi_phdr[i].p_memsz;
+  if (!c->tls_known) {  // the program itself comes first
+    c->tls_known = true;
+    c->tls = low;
+    c->tls_bytes = bytes;
+  }
+  if ((uintptr_t)&cusim_thread_idx - low >= bytes) return 0;
+  c->engine_tls = low;
+  c->engine_tls_bytes = bytes;
+  return 1;
 }
 
 void sim_check_open(const sim_launch *launch, uint64_t block, const sim_check_place *place) {

@@ -20,8 +20,9 @@ struct sim_check {
   sim_check_place place;
   int running;  // thread; -1: none
   unsigned threads, spins, phase;
-  uintptr_t tls, dynamic;
-  size_t tls_bytes;
+  uintptr_t tls, engine_tls, dynamic;
+  size_t tls_bytes, engine_tls_bytes;
+  bool tls_known;
   sim_shared shared[SIM_MOST_SHARED];
   int shared_count, shared_last;
   sim_region *recent[SIM_RECENT];

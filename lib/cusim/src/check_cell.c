@@ -29,7 +29,7 @@ void sim_check_pending(sim_check *c) {
 static void conflict(sim_check *c, uintptr_t pc, const sim_stamp *s, uintptr_t address, size_t bytes,
                      unsigned flags, const sim_region *region, const sim_shared *shared) {
   sim_check_context where = sim_check_here(c, pc);
-  where.other_pc = sim_image_base() + s->pc;
+  where.other_pc = sim_pc_unpack(s->pc);
   const bool same_block = s->op == c->view.op && s->block == (uint32_t)c->block;
   const bool same_warp = same_block && s->thread / SIM_LANES == (unsigned)c->running / SIM_LANES;
   where.tail = s->op != c->view.op ? BETWEEN_STREAMS
@@ -129,7 +129,7 @@ static const sim_stamp *check_word(const sim_check *c, sim_cell *cell, const sim
 void sim_check_race(sim_check *c, uintptr_t pc, sim_cell *cells, uintptr_t base, uintptr_t address,
                     size_t bytes, unsigned flags, const sim_region *region, const sim_shared *shared) {
   const sim_check_thread *t = &c->thread[c->running];
-  sim_stamp now = {.pc = (uint32_t)(pc - sim_image_base()),
+  sim_stamp now = {.pc = sim_pc_pack(pc),
                    .op = c->view.op,
                    .block = (uint32_t)c->block,
                    .clock = t->clock,

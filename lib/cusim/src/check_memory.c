@@ -19,7 +19,8 @@ static size_t region_count, region_room, dead_count;
 static unsigned made_count;
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 
-// ---------------------------------------------------------------- the program's image
+// ---------------------------------------------------------------- the program's images: its own, its
+// libraries'
 
 typedef struct image {
   uintptr_t low[16], high[16], base;
@@ -27,43 +28,79 @@ typedef struct image {
   uintptr_t relro_low, relro_high;  // but for this, once the program runs
   int count;
 } image;
-static image program;
+enum { MOST_IMAGES = 16, OFFSET_BITS = 28 };
+static image images[MOST_IMAGES];
+static int image_count;
 
-static int add_segments(struct dl_phdr_info *info, size_t size, void *arg) {
+// The system's libraries and the runtime itself are not the program's.
+static bool is_system(const struct dl_phdr_info *info) {
+  static const char *const folders[] = {"/lib", "/usr/lib", "linux-vdso"};
+  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+    if (strncmp(info->dlpi_name, folders[i], strlen(folders[i])) == 0) return true;
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+    if (p->p_type == PT_LOAD && (uintptr_t)&image_count - info->dlpi_addr - p->p_vaddr < p->p_memsz)
+      return true;
+  }
+  return false;
+}
+
+static int add_image(struct dl_phdr_info *info, size_t size, void *arg) {
   (void)size, (void)arg;
-  program.base = info->dlpi_addr;
-  for (int i = 0; i < info->dlpi_phnum && program.count < 16; i++) {
+  if (image_count > 0 && is_system(info)) return 0;
+  for (int i = 0; i < image_count; i++)
+    if (images[i].base == info->dlpi_addr) return 0;
+  if (image_count == MOST_IMAGES) return 1;
+  image *m = &images[image_count++];
+  m->base = info->dlpi_addr;
+  for (int i = 0; i < info->dlpi_phnum && m->count < 16; i++) {
     const ElfW(Phdr) *p = &info->dlpi_phdr[i];
     if (p->p_type == PT_GNU_RELRO) {
-      program.relro_low = info->dlpi_addr + p->p_vaddr;
-      program.relro_high = program.relro_low + p->p_memsz;
+      m->relro_low = info->dlpi_addr + p->p_vaddr;
+      m->relro_high = m->relro_low + p->p_memsz;
     }
     if (p->p_type != PT_LOAD) continue;
-    program.variable[program.count] = p->p_flags & PF_W;
-    program.low[program.count] = info->dlpi_addr + p->p_vaddr;
-    program.high[program.count++] = info->dlpi_addr + p->p_vaddr + p->p_memsz;
+    m->variable[m->count] = p->p_flags & PF_W;
+    m->low[m->count] = info->dlpi_addr + p->p_vaddr;
+    m->high[m->count++] = info->dlpi_addr + p->p_vaddr + p->p_memsz;
   }
-  return 1;  // the program itself comes first
+  return 0;
 }
-__attribute__((constructor(101))) static void read_image(void) {
-  dl_iterate_phdr(add_segments, NULL);
+__attribute__((constructor(101))) static void read_images(void) {
+  dl_iterate_phdr(add_image, NULL);
 }
 
-uintptr_t sim_image_base(void) {
-  return program.base;
+// The image of the address, and its segment; -1: none.
+static int find_image(uintptr_t address, int *segment) {
+  for (int i = 0; i < image_count; i++)
+    for (int k = 0; k < images[i].count; k++)
+      if (address >= images[i].low[k] && address < images[i].high[k]) {
+        *segment = k;
+        return i;
+      }
+  return -1;
 }
 
 bool sim_in_image(uintptr_t address) {
-  for (int i = 0; i < program.count; i++)
-    if (address >= program.low[i] && address < program.high[i]) return true;
-  return false;
+  int segment;
+  return find_image(address, &segment) >= 0;
 }
 
 bool sim_in_constants(uintptr_t address) {
-  if (address >= program.relro_low && address < program.relro_high) return true;
-  for (int i = 0; i < program.count; i++)
-    if (address >= program.low[i] && address < program.high[i]) return !program.variable[i];
-  return false;
+  int segment;
+  const int i = find_image(address, &segment);
+  if (i < 0) return false;
+  return !images[i].variable[segment] || (address >= images[i].relro_low && address < images[i].relro_high);
+}
+
+uint32_t sim_pc_pack(uintptr_t pc) {
+  int segment;
+  const int i = find_image(pc, &segment);
+  return i < 0 ? 0 : (uint32_t)i << OFFSET_BITS | (uint32_t)(pc - images[i].base);
+}
+
+uintptr_t sim_pc_unpack(uint32_t packed) {
+  return images[packed >> OFFSET_BITS].base + (packed & ((1u << OFFSET_BITS) - 1));
 }
 
 typedef struct walk {
@@ -146,6 +183,17 @@ sim_region *sim_region_at(uintptr_t address) {
   sim_region *r = i < region_count && regions[i]->low <= address ? regions[i] : NULL;
   pthread_rwlock_unlock(&lock);
   return r;
+}
+
+static void add_new_symbol(const char *name, void *address, size_t bytes, void *arg) {
+  if (sim_region_at((uintptr_t)address)) return;
+  pthread_rwlock_wrlock(&lock);
+  add_symbol(name, address, bytes, arg);
+  pthread_rwlock_unlock(&lock);
+}
+void sim_check_read_symbols(void) {
+  read_images();
+  if (sim_check_on()) sim_symbols(add_new_symbol, NULL);
 }
 
 sim_region *sim_region_near(uintptr_t address) {

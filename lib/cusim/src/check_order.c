@@ -222,7 +222,7 @@ static bool check_kernels(unsigned op, uintptr_t low, uintptr_t high, bool write
       const sim_stamp *s = &cell->at[i];
       const bool other_writes = s->flags & SIM_CHECK_WRITE;
       if (!s->op || !(write || other_writes) || before(s->op, op)) continue;
-      report(op, s->op, r->a.base + word * 4, write, other_writes, sim_image_base() + s->pc);
+      report(op, s->op, r->a.base + word * 4, write, other_writes, sim_pc_unpack(s->pc));
       return true;
     }
   }

@@ -64,9 +64,12 @@ bool sim_region_any_initialised(const sim_region *r, uintptr_t address, size_t b
 void sim_region_initialise(sim_region *r, uintptr_t address, size_t bytes);
 void sim_check_report_leaks(void);
 
-uintptr_t sim_image_base(void);  // of the program
+// The program's images: its own, those of its libraries and modules.
 bool sim_in_image(uintptr_t address);
-bool sim_in_constants(uintptr_t address);  // of the program
+bool sim_in_constants(uintptr_t address);
+// A place in their code in four bytes. 0: it is in none of them.
+uint32_t sim_pc_pack(uintptr_t pc);
+uintptr_t sim_pc_unpack(uint32_t packed);
 
 // ---------------------------------------------------------------- order inside a launch (check_race.c)
 

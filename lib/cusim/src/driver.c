@@ -8,7 +8,7 @@
 #include "exec.h"
 #include "graph.h"
 
-enum { MOST_DEVICES = 64, MOST_DEPTH = 32 };
+enum { MOST_DEVICES = 64, MOST_DEPTH = 32, MOST_PARAMETERS = 1024 };
 struct CUctx_st {
   int device;
 };
@@ -396,12 +396,38 @@ cudaError_t cudaGetFuncBySymbol(cudaFunction_t *function, const void *symbol) {
   return cudaSuccess;
 }
 
+// The parameters' addresses in one block of bytes.
+static bool unpack(CUfunction function, void **extra, void **addresses) {
+  const sim_kernel *kernel = sim_kernel_find((const void *)function);
+  char *buffer = NULL;
+  size_t bytes = 0, offset = 0;
+  for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
+    if (*extra == CU_LAUNCH_PARAM_BUFFER_POINTER)
+      buffer = extra[1];
+    else if (*extra == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[1])
+      bytes = *(const size_t *)extra[1];
+    else
+      return false;
+  }
+  if (!kernel || kernel->parameter_count > MOST_PARAMETERS || (kernel->parameter_count && !buffer))
+    return false;
+  for (int i = 0; i < kernel->parameter_count; i++) {
+    const sim_parameter *p = &kernel->parameters[i];
+    offset = (offset + p->alignment - 1) / p->alignment * p->alignment;
+    addresses[i] = buffer + offset;
+    offset += p->bytes;
+  }
+  return offset <= bytes;
+}
+
 CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                         unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
                         CUstream stream, void **parameters, void **extra) {
-  if (extra) return CUDA_ERROR_NOT_SUPPORTED;  // parameters as one block of bytes
+  void *addresses[MOST_PARAMETERS];
+  if (extra && !unpack(function, extra, addresses)) return CUDA_ERROR_INVALID_VALUE;
   return call(cudaLaunchKernel((const void *)function, (dim3){grid_x, grid_y, grid_z},
-                               (dim3){block_x, block_y, block_z}, parameters, shared, stream));
+                               (dim3){block_x, block_y, block_z}, extra ? addresses : parameters, shared,
+                               stream));
 }
 CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
@@ -452,42 +478,4 @@ CUresult cuProfilerStart(void) {
 }
 CUresult cuProfilerStop(void) {
   return CUDA_SUCCESS;
-}
-
-// ---------------------------------------------------------------- modules
-
-static CUresult refused(const char *what) {
-  fprintf(stderr,
-          "cusim: %s: kernels of PTX or machine code cannot run here, only those that simnvcc compiles\n",
-          what);
-  return CUDA_ERROR_NOT_SUPPORTED;
-}
-CUresult cuModuleLoad(CUmodule *module, const char *file) {
-  (void)module, (void)file;
-  return refused("cuModuleLoad");
-}
-CUresult cuModuleLoadData(CUmodule *module, const void *image) {
-  (void)module, (void)image;
-  return refused("cuModuleLoadData");
-}
-CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count, CUjit_option *options,
-                            void **values) {
-  (void)module, (void)image, (void)count, (void)options, (void)values;
-  return refused("cuModuleLoadDataEx");
-}
-CUresult cuModuleLoadFatBinary(CUmodule *module, const void *image) {
-  (void)module, (void)image;
-  return refused("cuModuleLoadFatBinary");
-}
-CUresult cuModuleUnload(CUmodule module) {
-  (void)module;
-  return CUDA_ERROR_INVALID_HANDLE;
-}
-CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
-  (void)function, (void)module, (void)name;
-  return CUDA_ERROR_INVALID_HANDLE;
-}
-CUresult cuModuleGetGlobal(CUdeviceptr *pointer, size_t *bytes, CUmodule module, const char *name) {
-  (void)pointer, (void)bytes, (void)module, (void)name;
-  return CUDA_ERROR_INVALID_HANDLE;
 }

@@ -70,6 +70,17 @@ bool sim_memory_find(const void *address, sim_allocation *found) {
   return inside;
 }
 
+static void add_new_symbol(const char *name, void *address, size_t bytes, void *arg) {
+  sim_allocation known;
+  if (sim_memory_find(address, &known)) return;
+  pthread_rwlock_wrlock(&lock);
+  add_symbol(name, address, bytes, arg);
+  pthread_rwlock_unlock(&lock);
+}
+void sim_memory_read_symbols(void) {
+  sim_symbols(add_new_symbol, NULL);
+}
+
 size_t sim_memory_used(int device) {
   pthread_rwlock_rdlock(&lock);
   const size_t bytes = used[device];

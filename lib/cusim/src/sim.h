@@ -170,6 +170,8 @@ enum sim_memory_kind {
 };  // SIM_HEAP: malloc in a kernel
 // The live allocation holding the address, or false. May be called inside kernels.
 bool sim_memory_find(const void *address, sim_allocation *found);
+// A module was loaded: its device variables are found from now on. (check_memory.c: by the checker.)
+void sim_memory_read_symbols(void);
 
 // ---------------------------------------------------------------- the kernel-time model (model.c)
 

@@ -9,4 +9,5 @@ said=$("$work/program") || { echo "FAILED: the program ends with $?"; exit 1; }
 [ "$said" = "21028 101 1" ] || { echo "FAILED: the program says $said"; exit 1; }
 # Where the kernels of the library stand is known, too.
 CUSIM_PROFILE=1 "$work/program" 2>&1 | grep -q '^times .*launch' || { echo 'FAILED: the kernel of the library is not traced'; exit 1; }
+CUSIM_CHECK=1 "$work/program" >"$work/log" 2>&1 || { echo 'FAILED: the checker finds mistakes in the library'; cat "$work/log"; exit 1; }
 echo 'the project: as expected'

@@ -15,6 +15,11 @@ typedef struct {
 
 typedef void sim_body(void *packet); /* runs one thread of a kernel with the packed arguments */
 
+/* Where a parameter stands in a block of bytes: behind the one before it, aligned. */
+typedef struct sim_parameter {
+  unsigned bytes, alignment;
+} sim_parameter;
+
 /* One kernel, or one instantiation of a kernel template; static storage in the kernel's host stub. */
 typedef struct sim_kernel {
   sim_body *run;
@@ -27,6 +32,8 @@ typedef struct sim_kernel {
   int max_threads, min_blocks; /* __launch_bounds__; 0: none */
   int max_registers;           /* __maxnreg__; 0: none */
   size_t parameter_bytes;
+  const sim_parameter *parameters;
+  int parameter_count;
   /* Kept by the runtime. */
   const char *name;   /* readable and complete, once somebody asked */
   int dynamic_shared; /* cudaFuncAttributeMaxDynamicSharedMemorySize; 0: not set */

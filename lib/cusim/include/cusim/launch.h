@@ -128,6 +128,10 @@ struct body;
 template <class Kernel, class... Parameters>
 struct body<Kernel, void(Parameters...)> {
   using packet = argument_list<std::index_sequence_for<Parameters...>, Parameters...>;
+  static constexpr int parameter_count = (int)sizeof...(Parameters);
+  static constexpr sim_parameter parameters[] = {{(unsigned)sizeof(std::remove_reference_t<Parameters>),
+                                                  (unsigned)alignof(std::remove_reference_t<Parameters>)}...,
+                                                 {0, 1}};
 
   static void run(void *p) {
     run_row([p] { static_cast<packet *>(p)->pass(Kernel::cusim_thread); });
@@ -163,6 +167,8 @@ constexpr sim_kernel describe(const char *spelled, long long max_threads = 0, lo
           static_cast<int>(min_blocks),
           static_cast<int>(max_registers),
           sizeof(typename kind::packet),
+          kind::parameters,
+          kind::parameter_count,
           nullptr,
           0,
           0};
