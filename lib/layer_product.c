@@ -128,8 +128,18 @@ static operand windows_of(const hd_layer *l, const hd_pass *p, chunk c) {
   return rounded(p, c.columns, c.rows, cells(l), c.columns16);
 }
 
+// The CPU multiplies windows where they lie; all others, and rounded operands, take the detour.
+static bool direct(const hd_layer *l, const hd_pass *p) {
+  return p->ops->convolve && p->precision == HD_F32 && l->windows.padding < l->windows.size;
+}
+
 static void convolution_forward(const hd_layer *l, const hd_pass *p) {
   float *z = before_activation(l, p);
+  if (direct(l, p) && l->activation != HD_GELU) {
+    p->ops->convolve(p->ops, p->x, p->theta, p->theta + cells(l) * l->width, p->y, p->samples, l->windows,
+                     l->width, l->activation == HD_RELU);
+    return;
+  }
   for (long first = 0; first < p->samples; first += chunk_of(l, p->samples, p->ops->on_host)) {
     const chunk c = chunk_from(l, p, first);
     product(p, c.rows, l->width, cells(l), windows_of(l, p, c), weights(p, l->width), false,
@@ -142,6 +152,12 @@ static void convolution_forward(const hd_layer *l, const hd_pass *p) {
 static void convolution_backward(const hd_layer *l, const hd_pass *p) {
   p->ops->bias_act_backward(p->ops, p->dy, before_activation(l, p), p->gradient + cells(l) * l->width,
                             p->samples * l->positions, l->width, l->activation, p->accumulate);
+  if (direct(l, p)) {
+    p->ops->convolve_filters(p->ops, p->x, p->dy, p->gradient, p->samples, l->windows, l->width,
+                             p->accumulate);
+    if (p->dx) p->ops->convolve_images(p->ops, p->dy, p->theta, p->dx, p->samples, l->windows, l->width);
+    return;
+  }
   for (long first = 0; first < p->samples; first += chunk_of(l, p->samples, p->ops->on_host)) {
     const chunk c = chunk_from(l, p, first);
     const operand dy = rounded(p, p->dy + (size_t)first * l->out, c.rows, l->width, c.dy16);

@@ -3,7 +3,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "../conv/conv.h"
+#include "../gemm/micro.h"
 #include "parts.h"
+
+typedef int32_t places __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
 
 // The part of a window that lies on the image: rows [top, bottom) and columns [left, right) of the window,
 // and the image's first row and column under the window's own corner.
@@ -80,22 +84,34 @@ static void cpu_fold(hd_ops *o, const float *columns, float *x, long images, hd_
   }
 }
 
-// Channel by channel within a cell, so that neighbours in memory are handled together.
-static void pool_window(const float *x, float *y, int32_t *chosen, hd_windows w, overlap at) {
-  for (int c = 0; c < w.channels; c++) {
-    y[c] = -INFINITY;
-    chosen[c] = at.top * w.size + at.left;
-  }
+// The channels of a vector from c on; the largest so far and its place stay in registers.
+static void pool_vector(const float *x, float *y, int32_t *chosen, hd_windows w, overlap at, long c) {
+  vector most = (vector){0} - INFINITY;
+  places place = (places){0} + (at.top * w.size + at.left);
   for (int r = at.top; r < at.bottom; r++)
     for (int s = at.left; s < at.right; s++) {
-      const float *cell = x + under(w, at, r) + (size_t)(s - at.left) * (size_t)w.channels;
-#pragma omp simd
-      for (int c = 0; c < w.channels; c++) {
-        const bool larger = cell[c] > y[c];
-        chosen[c] = larger ? r * w.size + s : chosen[c];
-        y[c] = larger ? cell[c] : y[c];
-      }
+      const vector cell = *(const vector *)(x + under(w, at, r) + (s - at.left) * w.channels + c);
+      const places larger = cell > most;
+      place = (larger & (r * w.size + s)) | (~larger & place);
+      most = (vector)((larger & (places)cell) | (~larger & (places)most));
     }
+  *(vector *)(y + c) = most;
+  *(places *)(chosen + c) = place;
+}
+
+static void pool_window(const float *x, float *y, int32_t *chosen, hd_windows w, overlap at) {
+  long first = 0;
+  for (; first + LANES <= w.channels; first += LANES) pool_vector(x, y, chosen, w, at, first);
+  for (long c = first; c < w.channels; c++) {
+    y[c] = -INFINITY;
+    chosen[c] = at.top * w.size + at.left;
+    for (int r = at.top; r < at.bottom; r++)
+      for (int s = at.left; s < at.right; s++) {
+        const float cell = x[under(w, at, r) + (size_t)(s - at.left) * (size_t)w.channels + (size_t)c];
+        chosen[c] = cell > y[c] ? r * w.size + s : chosen[c];
+        y[c] = cell > y[c] ? cell : y[c];
+      }
+  }
 }
 
 static void cpu_max_pool(hd_ops *o, const float *x, float *y, int32_t *chosen, long images, hd_windows w) {
@@ -110,29 +126,65 @@ static void cpu_max_pool(hd_ops *o, const float *x, float *y, int32_t *chosen, l
       }
 }
 
+// Windows that do not overlap write each pixel under them once, channels side by side; others add up.
+static void pool_window_backward(const float *dy, const int32_t *chosen, float *d_x, hd_windows w,
+                                 overlap at) {
+  for (int r = at.top; r < at.bottom; r++)
+    for (int s = at.left; s < at.right; s++) {
+      float *cell = d_x + under(w, at, r) + (size_t)(s - at.left) * (size_t)w.channels;
+      const int32_t me = r * w.size + s;
+      if (w.stride >= w.size) {
+#pragma omp simd
+        for (int c = 0; c < w.channels; c++) cell[c] = chosen[c] == me ? dy[c] : 0;
+      } else {
+#pragma omp simd
+        for (int c = 0; c < w.channels; c++) cell[c] += chosen[c] == me ? dy[c] : 0;
+      }
+    }
+}
+
 static void cpu_max_pool_backward(hd_ops *o, const float *dy, const int32_t *chosen, float *d_x, long images,
                                   hd_windows w) {
   (void)o;
   const long down = hd_windows_down(w), across = hd_windows_across(w);
+  const bool tiled =
+      w.stride == w.size && w.padding == 0 && w.height == down * w.size && w.width == across * w.size;
 #pragma omp parallel for
   for (long i = 0; i < images; i++) {
     float *image = d_x + (size_t)i * pixels(w);
-    memset(image, 0, pixels(w) * sizeof *image);
+    if (!tiled) memset(image, 0, pixels(w) * sizeof *image);
     for (long d = 0; d < down; d++)
       for (long a = 0; a < across; a++) {
-        const size_t out = (size_t)((i * down + d) * across + a) * (size_t)w.channels;
-        const long y = d * w.stride - w.padding, x = a * w.stride - w.padding;
-        for (int c = 0; c < w.channels; c++) {
-          const int32_t cell = chosen[out + (size_t)c];
-          image[((y + cell / w.size) * w.width + x + cell % w.size) * w.channels + c] += dy[out + (size_t)c];
-        }
+        const size_t at = (size_t)((i * down + d) * across + a) * (size_t)w.channels;
+        pool_window_backward(dy + at, chosen + at, image, w, overlap_of(w, d, a));
       }
   }
+}
+
+static void cpu_convolve(hd_ops *o, const float *x, const float *filter, const float *bias, float *y,
+                         long images, hd_windows w, long filters, bool relu) {
+  (void)o;
+  hd_convolve(x, filter, bias, y, images, w, filters, relu);
+}
+
+static void cpu_convolve_images(hd_ops *o, const float *dy, const float *filter, float *d_x, long images,
+                                hd_windows w, long filters) {
+  (void)o;
+  hd_convolve_images(dy, filter, d_x, images, w, filters);
+}
+
+static void cpu_convolve_filters(hd_ops *o, const float *x, const float *dy, float *d_filter, long images,
+                                 hd_windows w, long filters, bool accumulate) {
+  (void)o;
+  hd_convolve_filters(x, dy, d_filter, images, w, filters, accumulate);
 }
 
 void hd_cpu_image_operations(hd_ops *o) {
   o->unfold = cpu_unfold;
   o->fold = cpu_fold;
+  o->convolve = cpu_convolve;
+  o->convolve_images = cpu_convolve_images;
+  o->convolve_filters = cpu_convolve_filters;
   o->max_pool = cpu_max_pool;
   o->max_pool_backward = cpu_max_pool_backward;
 }

@@ -129,6 +129,9 @@ static void cuda_max_pool_backward(hd_ops *o, const float *dy, const int32_t *ch
 void hd_cuda_image_operations(hd_ops *o) {
   o->unfold = cuda_unfold;
   o->fold = cuda_fold;
+  o->convolve = NULL;
+  o->convolve_images = NULL;
+  o->convolve_filters = NULL;
   o->max_pool = cuda_max_pool;
   o->max_pool_backward = cuda_max_pool_backward;
 }

@@ -13,7 +13,7 @@
 #include "ops.h"
 #include "parts.h"
 
-enum { WORTH_A_TEAM = 16384, COLUMN_BLOCK = 64 };
+enum { WORTH_A_TEAM = 16384, STRIP = 64 };
 
 static void *cpu_alloc(hd_ops *o, size_t bytes) {
   o->bytes += bytes;
@@ -112,23 +112,29 @@ static void through_activation(float *dy, const float *kept, long width, enum hd
   }
 }
 
-// Each thread owns whole columns and walks the rows downwards, so the sums do not depend on the number of
-// threads.
+// Strips of rows, each with its own sums, which are then added up in their order: how many strips there are
+// depends on the number of rows alone, so the sums do not depend on the number of threads.
 static void cpu_bias_act_backward(hd_ops *o, float *dy, const float *kept, float *d_bias, long rows,
                                   long cols, enum hd_activation act, bool accumulate) {
   (void)o;
-#pragma omp parallel for if (rows * cols >= WORTH_A_TEAM)
-  for (long first = 0; first < cols; first += COLUMN_BLOCK) {
-    const long width = cols - first < COLUMN_BLOCK ? cols - first : COLUMN_BLOCK;
-    float sum[COLUMN_BLOCK] = {0};
-    for (long r = 0; r < rows; r++) {
-      float *row = dy + r * cols + first;
-      through_activation(row, kept + r * cols + first, width, act);
+  const long strips = rows < 16 * STRIP ? (rows + STRIP - 1) / STRIP : 16;
+  float *sums = hd_alloc((size_t)(strips * cols), sizeof *sums);
+#pragma omp parallel for schedule(static) if (rows * cols >= WORTH_A_TEAM)
+  for (long s = 0; s < strips; s++) {
+    float *sum = sums + s * cols;
+    memset(sum, 0, (size_t)cols * sizeof *sum);
+    for (long r = rows * s / strips; r < rows * (s + 1) / strips; r++) {
+      through_activation(dy + r * cols, kept + r * cols, cols, act);
 #pragma omp simd
-      for (long i = 0; i < width; i++) sum[i] += row[i];
+      for (long i = 0; i < cols; i++) sum[i] += dy[r * cols + i];
     }
-    for (long i = 0; i < width; i++) d_bias[first + i] = (accumulate ? d_bias[first + i] : 0) + sum[i];
   }
+  for (long i = 0; i < cols; i++) {
+    float sum = accumulate ? d_bias[i] : 0;
+    for (long s = 0; s < strips; s++) sum += sums[s * cols + i];
+    d_bias[i] = sum;
+  }
+  free(sums);
 }
 
 static void cpu_softmax_loss(hd_ops *o, const float *logits, const uint8_t *labels, float *d_logits,

@@ -14,6 +14,7 @@
 #include <heddle/random.h>
 #include <kernels/nn/ops.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,6 +159,8 @@ static void convolution(void **state) {
   CHECK(SQUARED_ERROR, hd_convolution((hd_windows){6, 5, 2, 5, 3, 2}, 1, HD_LINEAR));
   CHECK(SQUARED_ERROR,
         hd_convolution((hd_windows){3, 3, 2, 1, 2, 0}, 3, HD_LINEAR));  // pixels no window sees
+  CHECK(SQUARED_ERROR,
+        hd_convolution((hd_windows){3, 4, 2, 2, 1, 2}, 3, HD_RELU));  // windows that see no pixel
 }
 
 static void pooling(void **state) {
@@ -280,6 +283,45 @@ static void chunks_of_images_add_up(void **state) {
   test_free(theta), test_free(whole), test_free(images), test_free(single);
 }
 
+// Convolving in place against the product over windows in memory, at widths beside those of the tiles; and by
+// any number of threads the same, bit for bit.
+static void in_place_and_unfolded_agree(void **state) {
+  enum { IMAGES = 19, IN = 15 * 13 * 3 };
+  const hd_layer layers[] = {hd_convolution((hd_windows){15, 13, 3, 3, 1, 1}, 37, HD_RELU),
+                             hd_convolution((hd_windows){15, 13, 37, 5, 2, 2}, 64, HD_RELU),
+                             hd_max_pool((hd_windows){8, 7, 64, 2, 2, 0}),
+                             hd_convolution((hd_windows){4, 3, 64, 1, 1, 0}, 17, HD_GELU),
+                             hd_dense(1, 4 * 3 * 17, 10, HD_LINEAR)};
+  const size_t n = hd_net_count(layers, HD_COUNT(layers)), bytes = n * sizeof(float);
+  float *theta = test_malloc(bytes), *got = test_malloc(bytes), *first = test_malloc(bytes);
+  float *images = test_malloc(IMAGES * IN * sizeof(float));
+  double *unfolded = test_malloc(n * sizeof *unfolded);
+  uint8_t labels[IMAGES];
+  for (int i = 0; i < IMAGES; i++) labels[i] = (uint8_t)(i % 10);
+  hd_net_initial(layers, HD_COUNT(layers), 1, theta);
+  hd_fill_normal(images, IMAGES * IN, 2, 0);
+  hd_ops *o = open_ops(state), all = *o;
+  const int threads = omp_get_max_threads();
+  for (int run = 0; run < 4; run++) {
+    omp_set_num_threads(run ? run : 1);
+    o->convolve = run ? all.convolve : NULL;
+    hd_net *net = hd_net_new(o, layers, HD_COUNT(layers), IMAGES, true, HD_F32);
+    hd_net_set(net, theta);
+    hd_net_gradient(net, HD_CROSS_ENTROPY, images, labels, IMAGES, 1, false, NULL, NULL);
+    hd_net_gradient(net, HD_CROSS_ENTROPY, images, labels, IMAGES, 0.5f, true, NULL, NULL);
+    memcpy(got, net->gradient, bytes);
+    for (size_t i = 0; run == 0 && i < n; i++) unfolded[i] = (double)got[i];
+    const double error = hd_compare(got, HD_F32, unfolded, n);
+    if (!(error < 2e-5)) fail_msg("%d threads: off by %g", run, error);
+    if (run == 1) memcpy(first, got, bytes);
+    if (run > 1) assert_memory_equal(got, first, bytes);
+    hd_net_free(net);
+  }
+  omp_set_num_threads(threads);
+  o->close(o);
+  test_free(theta), test_free(got), test_free(first), test_free(images), test_free(unfolded);
+}
+
 // Operands rounded to 8 or 11 bits: the gradient is that of fp32 up to a few roundings, and not equal to it.
 // All layers are smooth: where a ReLU's input is zero up to rounding, either side is right.
 static void sixteen_bits_are_close(void **state) {
@@ -381,7 +423,11 @@ static make_ops *cuda = default_stream;
   }
 
 int main(void) {
-  const struct CMUnitTest on_cpu[] = {ON(cpu), cmocka_unit_test(layers_know_their_size)};
+  const struct CMUnitTest on_cpu[] = {
+      ON(cpu),
+      {"cpu: convolution in place", in_place_and_unfolded_agree, NULL, NULL, &cpu},
+      cmocka_unit_test(layers_know_their_size),
+  };
   int failed = cmocka_run_group_tests_name("layers on the CPU", on_cpu, NULL, NULL);
 #if HD_HAVE_CUDA
   const struct CMUnitTest on_gpu[] = {ON(cuda)};

@@ -120,6 +120,14 @@ struct hd_ops {
   // unfold would take from pixel p, in a fixed order; x is overwritten.
   void (*unfold)(hd_ops *o, const float *x, float *columns, long images, hd_windows w);
   void (*fold)(hd_ops *o, const float *columns, float *x, long images, hd_windows w);
+  // Convolution without the detour over windows in memory, and its gradients, as hd_convolve and the others
+  // of kernels/conv/conv.h do it (padding < size). NULL where a library's large products are faster: on GPUs.
+  void (*convolve)(hd_ops *o, const float *x, const float *filter, const float *bias, float *y, long images,
+                   hd_windows w, long filters, bool relu);
+  void (*convolve_images)(hd_ops *o, const float *dy, const float *filter, float *d_x, long images,
+                          hd_windows w, long filters);
+  void (*convolve_filters)(hd_ops *o, const float *x, const float *dy, float *d_filter, long images,
+                           hd_windows w, long filters, bool accumulate);
   // Largest value of each window and channel (the first of equals; pixels outside do not take part); chosen:
   // its place in the window, for backward, which overwrites d_x.
   void (*max_pool)(hd_ops *o, const float *x, float *y, int32_t *chosen, long images, hd_windows w);
