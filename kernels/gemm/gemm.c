@@ -84,12 +84,14 @@ static void pack_a(const product *p, long ic, long mc, long pc, long kc, float *
   }
 }
 
+static void pack_b_panel(const product *p, long j, long columns, long pc, long kc, float *packed) {
+  const float *source = p->trans_b ? p->b + j * p->ldb + pc : p->b + pc * p->ldb + j;
+  pack_panel(p->trans_b, NR, (int)columns, kc, source, p->ldb, packed);
+}
+
 static void pack_b(const product *p, long jc, long nc, long pc, long kc, float *packed) {
 #pragma omp for schedule(static)
-  for (long j = 0; j < nc; j += NR) {
-    const float *source = p->trans_b ? p->b + (jc + j) * p->ldb + pc : p->b + pc * p->ldb + jc + j;
-    pack_panel(p->trans_b, NR, (int)smaller(NR, nc - j), kc, source, p->ldb, packed + j * kc);
-  }
+  for (long j = 0; j < nc; j += NR) pack_b_panel(p, jc + j, smaller(NR, nc - j), pc, kc, packed + j * kc);
 }
 
 // The 2nd and 1st loop around the micro-kernel: packed blocks of A and B give a block of C.
@@ -130,6 +132,34 @@ static void outer_loops(const product *p, int threads, float *packed_b) {
     }
 }
 
+// Few rows are cut along n instead: all of A is packed first, for all, and each thread packs a panel of B
+// only when it comes to it, and multiplies it while it is in its own L1 cache. B, the large matrix here, is
+// then neither written to memory once more nor handed from core to core.
+enum { FEW_ROWS = 2 * MC };
+
+static bool has_few_rows(const product *p, int threads) {
+  const long panels = (p->n + NR - 1) / NR;
+  return p->m <= FEW_ROWS && round_up(p->m, MR) * p->k <= (long)KC * NC && panels >= 2 * threads;
+}
+
+static void loops_for_few_rows(const product *p, float *packed_a) {
+  float *panel = scratch_get()->a;
+  const long kc_most = even_cut(p->k, KC, 1), height = round_up(p->m, MR);
+#pragma omp for schedule(static)
+  for (long i = 0; i < p->m; i += MR)
+    for (long pc = 0; pc < p->k; pc += kc_most) {
+      const long kc = smaller(kc_most, p->k - pc);
+      pack_a(p, i, smaller(MR, p->m - i), pc, kc, packed_a + pc * height + i * kc);
+    }
+#pragma omp for schedule(dynamic, 1)
+  for (long j = 0; j < p->n; j += NR)
+    for (long pc = 0; pc < p->k; pc += kc_most) {
+      const long kc = smaller(kc_most, p->k - pc), nc = smaller(NR, p->n - j);
+      pack_b_panel(p, j, nc, pc, kc, panel);
+      macro_kernel(p, p->m, nc, kc, packed_a + pc * height, panel, pc == 0 ? p->beta : 1, p->c + j);
+    }
+}
+
 static void scale(const product *p) {
   for (long i = 0; i < p->m; i++)
     for (long j = 0; j < p->n; j++) p->c[i * p->ldc + j] = p->beta == 0 ? 0 : p->beta * p->c[i * p->ldc + j];
@@ -149,6 +179,12 @@ void hd_gemm(bool trans_a, bool trans_b, long m, long n, long k, float alpha, co
   // they give.
   const double worth = 1 + 2e-6 * (double)m * (double)n * (double)k;
   const int most = omp_get_max_threads(), threads = worth < most ? (int)worth : most;
+  const bool few_rows = has_few_rows(&p, threads);
 #pragma omp parallel num_threads(threads) if (threads > 1)
-  outer_loops(&p, omp_get_num_threads(), mine->b);
+  {
+    if (few_rows)
+      loops_for_few_rows(&p, mine->b);
+    else
+      outer_loops(&p, omp_get_num_threads(), mine->b);
+  }
 }

@@ -146,14 +146,15 @@ static void cpu_softmax_loss(hd_ops *o, const float *logits, const uint8_t *labe
     long best = 0;
     for (long i = 1; i < classes; i++) best = z[i] > z[best] ? i : best;
     const float top = z[best], own = z[labels[r]];
-    float sum = 0;
-    for (long i = 0; i < classes; i++) sum += expf(z[i] - top);
+    float sum = 0, *d = d_logits ? d_logits + r * classes : NULL;
+    for (long i = 0; i < classes; i++) {
+      const float power = expf(z[i] - top);
+      sum += power;
+      if (d) d[i] = power;
+    }
     loss[r] = logf(sum) - (own - top);
     correct[r] = best == labels[r] ? 1 : 0;
-    if (!d_logits) continue;
-    float *d = d_logits + r * classes;
-    for (long i = 0; i < classes; i++)
-      d[i] = scale * (expf(z[i] - top) / sum - (i == labels[r] ? 1.0f : 0.0f));
+    for (long i = 0; d && i < classes; i++) d[i] = scale * (d[i] / sum - (i == labels[r] ? 1.0f : 0.0f));
   }
 }
 

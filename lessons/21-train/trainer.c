@@ -7,15 +7,19 @@
 #include <stdlib.h>
 
 static const size_t PIXELS = HD_IMAGE_PIXELS * sizeof(float);
+enum { FEW_IMAGES = 16 };
 
-// Batch number `step` of the training set, to host memory.
+// Batch number `step` of the training set, to host memory, a few images at a time by all threads.
 static void gather(trainer *t, long step, float *images, uint8_t *labels) {
   const task *k = t->task;
   const long epoch = step / steps_per_epoch(k), within = step % steps_per_epoch(k);
   if (epoch != t->epoch) hd_shuffle(t->order, k->train->count, k->seed, (uint64_t)epoch);
   t->epoch = epoch;
-  hd_gather(k->train, t->order + (size_t)within * k->batch, k->batch, images, labels, t->augment, k->seed,
-            (uint64_t)epoch);
+  const uint32_t *order = t->order + (size_t)within * k->batch;
+#pragma omp parallel for schedule(static)
+  for (size_t i = 0; i < k->batch; i += FEW_IMAGES)
+    hd_gather(k->train, order + i, k->batch - i < FEW_IMAGES ? k->batch - i : FEW_IMAGES,
+              images + i * HD_IMAGE_PIXELS, labels + i, t->augment, k->seed, (uint64_t)epoch);
 }
 
 static void open_images(trainer *t, long resident) {
