@@ -1,13 +1,13 @@
 #!/bin/sh
-# Every .cu compiles for real GPUs, without a warning, wherever nvcc is: what runs there for an old and a new one, tests for
-# the old one. usage: nvcc.sh NVCC INCLUDE_ROOT FILE…
+# Every .cu compiles for real GPUs, without a warning, wherever nvcc is: for an old one, and for a new one where the
+# architecture or the 16-bit headers make it other code. usage: nvcc.sh NVCC INCLUDE_ROOT FILE…
 nvcc=$1 root=$2
 shift 2
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 export nvcc root out
 printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} sh -c '
-  case {} in */tests/*) new= ;; *) new="-gencode arch=compute_90,code=sm_90" ;; esac
+  new= && grep -qE "__CUDA_ARCH__|asm|bf16|fp16|mma|pipeline" "{}" && new="-gencode arch=compute_90,code=sm_90"
   $nvcc -c -std=c++17 -O2 -gencode arch=compute_75,code=sm_75 $new -Werror all-warnings \
     -Xcompiler -Wall,-Wextra,-Wno-missing-field-initializers,-fopenmp -DHD_HAVE_CUDA=1 -I"$root/lib/include" -I"$root" \
     -I"$(dirname {})" "{}" -o "$out/$(echo {} | tr / _).o" || { echo "FAILED: {}"; exit 1; }' || exit 1
