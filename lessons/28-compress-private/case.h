@@ -13,5 +13,5 @@ typedef struct state {
 } state;
 
 // The checked step, the timed ones, and where it is worth the time a training. threads: of each rank.
-void run_case(hd_case *c, const strategy *s, int world, int threads);
+void run_case(hd_case *c, const strategy *s, enum place place, int world, int threads);
 #endif

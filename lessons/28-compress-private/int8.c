@@ -1,63 +1,61 @@
 // SPDX-License-Identifier: MIT
-// Idea: a gradient is noise anyway; send 8 bits of each element, with a scale for each block of 256.
-// Rounding is stochastic: x/scale = 2.3 becomes 3 three times in ten, so the mean over many is right.
-// Rounding to nearest would send everything below half a step as zero, every time. Prediction: 65 words for
-// 256 elements, 3.94 times fewer bytes. Reason for scales that are powers of two: a whole number times such a
-// scale is exact, so nothing but the rounding itself is lost, and what is left out can be computed exactly.
-#include <heddle/random.h>
-#include <math.h>
-#include <string.h>
+// Int8 messages on a CPU; the idea is told in int8.h.
+#include "int8.h"
 
-#include "compress.h"
-
-enum { BLOCK = 256, BLOCK_WORDS = 1 + BLOCK / 4 };
+#include <heddle/bench.h>
 
 static size_t words(size_t n) {
-  return (n + BLOCK - 1) / BLOCK * BLOCK_WORDS;
+  return (n + INT8_BLOCK - 1) / INT8_BLOCK * INT8_WORDS;
 }
 
 static size_t length_of(size_t n, size_t from) {
-  return n - from < BLOCK ? n - from : BLOCK;
+  return n - from < INT8_BLOCK ? n - from : INT8_BLOCK;
 }
 
-// The smallest power of two that leaves x / scale + 1 below 128, for stochastic rounding goes up to one
-// above. Where a gradient has diverged there is none: NaN arrives as NaN.
-static float scale_of(const float *x, size_t n) {
-  float largest = 0;
-  for (size_t i = 0; i < n; i++) {
-    if (!isfinite(x[i])) return NAN;
-    largest = fmaxf(largest, fabsf(x[i]));
+// One block of 256; what is behind the end of the vector has been filled up with zeros.
+static float encode_block(float x[INT8_BLOCK], int8_t q[INT8_BLOCK], uint64_t seed, uint64_t stream,
+                          uint64_t first) {
+  uint32_t largest = 0, random[INT8_BLOCK];
+  for (int i = 0; i < INT8_BLOCK; i++) largest = magnitude(x[i]) > largest ? magnitude(x[i]) : largest;
+  const float scale = int8_scale(largest), inverse = 1 / scale;
+  for (int i = 0; i < INT8_QUADS; i++) {
+    const hd_random4 r = hd_philox(seed, stream, first + (uint64_t)i);
+    for (int k = 0; k < 4; k++) random[4 * i + k] = r.v[k];
   }
-  int exponent;
-  if (largest == 0) return 1;
-  frexpf(largest / 126, &exponent);
-  return ldexpf(1, exponent);
+  for (int i = 0; i < INT8_BLOCK; i++) {
+    q[i] = isnan(scale) ? 0 : (int8_t)int8_round(x[i], inverse, random[i]);
+    x[i] -= scale * (float)q[i];
+  }
+  return scale;
 }
 
-static void encode(const float *x, size_t n, uint32_t *message, uint64_t seed, uint64_t stream) {
-  for (size_t from = 0; from < n; from += BLOCK, message += BLOCK_WORDS) {
+static void encode(hd_ops *o, float *x, size_t n, uint32_t *message, void *work, uint64_t seed,
+                   uint64_t stream) {
+  (void)o, (void)work;
+  for (size_t from = 0; from < n; from += INT8_BLOCK, message += INT8_WORDS) {
     const size_t count = length_of(n, from);
-    const float scale = scale_of(x + from, count), inverse = 1 / scale;
-    int8_t q[BLOCK] = {0};
-    for (size_t i = 0; i < count && !isnan(scale); i += 4) {
-      const hd_random4 r = hd_philox(seed, stream, (from + i) / 4);
-      for (size_t k = i; k < i + 4 && k < count; k++)
-        q[k] = (int8_t)floorf(x[from + k] * inverse + hd_uniform(r.v[k % 4]));
-    }
+    float block[INT8_BLOCK] = {0};
+    int8_t q[INT8_BLOCK];
+    memcpy(block, x + from, count * sizeof *x);
+    const float scale = encode_block(block, q, seed, stream, from / 4);
+    memcpy(x + from, block, count * sizeof *x);
     memcpy(message, &scale, sizeof scale);
     memcpy(message + 1, q, sizeof q);
+    memset((int8_t *)(message + 1) + count, 0, INT8_BLOCK - count);
   }
 }
 
-static void add(const uint32_t *message, size_t n, float factor, float *sum) {
-  for (size_t from = 0; from < n; from += BLOCK, message += BLOCK_WORDS) {
-    const size_t count = length_of(n, from);
-    float scale;
-    int8_t q[BLOCK];
-    memcpy(&scale, message, sizeof scale);
-    memcpy(q, message + 1, sizeof q);
-    for (size_t i = 0; i < count; i++) sum[from + i] += factor * scale * (float)q[i];
-  }
+static void sum(hd_ops *o, const uint32_t *messages, int count, size_t n, float *sum) {
+  o->zero(o, sum, n * sizeof *sum);
+  for (int r = 0; r < count; r++)
+    for (size_t from = 0; from < n; from += INT8_BLOCK, messages += INT8_WORDS) {
+      float scale;
+      int8_t q[INT8_BLOCK];
+      memcpy(&scale, messages, sizeof scale);
+      memcpy(q, messages + 1, sizeof q);
+      for (size_t i = 0; i < length_of(n, from); i++) sum[from + i] += scale * (float)q[i];
+    }
 }
 
-const compressor int8 = {words, encode, add};
+static const codec cpu = {encode, sum};
+const compressor int8 = {words, NULL, &cpu, HD_WITH_CUDA(&int8_gpu)};

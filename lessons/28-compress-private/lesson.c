@@ -81,23 +81,38 @@ static double bound(const hd_case *c, enum hd_where where) {
 }
 
 static void cpu_one_rank(hd_case *c) {
-  run_case(c, &plain, 1, c->threads);
+  run_case(c, &plain, ON_CPU, 1, c->threads);
 }
-#define CPU(name)                      \
-  static void cpu_##name(hd_case *c) { \
-    run_case(c, &name, c->threads, 1); \
+#define CPU(name)                              \
+  static void cpu_##name(hd_case *c) {         \
+    run_case(c, &name, ON_CPU, c->threads, 1); \
   }
-CPU(plain)
-CPU(quantized)
+#if HD_HAVE_CUDA
+static void gpu_one_rank(hd_case *c) {
+  run_case(c, &plain, ON_GPU, 1, 1);
+}
+#define GPU(name)                              \
+  static void gpu_##name(hd_case *c) {         \
+    run_case(c, &name, ON_GPU, c->devices, 1); \
+  }
+#else
+#define GPU(name)
+#endif
+#define BOTH(name) CPU(name) GPU(name)
+BOTH(plain)
+BOTH(quantized)
 CPU(quantized_forgetful)
-CPU(largest)
+BOTH(largest)
 CPU(largest_forgetful)
-CPU(private_sgd)
-CPU(clipped)
+GPU(largest_library)
+BOTH(clipped)
 CPU(less_noise)
+BOTH(private_sgd)
 
 #define RANKS(label, function, because) \
   { .name = label, .where = HD_RANKS, .run = cpu_##function, .why = because }
+#define GPUS(label, function, because) \
+  { .name = label, .where = HD_GPUS, .run = HD_WITH_CUDA(gpu_##function), .needs = "CUDA", .why = because }
 
 static const hd_variant variants[] = {
     {.name = "one-rank", .where = HD_SERIAL, .run = cpu_one_rank, .why = "the serial twin of all others"},
@@ -109,6 +124,17 @@ static const hd_variant variants[] = {
     RANKS("clipped", clipped, "each image's gradient clipped to length 1: no noise, no privacy"),
     RANKS("dp-sgd-0.5", less_noise, "and noise of 0.5 times that length"),
     RANKS("dp-sgd", private_sgd, "and noise of 1.1 times that length"),
+    {.name = "gpu-one-rank",
+     .where = HD_GPU,
+     .run = HD_WITH_CUDA(gpu_one_rank),
+     .needs = "CUDA",
+     .why = "the same code over cuBLAS and CUDA kernels"},
+    GPUS("gpu-all-reduce", plain, "a ring of fp32 gradients"),
+    GPUS("gpu-int8", quantized, "a warp packs a block: pays where a link is slower than packing"),
+    GPUS("gpu-top-k", largest, "a radix select: least to send, most launches"),
+    GPUS("gpu-top-k-cub", largest_library, "the library's way: sort all, take the first"),
+    GPUS("gpu-clipped", clipped, "a block per image finds its gradient's length without the gradient"),
+    GPUS("gpu-dp-sgd", private_sgd, "and noise, a number by each thread"),
 };
 
 const hd_lesson hd_this_lesson = {
@@ -122,9 +148,14 @@ const hd_lesson hd_this_lesson = {
     .rate = HD_RATE_ITEMS,
     .quick = {128},
     .full = {128, 1024},
+    .gpu_quick = {128, 8192},
+    .gpu_full = {128, 1024, 8192},
+    .sim_quick = {128},
+    .sim_full = {128, 1024},
     .verify = {0, 1, 33, 128, -1},
     .sweep_threads = true,
     .sweep_ranks = {1, 2, 4},
+    .sweep_devices = {1, 2, 4, 8},
     .memory = memory,
     .setup = setup,
     .teardown = teardown,

@@ -91,31 +91,34 @@ void model_gradient(model *m, const float *x, long rows) {
   }
 }
 
-static double square(const float *v, long n) {
-  double sum = 0;
-  for (long i = 0; i < n; i++) sum += (double)v[i] * (double)v[i];
-  return sum;
-}
-
-void model_lengths(const model *m, const float *x, long rows, double *squares) {
-  for (long i = 0; i < rows; i++) {
-    squares[i] = 0;
-    for (int l = 0; l < MODEL_LAYERS; l++) {
-      const long in = MODEL_WIDTH[l], out = MODEL_WIDTH[l + 1];
-      // + 1: the bias is the weight of an input that is always one.
-      squares[i] += (square(input(m, x, l) + i * in, in) + 1) * square(m->delta[l] + i * out, out);
-    }
+layer_rows model_rows(const model *m, const float *x) {
+  layer_rows rows;
+  for (int l = 0; l < MODEL_LAYERS; l++) {
+    rows.input[l] = input(m, x, l);
+    rows.delta[l] = m->delta[l];
+    rows.in[l] = MODEL_WIDTH[l];
+    rows.out[l] = MODEL_WIDTH[l + 1];
   }
+  return rows;
 }
 
 double model_accuracy(model *m, const hd_dataset *d) {
+  hd_ops *o = m->ops;
+  const size_t most = (size_t)m->capacity, pixels = HD_IMAGE_PIXELS * sizeof(float);
+  float *images = floats(o, most * HD_IMAGE_PIXELS), *correct = hd_alloc(most, sizeof *correct);
+  uint8_t *labels = o->alloc(o, most);
   size_t right = 0;
-  for (size_t from = 0; from < d->count; from += (size_t)m->capacity) {
-    const size_t left = d->count - from, most = (size_t)m->capacity, rows = left < most ? left : most;
-    const float *logits = model_forward(m, d->images + from * HD_IMAGE_PIXELS, (long)rows);
-    m->ops->softmax_loss(m->ops, logits, d->labels + from, NULL, m->loss, m->correct, (long)rows, HD_CLASSES,
-                         1);
-    for (size_t i = 0; i < rows; i++) right += m->correct[i] > 0.5f;
+  for (size_t from = 0; from < d->count; from += most) {
+    const size_t left = d->count - from, rows = left < most ? left : most;
+    o->upload(o, images, d->images + from * HD_IMAGE_PIXELS, rows * pixels);
+    o->upload(o, labels, d->labels + from, rows);
+    const float *logits = model_forward(m, images, (long)rows);
+    o->softmax_loss(o, logits, labels, NULL, m->loss, m->correct, (long)rows, HD_CLASSES, 1);
+    o->download(o, correct, m->correct, rows * sizeof *correct);
+    for (size_t i = 0; i < rows; i++) right += correct[i] > 0.5f;
   }
+  o->free(o, images, most * pixels);
+  o->free(o, labels, most);
+  free(correct);
   return (double)right / (double)d->count;
 }

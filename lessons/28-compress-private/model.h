@@ -6,11 +6,13 @@
 #include <heddle/data.h>
 #include <heddle/train.h>
 
-enum { MODEL_LAYERS = 3 };
+#include "private.h"
+
+enum { MODEL_LAYERS = CLIPPED_LAYERS };
 extern const int MODEL_WIDTH[MODEL_LAYERS + 1];
 
 typedef struct model {
-  hd_ops *ops;  // with memory on the host
+  hd_ops *ops;
   long capacity;
   size_t parameters;
   float *theta, *gradient;  // flat, layer by layer, weights (in, out) before bias
@@ -28,9 +30,9 @@ void model_deltas(model *m, const uint8_t *labels, long rows);
 // Behind deltas, of the same images: gradient = Σ of what delta says, zero for no rows.
 void model_gradient(model *m, const float *x, long rows);
 
-// The squared length of every image's own gradient, from x and delta alone: that of a dense layer is the
-// outer product of its input and its delta, so its length is the product of theirs.
-void model_lengths(const model *m, const float *x, long rows, double *squares);
+// The inputs and deltas of all layers: what tells each image's part of the gradient.
+layer_rows model_rows(const model *m, const float *x);
 
+// Share of the images (on the host) that are classified right; NaN for none.
 double model_accuracy(model *m, const hd_dataset *d);
 #endif

@@ -1,29 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Idea: most of a gradient's length is in few of its elements: send the largest hundredth, with their places.
-// Prediction: 8 bytes for each of n/100 elements, 50 times fewer; and without error feedback a training that
-// never hears of the other 99 %.
-// The k-th largest magnitude is found by counting: fp32 numbers without their sign are ordered as whole
-// numbers are, so one count of their upper 16 bits and one of the lower 16 bits among those at the border
-// will do.
+// Top-k messages on a CPU; the idea is told in top_k.h.
+// The k-th largest magnitude is found by counting: one count of the upper 16 bits and one of the lower 16
+// bits among those at the border will do.
+#include "top_k.h"
+
+#include <heddle/bench.h>
 #include <heddle/error.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "compress.h"
+enum { HALF = 1 << 16 };
 
-enum { SHARE = 100, HALF = 1 << 16 };
-
-static size_t kept(size_t n) {
-  return (n + SHARE - 1) / SHARE;
-}
 static size_t words(size_t n) {
-  return 2 * kept(n);
-}
-
-static uint32_t magnitude(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits & 0x7fffffff;
+  return 2 * top_k_kept(n);
 }
 
 // Of a histogram, from the top: the bin in which the *k-th largest lies; *k becomes its rank within the bin.
@@ -48,10 +36,11 @@ static uint32_t threshold(const float *x, size_t n, size_t k, size_t *equals) {
   return high << 16 | low;
 }
 
-static void encode(const float *x, size_t n, uint32_t *message, uint64_t seed, uint64_t stream) {
-  (void)seed, (void)stream;
+static void encode(hd_ops *o, float *x, size_t n, uint32_t *message, void *work, uint64_t seed,
+                   uint64_t stream) {
+  (void)o, (void)work, (void)seed, (void)stream;
   size_t equals, at = 0;
-  const size_t k = kept(n);
+  const size_t k = top_k_kept(n);
   const uint32_t border = n ? threshold(x, n, k, &equals) : 0;
   for (size_t i = 0; i < n; i++) {
     const uint32_t m = magnitude(x[i]);
@@ -59,16 +48,21 @@ static void encode(const float *x, size_t n, uint32_t *message, uint64_t seed, u
     equals -= m == border;
     message[at] = (uint32_t)i;
     memcpy(&message[k + at++], &x[i], sizeof *x);
+    x[i] = 0;
   }
 }
 
-static void add(const uint32_t *message, size_t n, float factor, float *sum) {
-  const size_t k = kept(n);
-  for (size_t i = 0; i < k; i++) {
-    float value;
-    memcpy(&value, &message[k + i], sizeof value);
-    sum[message[i]] += factor * value;
-  }
+static void sum(hd_ops *o, const uint32_t *messages, int count, size_t n, float *sum) {
+  const size_t k = top_k_kept(n);
+  o->zero(o, sum, n * sizeof *sum);
+  for (int r = 0; r < count; r++, messages += 2 * k)
+    for (size_t i = 0; i < k; i++) {
+      float value;
+      memcpy(&value, &messages[k + i], sizeof value);
+      sum[messages[i]] += value;
+    }
 }
 
-const compressor top_k = {words, encode, add};
+static const codec cpu = {encode, sum};
+const compressor top_k = {words, HD_WITH_CUDA(top_k_work), &cpu, HD_WITH_CUDA(&top_k_gpu)};
+const compressor top_k_library = {words, HD_WITH_CUDA(top_k_cub_work), NULL, HD_WITH_CUDA(&top_k_cub)};

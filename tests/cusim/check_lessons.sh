@@ -45,6 +45,11 @@ for program in "$folder"/lesson-*; do
       for variant in gpu-zero-2 gpu-zero-3-prefetch; do clean "$lesson" --size 20 --devices 2 --variant $variant; done ;;
     lesson-27-*)
       for variant in gpu-tensor gpu-planned; do clean "$lesson" --size 16 --devices 2 --variant $variant; done ;;
+    lesson-28-*)
+      for variant in gpu-int8 gpu-dp-sgd; do
+        clean "$lesson" --data synthetic --size 4 --devices 2 --variant $variant
+      done
+      clean "$lesson" --data synthetic --size 4 --devices 1 --variant gpu-top-k ;;
     *) clean "$lesson" --device gpu --size 70 ;;
   esac
 done

@@ -80,13 +80,25 @@ holds "lesson 19: 4 FLOPs for each of 256 x 256 cells: $(tr '\n' ' ' <"$work/cou
 counted 20-sharded-gemm 256 --variant gpu-one "$@"
 holds "lesson 20: 2 n^3 FLOPs: $(cat "$work/counted")" grep -qx '"cublasSgemm" 33554432' "$work/counted"
 
+# An element of a message: 2 for its random number, 2 to round it, 2 for what is left out; 2 to add it. Blocks of 256.
+counted 28-compress-private $batch --variant gpu-int8 --devices 1 --data synthetic "$@"
+declared=$((batch * (6 * (784 * 512 + 512 * 256 + 256 * 10) - 2 * 784 * 512)))
+holds "lesson 28: the products of a step are $declared FLOPs" \
+  awk "/cublasSgemm/ { sum += \$2 } END { exit !(sum == $declared) }" "$work/counted"
+blocks=$(((parameters + 255) / 256)) quads=$(((parameters + 3) / 4))
+for expected in "encode_kernel $((6 * 256 * blocks))" "sum_kernel $((2 * 4 * quads))"; do
+  holds "lesson 28: $expected FLOPs" grep -qx "\"${expected% *}\" ${expected#* }" "$work/counted"
+done
+counted 28-compress-private $batch --variant gpu-top-k --devices 1 --data synthetic "$@"
+holds "lesson 28: who selects compares" test "$(grep -cE '"(histogram|count|write)_kernel" 0$' "$work/counted")" -ge 4
+
 # A lesson whose kernels nobody has counted must not slip through.
 for source in "$(dirname "$0")"/../../lessons/*/*.cu; do
   case $source in
     */00-*) ;;  # times calls
     */17-*) ;;  # turns bits over
     */25-*) ;;  # streams and events: no kernel
-    */01-* | */09-* | */12-* | */19-* | */21-*) ;;
+    */01-* | */09-* | */12-* | */19-* | */21-* | */28-*) ;;
     *) bad "nobody holds the FLOPs of $source against what its lesson declares" ;;
   esac
 done

@@ -47,11 +47,15 @@ HD_BOTH float hd_random_uniform(uint64_t seed, uint64_t stream, uint64_t index) 
   return hd_uniform(hd_philox(seed, stream, index / 4).v[index % 4]);
 }
 
-// The index-th standard normal number of a stream (Box and Muller).
+// A standard normal number of two words (Box and Muller).
+HD_BOTH float hd_normal(uint32_t first, uint32_t second) {
+  return sqrtf(-2.0f * logf(hd_uniform(first))) * cosf(6.28318530717958648f * hd_uniform(second));
+}
+
+// The index-th standard normal number of a stream.
 HD_BOTH float hd_random_normal(uint64_t seed, uint64_t stream, uint64_t index) {
   const hd_random4 r = hd_philox(seed, stream, index / 2);
-  const float u = hd_uniform(r.v[2 * (index % 2)]), v = hd_uniform(r.v[2 * (index % 2) + 1]);
-  return sqrtf(-2.0f * logf(u)) * cosf(6.28318530717958648f * v);
+  return hd_normal(r.v[2 * (index % 2)], r.v[2 * (index % 2) + 1]);
 }
 
 #ifdef __cplusplus
