@@ -56,6 +56,24 @@ void hd_device_peaks(double *flops, double *bytes) {
   *bytes = attribute(cudaDevAttrMemoryClockRate) * 1e3 * 2 * attribute(cudaDevAttrGlobalMemoryBusWidth) / 8;
 }
 
+// 16-bit FLOPs of one SM's tensor cores in a clock: 512 multiply-adds since Volta, 1024 in an A100, 2048
+// since Hopper, 4096 in a B200 (white papers of the architectures). bf16 came with compute capability 8.
+static double tensor_flops(int major, int minor, enum hd_type operands) {
+  if (operands != HD_F16 && (operands != HD_BF16 || major < 8)) return 0;
+  if (major < 7) return 0;
+  if (major == 8 && minor == 0) return 2048;
+  return major == 9 ? 4096 : major == 10 ? 8192 : 1024;
+}
+
+double hd_device_product_peak(enum hd_type operands) {
+  double flops, bytes;
+  const double a_clock = tensor_flops((int)attribute(cudaDevAttrComputeCapabilityMajor),
+                                      (int)attribute(cudaDevAttrComputeCapabilityMinor), operands);
+  hd_device_peaks(&flops, &bytes);
+  if (a_clock == 0) return flops;
+  return attribute(cudaDevAttrMultiProcessorCount) * a_clock * attribute(cudaDevAttrClockRate) * 1e3;
+}
+
 // Mean seconds of a copy of `bytes`. A long copy in front keeps the stream busy until the host has issued the
 // rest.
 static double copy_seconds(char *to, int to_device, const char *from, size_t bytes, size_t room) {

@@ -17,6 +17,10 @@ void hd_device_select(int rank) {
 void hd_device_peaks(double *flops, double *bytes) {
   *flops = *bytes = 0;
 }
+double hd_device_product_peak(enum hd_type operands) {
+  (void)operands;
+  return 0;
+}
 void hd_device_link(double *alpha_s, double *bytes_per_s) {
   *alpha_s = *bytes_per_s = 0;
 }

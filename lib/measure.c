@@ -145,9 +145,12 @@ static double roofline(const hd_lesson *lesson, const hd_case *c, double flops_p
   return bound > 0 ? bound : NAN;
 }
 
-static double bound(const hd_lesson *lesson, const hd_case *c, enum hd_where where, double flops_per_s,
+// On a GPU the arithmetic roof is that of the variant's own operands.
+static double bound(const hd_lesson *lesson, const hd_case *c, const hd_variant *v, double flops_per_s,
                     double bytes_per_s) {
-  return lesson->bound_s ? lesson->bound_s(c, where) : roofline(lesson, c, flops_per_s, bytes_per_s);
+  if (lesson->bound_s) return lesson->bound_s(c, v->where);
+  if (hd_on_gpu(v->where)) flops_per_s = hd_device_product_peak(v->operands);
+  return roofline(lesson, c, flops_per_s, bytes_per_s);
 }
 
 double hd_perfect_scaling_s(const hd_case *c, enum hd_where where, double flops) {
@@ -167,7 +170,7 @@ void hd_model_sampled(const hd_lesson *lesson, hd_case *c, const hd_variant *v, 
   hd_device_peaks(&flops, &bytes);
   o->time = hd_summarize(&seconds, 1);
   o->error = NAN;
-  o->bound_s = bound(lesson, c, v->where, flops, bytes);
+  o->bound_s = bound(lesson, c, v, flops, bytes);
   keep_figures(o, c);
 }
 
@@ -253,7 +256,7 @@ void hd_time_group(const hd_lesson *lesson, hd_case *c, hd_outcome *outcomes, in
   for (int i = 0; i < count; i++) {
     hd_outcome *o = &outcomes[i];
     if (taken[i]) o->time = hd_summarize(samples[i], (size_t)taken[i]);
-    o->bound_s = bound(lesson, c, o->variant->where, flops, bytes);
+    o->bound_s = bound(lesson, c, o->variant, flops, bytes);
     o->ping_pong_ns = ping;
     free(samples[i]);
   }

@@ -156,10 +156,10 @@ static void run_graph(hd_case *c) {
     .name = label, .where = HD_GPU, .run = HD_WITH_CUDA(function), .needs = "CUDA", .why = because, \
     .fits = when                                                                                    \
   }
-#define ROUGH(label, function, when, because)                                                       \
+#define ROUGH(label, function, type, when, because)                                                 \
   {                                                                                                 \
     .name = label, .where = HD_GPU, .run = HD_WITH_CUDA(function), .needs = "CUDA", .why = because, \
-    .fits = when, .tolerance = rough                                                                \
+    .fits = when, .tolerance = rough, .operands = type                                              \
   }
 
 static const hd_variant variants[] = {
@@ -188,8 +188,8 @@ static const hd_variant variants[] = {
     ON_GPU("gpu-kernels", run_kernels, mlp_fits, "the same loops as CUDA kernels, with a product of our own"),
     ON_GPU("gpu-cublas", run_cublas, mlp_fits, "the library's products"),
     ON_GPU("gpu-graph", run_graph, mlp_fits, "one launch for the whole gradient"),
-    ROUGH("gpu-bf16", run_bf16, rough_mlp_fits, "operands of products in bf16, on tensor cores"),
-    ROUGH("gpu-fp16", run_fp16, rough_mlp_fits, "fp16 instead, with a loss scale"),
+    ROUGH("gpu-bf16", run_bf16, HD_BF16, rough_mlp_fits, "operands of products in bf16, on tensor cores"),
+    ROUGH("gpu-fp16", run_fp16, HD_F16, rough_mlp_fits, "fp16 instead, with a loss scale"),
     {.name = "cnn-serial",
      .where = HD_SERIAL,
      .run = run_cpu,
@@ -204,8 +204,8 @@ static const hd_variant variants[] = {
            "the same loops as CUDA kernels, with a product of our own"),
     ON_GPU("cnn-gpu-cublas", run_cublas, cnn_gpu_fits, "the library's products"),
     ON_GPU("cnn-gpu-graph", run_graph, cnn_gpu_fits, "one launch for the whole gradient"),
-    ROUGH("cnn-gpu-bf16", run_bf16, rough_cnn_fits, "operands of products in bf16, on tensor cores"),
-    ROUGH("cnn-gpu-fp16", run_fp16, rough_cnn_fits, "fp16 instead, with a loss scale"),
+    ROUGH("cnn-gpu-bf16", run_bf16, HD_BF16, rough_cnn_fits, "operands of products in bf16, on tensor cores"),
+    ROUGH("cnn-gpu-fp16", run_fp16, HD_F16, rough_cnn_fits, "fp16 instead, with a loss scale"),
 };
 
 const hd_lesson hd_this_lesson = {

@@ -108,6 +108,7 @@ typedef struct hd_variant {
   double (*tolerance)(const hd_case *c);  // overrides the lesson's (lower precision, say); NULL: the lesson's
   bool (*fits)(
       const hd_case *c);  // false: skip this size or count (a slow variant at a large n); NULL: always
+  enum hd_type operands;  // of its products: 16-bit ones are held against the tensor cores of a GPU
 } hd_variant;
 
 typedef struct hd_lesson {

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "type.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -25,6 +27,11 @@ void hd_device_select(int rank);
 // Published peaks of the current device from its attributes: the roofs of a modelled plot. flops: fp32
 // FLOP/s, bytes: DRAM bytes/s. Zero where the attributes do not tell.
 void hd_device_peaks(double *flops, double *bytes);
+
+// FLOP/s of products whose operands are of this type, summed in fp32: that of the tensor cores for 16-bit
+// types where the current device has such, the fp32 peak elsewhere. Dense, at the clock the attributes tell;
+// GeForce cards reach half of it.
+double hd_device_product_peak(enum hd_type operands);
 
 // What a copy from logical device 0 to logical device 1 takes, measured once: alpha_s + bytes / bytes_per_s.
 // With one GPU a copy within it. Zeros without a GPU.
