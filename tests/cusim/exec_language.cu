@@ -66,6 +66,29 @@ __device__ int only_device(int a) {
 #else
 #define SIDE_NAME 8
 #endif
+// The device's parameters have other names, which the host's side must not make a second definition.
+#if __CUDA_ARCH__ >= 500
+static __device__ int mixed(int a, int b) {
+  return a + 2 * b;
+}
+#else
+static __device__ int mixed(int x, int y) {
+  return -x - y;
+}
+#endif
+// A name that CUDA once had, with a type that CUDA never had there.
+struct two {
+  int a, b;
+};
+__device__ two __shfl_down(const two var, const unsigned by, const unsigned width = 32) {
+  return {__shfl_down_sync(~0u, var.a, by, width), var.b};
+}
+typedef __align__(16) two apart;
+__global__ void own_names(int *o) {
+  const two next = __shfl_down(two{(int)threadIdx.x, 3}, 1);
+  if (threadIdx.x == 4) *o = next.a + 10 * next.b + 100 * mixed(1, 2) + 1000 * (int)alignof(apart);
+}
+
 __global__ void sides(int *o) {
   where w;
   int x = 0;
@@ -307,6 +330,8 @@ int main() {
   if (side() != -1 || where().value != 2 || twice(2) != 1004 || SIDE_NAME != 8)
     printf("FAIL host side\n"), failures++;
 
+  own_names<<<1, 32>>>(out);
+  EXPECT(5 + 30 + 500 + 16000, "a function by the name of a removed one");
   as_bits<<<1, 1>>>(out, 0x40a00000u);  // 5
   EXPECT(10, "a float by its bits");
 

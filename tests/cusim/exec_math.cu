@@ -6,82 +6,94 @@
 
 #include "exec_check.h"
 
+// Which half of the maximum (low word) is the first's, and the maxima.
+__host__ __device__ inline unsigned vib_pair(bool which) {
+  bool high, low;
+  const unsigned most = __vibmax_s16x2(0x0005fff0u, 0x00010007u, &high, &low);
+  return which ? (unsigned)high + 2 * low : most;
+}
+
 // Each line is one case: what is computed on the device, and what must come out.
-#define INTEGERS(X)                                                     \
-  X(__popc(0xf0f0u), 8)                                                 \
-  X(__popcll(~0ull), 64)                                                \
-  X(__clz(1), 31)                                                       \
-  X(__clz(0), 32)                                                       \
-  X(__clzll(1ll << 40), 23)                                             \
-  X(__ffs(8), 4)                                                        \
-  X(__ffsll(0), 0)                                                      \
-  X(__brev(1u), 0x80000000u)                                            \
-  X(__brevll(2ull), 1ull << 62)                                         \
-  X(__byte_perm(0x33221100u, 0x77665544u, 0x7410), 0x77441100u)         \
-  X(__byte_perm(0x00008000u, 0, 0x9999), 0xffffffffu)                   \
-  X(__mul24(-3, 5), -15)                                                \
-  X(__umul24(0x1000002u, 3u), 6u)                                       \
-  X(__mulhi(-1, 1), -1)                                                 \
-  X(__umulhi(0x80000000u, 4u), 2u)                                      \
-  X(__mul64hi(-1, 1), -1ll)                                             \
-  X(__umul64hi(1ull << 63, 6ull), 3ull)                                 \
-  X(__sad(-3, 4, 10u), 17u)                                             \
-  X(__usad(9u, 4u, 1u), 6u)                                             \
-  X(__hadd(-3, 0), -2)                                                  \
-  X(__rhadd(-3, 0), -1)                                                 \
-  X(__uhadd(0xffffffffu, 1u), 0x80000000u)                              \
-  X(__urhadd(2u, 1u), 2u)                                               \
-  X(__funnelshift_l(0x80000000u, 1u, 1), 3u)                            \
-  X(__funnelshift_r(0, 3u, 1), 0x80000000u)                             \
-  X(__funnelshift_lc(7u, 9u, 40), 7u)                                   \
-  X(__funnelshift_rc(7u, 9u, 40), 9u)                                   \
-  X(__dp4a((int)0xff020304, 0x01010101, 100), 108)                      \
-  X(__dp4a(0xff020304u, 0x01010101u, 0u), 264u)                         \
-  X(__dp2a_lo(0x0002ffff, 0x04030705, 1), 10)                           \
-  X(__dp2a_hi(0x0002ffff, 0x04030705, 1), 6)                            \
-  X(__vadd2(0x7fff0001u, 0x00010002u), 0x80000003u)                     \
-  X(__vaddss2(0x7fff8000u, 0x0001ffffu), 0x7fff8000u)                   \
-  X(__vaddus4(0xff01fe80u, 0x01010180u), 0xff02ffffu)                   \
-  X(__vsub4(0x00010203u, 0x01010101u), 0xff000102u)                     \
-  X(__vsubus4(0x00010203u, 0x01010101u), 0x00000102u)                   \
-  X(__vabsdiffu4(0x01ff0510u, 0x02000510u), 0x01ff0000u)                \
-  X(__vabsdiffs2(0xffff0005u, 0x00010002u), 0x00020003u)                \
-  X(__vsadu4(0x01020304u, 0x00000000u), 10u)                            \
-  X(__vsads4(0xff020304u, 0x00000000u), 10u)                            \
-  X(__vcmpeq4(0x01020304u, 0x01000300u), 0xff00ff00u)                   \
-  X(__vcmpgts2(0xffff0001u, 0u), 0x0000ffffu)                           \
-  X(__vsetltu4(0x01020304u, 0x02020202u), 0x01000000u)                  \
-  X(__vmaxs4(0x80017f00u, 0x00ff0000u), 0x00017f00u)                    \
-  X(__vminu2(0xffff0001u, 0x00020002u), 0x00020001u)                    \
-  X(__vavgu4(0x01020304u, 0x02020202u), 0x02020303u)                    \
-  X(__vhaddu4(0x01020304u, 0x02020202u), 0x01020203u)                   \
-  X(__vneg2(0x0001ffffu), 0xffff0001u)                                  \
-  X(__vabsss2(0x8000fffeu), 0x7fff0002u)                                \
-  X(__vimax3_s32(-1, 5, 3), 5)                                          \
-  X(__viaddmin_s32_relu(-9, 2, 4), 0)                                   \
-  X(__vimin3_u16x2(0x00050001u, 0x00040002u, 0x00060003u), 0x00040001u) \
-  X(__fns(0x16u, 1, 2), 2u)                                             \
-  X(__fns(0x16u, 0, -1), ~0u)                                           \
-  X(__float2int_rn(2.5f), 2)                                            \
-  X(__float2int_rz(-2.7f), -2)                                          \
-  X(__float2int_ru(2.1f), 3)                                            \
-  X(__float2int_rd(-2.1f), -3)                                          \
-  X(__float2int_rn(1e30f), 2147483647)                                  \
-  X(__float2int_rz(CUDART_NAN_F), 0)                                    \
-  X(__float2uint_rn(-5.0f), 0u)                                         \
-  X(__float2ll_rd(-1.5f), -2ll)                                         \
-  X(__double2int_ru(1.0000001), 2)                                      \
-  X(__double2ull_rn(1e30), ~0ull)                                       \
-  X(__double2uint_rz(3e9), 3000000000u)                                 \
-  X(__double2hiint(1.0), 0x3ff00000)                                    \
-  X(__double2loint(1.0 + 0x1p-52), 1)                                   \
-  X(__float_as_int(1.0f), 0x3f800000)                                   \
-  X(__float_as_uint(-0.0f), 0x80000000u)                                \
-  X(__double_as_longlong(2.0), 1ll << 62)                               \
-  X(min(-1, 2u), 2u)                                                    \
-  X(max(-1ll, 2ll), 2ll)                                                \
-  X(abs(-7), 7)                                                         \
-  X(umax(3u, 4u), 4u)                                                   \
+#define INTEGERS(X)                                                            \
+  X(__popc(0xf0f0u), 8)                                                        \
+  X(__popcll(~0ull), 64)                                                       \
+  X(__clz(1), 31)                                                              \
+  X(__clz(0), 32)                                                              \
+  X(__clzll(1ll << 40), 23)                                                    \
+  X(__ffs(8), 4)                                                               \
+  X(__ffsll(0), 0)                                                             \
+  X(__brev(1u), 0x80000000u)                                                   \
+  X(__brevll(2ull), 1ull << 62)                                                \
+  X(__byte_perm(0x33221100u, 0x77665544u, 0x7410), 0x77441100u)                \
+  X(__byte_perm(0x00008000u, 0, 0x9999), 0xffffffffu)                          \
+  X(__mul24(-3, 5), -15)                                                       \
+  X(__umul24(0x1000002u, 3u), 6u)                                              \
+  X(__mulhi(-1, 1), -1)                                                        \
+  X(__umulhi(0x80000000u, 4u), 2u)                                             \
+  X(__mul64hi(-1, 1), -1ll)                                                    \
+  X(__umul64hi(1ull << 63, 6ull), 3ull)                                        \
+  X(__sad(-3, 4, 10u), 17u)                                                    \
+  X(__usad(9u, 4u, 1u), 6u)                                                    \
+  X(__hadd(-3, 0), -2)                                                         \
+  X(__rhadd(-3, 0), -1)                                                        \
+  X(__uhadd(0xffffffffu, 1u), 0x80000000u)                                     \
+  X(__urhadd(2u, 1u), 2u)                                                      \
+  X(__funnelshift_l(0x80000000u, 1u, 1), 3u)                                   \
+  X(__funnelshift_r(0, 3u, 1), 0x80000000u)                                    \
+  X(__funnelshift_lc(7u, 9u, 40), 7u)                                          \
+  X(__funnelshift_rc(7u, 9u, 40), 9u)                                          \
+  X(__dp4a((int)0xff020304, 0x01010101, 100), 108)                             \
+  X(__dp4a(0xff020304u, 0x01010101u, 0u), 264u)                                \
+  X(__dp2a_lo(0x0002ffff, 0x04030705, 1), 10)                                  \
+  X(__dp2a_hi(0x0002ffff, 0x04030705, 1), 6)                                   \
+  X(__vadd2(0x7fff0001u, 0x00010002u), 0x80000003u)                            \
+  X(__vaddss2(0x7fff8000u, 0x0001ffffu), 0x7fff8000u)                          \
+  X(__vaddus4(0xff01fe80u, 0x01010180u), 0xff02ffffu)                          \
+  X(__vsub4(0x00010203u, 0x01010101u), 0xff000102u)                            \
+  X(__vsubus4(0x00010203u, 0x01010101u), 0x00000102u)                          \
+  X(__vabsdiffu4(0x01ff0510u, 0x02000510u), 0x01ff0000u)                       \
+  X(__vabsdiffs2(0xffff0005u, 0x00010002u), 0x00020003u)                       \
+  X(__vsadu4(0x01020304u, 0x00000000u), 10u)                                   \
+  X(__vsads4(0xff020304u, 0x00000000u), 10u)                                   \
+  X(__vcmpeq4(0x01020304u, 0x01000300u), 0xff00ff00u)                          \
+  X(__vcmpgts2(0xffff0001u, 0u), 0x0000ffffu)                                  \
+  X(__vsetltu4(0x01020304u, 0x02020202u), 0x01000000u)                         \
+  X(__vmaxs4(0x80017f00u, 0x00ff0000u), 0x00017f00u)                           \
+  X(__vminu2(0xffff0001u, 0x00020002u), 0x00020001u)                           \
+  X(__vavgu4(0x01020304u, 0x02020202u), 0x02020303u)                           \
+  X(__vhaddu4(0x01020304u, 0x02020202u), 0x01020203u)                          \
+  X(__vneg2(0x0001ffffu), 0xffff0001u)                                         \
+  X(__vabsss2(0x8000fffeu), 0x7fff0002u)                                       \
+  X(__vimax3_s32(-1, 5, 3), 5)                                                 \
+  X(__viaddmax_s16x2(0x7fff0001u, 0x00010002u, 0xfffe0001u), 0xfffe0003u)      \
+  X(__viaddmin_u16x2(0xffff0001u, 0x00020002u, 0x00040002u), 0x00010002u)      \
+  X(__viaddmax_s16x2_relu(0x7fff0001u, 0x00010002u, 0xfffe0001u), 0x00000003u) \
+  X(vib_pair(false), 0x00050007u)                                              \
+  X(vib_pair(true), 1)                                                         \
+  X(__viaddmin_s32_relu(-9, 2, 4), 0)                                          \
+  X(__vimin3_u16x2(0x00050001u, 0x00040002u, 0x00060003u), 0x00040001u)        \
+  X(__fns(0x16u, 1, 2), 2u)                                                    \
+  X(__fns(0x16u, 0, -1), ~0u)                                                  \
+  X(__float2int_rn(2.5f), 2)                                                   \
+  X(__float2int_rz(-2.7f), -2)                                                 \
+  X(__float2int_ru(2.1f), 3)                                                   \
+  X(__float2int_rd(-2.1f), -3)                                                 \
+  X(__float2int_rn(1e30f), 2147483647)                                         \
+  X(__float2int_rz(CUDART_NAN_F), 0)                                           \
+  X(__float2uint_rn(-5.0f), 0u)                                                \
+  X(__float2ll_rd(-1.5f), -2ll)                                                \
+  X(__double2int_ru(1.0000001), 2)                                             \
+  X(__double2ull_rn(1e30), ~0ull)                                              \
+  X(__double2uint_rz(3e9), 3000000000u)                                        \
+  X(__double2hiint(1.0), 0x3ff00000)                                           \
+  X(__double2loint(1.0 + 0x1p-52), 1)                                          \
+  X(__float_as_int(1.0f), 0x3f800000)                                          \
+  X(__float_as_uint(-0.0f), 0x80000000u)                                       \
+  X(__double_as_longlong(2.0), 1ll << 62)                                      \
+  X(min(-1, 2u), 2u)                                                           \
+  X(max(-1ll, 2ll), 2ll)                                                       \
+  X(abs(-7), 7)                                                                \
+  X(umax(3u, 4u), 4u)                                                          \
   X(llmin(-3ll, 4ll), -3ll)
 
 #define REALS(X)                                                    \

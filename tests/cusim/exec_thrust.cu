@@ -30,6 +30,10 @@
 #include <thrust/tuple.h>
 #include <thrust/unique.h>
 
+#include <iterator>
+#include <sstream>
+#include <vector>
+
 #include "exec_check.h"
 
 struct square {
@@ -197,8 +201,18 @@ static void orders() {
   CHECK(cudaStreamDestroy(stream));
 }
 
+static void outputs() {
+  const thrust::device_vector<int> v(3, 7);
+  std::vector<int> grown;
+  std::ostringstream text;
+  thrust::copy(v.begin(), v.end(), std::back_inserter(grown));
+  thrust::copy(v.begin(), v.end(), std::ostream_iterator<int>(text, " "));
+  EXPECT(grown.size() == 3 && grown[2] == 7 && text.str() == "7 7 7 ", "%s", text.str().c_str());
+}
+
 int main() {
   vectors();
+  outputs();
   elements();
   sums();
   orders();

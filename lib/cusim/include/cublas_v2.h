@@ -92,6 +92,7 @@ typedef cudaDataType cublasDataType_t;
 cublasStatus_t cublasCreate(cublasHandle_t *handle);
 cublasStatus_t cublasDestroy(cublasHandle_t handle);
 cublasStatus_t cublasGetVersion(cublasHandle_t handle, int *version);
+size_t cublasGetCudartVersion(void);
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream);
 cublasStatus_t cublasGetStream(cublasHandle_t handle, cudaStream_t *stream);
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode);
@@ -257,6 +258,60 @@ cublasStatus_t cublasDsyrk(cublasHandle_t handle, cublasFillMode_t uplo, cublasO
 cublasStatus_t cublasDtrsm(cublasHandle_t handle, cublasSideMode_t side, cublasFillMode_t uplo,
                            cublasOperation_t trans, cublasDiagType_t diag, int m, int n, const double *alpha,
                            const double *a, int lda, double *b, int ldb);
+
+// Vectors of any of the types.
+cublasStatus_t cublasDotEx(cublasHandle_t handle, int n, const void *x, cudaDataType xtype, int incx,
+                           const void *y, cudaDataType ytype, int incy, void *result, cudaDataType type,
+                           cudaDataType sums);
+cublasStatus_t cublasDotcEx(cublasHandle_t handle, int n, const void *x, cudaDataType xtype, int incx,
+                            const void *y, cudaDataType ytype, int incy, void *result, cudaDataType type,
+                            cudaDataType sums);
+cublasStatus_t cublasNrm2Ex(cublasHandle_t handle, int n, const void *x, cudaDataType xtype, int incx,
+                            void *result, cudaDataType type, cudaDataType sums);
+cublasStatus_t cublasAsumEx(cublasHandle_t handle, int n, const void *x, cudaDataType xtype, int incx,
+                            void *result, cudaDataType type, cudaDataType sums);
+cublasStatus_t cublasIamaxEx(cublasHandle_t handle, int n, const void *x, cudaDataType xtype, int incx,
+                             int *result);
+cublasStatus_t cublasIaminEx(cublasHandle_t handle, int n, const void *x, cudaDataType xtype, int incx,
+                             int *result);
+cublasStatus_t cublasAxpyEx(cublasHandle_t handle, int n, const void *alpha, cudaDataType alphatype,
+                            const void *x, cudaDataType xtype, int incx, void *y, cudaDataType ytype,
+                            int incy, cudaDataType sums);
+cublasStatus_t cublasScalEx(cublasHandle_t handle, int n, const void *alpha, cudaDataType alphatype, void *x,
+                            cudaDataType xtype, int incx, cudaDataType sums);
+cublasStatus_t cublasCopyEx(cublasHandle_t handle, int n, const void *x, cudaDataType xtype, int incx,
+                            void *y, cudaDataType ytype, int incy);
+
+// Factorizations of batches: a = P L U, solutions, inverses (matinv: of at most 32 rows), a = Q R, least
+// squares.
+cublasStatus_t cublasSgetrfBatched(cublasHandle_t handle, int n, float *const a[], int lda, int *pivots,
+                                   int *info, int count);
+cublasStatus_t cublasSgetrsBatched(cublasHandle_t handle, cublasOperation_t trans, int n, int columns,
+                                   const float *const a[], int lda, const int *pivots, float *const b[],
+                                   int ldb, int *info, int count);
+cublasStatus_t cublasSgetriBatched(cublasHandle_t handle, int n, const float *const a[], int lda,
+                                   const int *pivots, float *const c[], int ldc, int *info, int count);
+cublasStatus_t cublasSmatinvBatched(cublasHandle_t handle, int n, const float *const a[], int lda,
+                                    float *const c[], int ldc, int *info, int count);
+cublasStatus_t cublasSgeqrfBatched(cublasHandle_t handle, int m, int n, float *const a[], int lda,
+                                   float *const tau[], int *info, int count);
+cublasStatus_t cublasSgelsBatched(cublasHandle_t handle, cublasOperation_t trans, int m, int n, int columns,
+                                  float *const a[], int lda, float *const c[], int ldc, int *info, int *each,
+                                  int count);
+cublasStatus_t cublasDgetrfBatched(cublasHandle_t handle, int n, double *const a[], int lda, int *pivots,
+                                   int *info, int count);
+cublasStatus_t cublasDgetrsBatched(cublasHandle_t handle, cublasOperation_t trans, int n, int columns,
+                                   const double *const a[], int lda, const int *pivots, double *const b[],
+                                   int ldb, int *info, int count);
+cublasStatus_t cublasDgetriBatched(cublasHandle_t handle, int n, const double *const a[], int lda,
+                                   const int *pivots, double *const c[], int ldc, int *info, int count);
+cublasStatus_t cublasDmatinvBatched(cublasHandle_t handle, int n, const double *const a[], int lda,
+                                    double *const c[], int ldc, int *info, int count);
+cublasStatus_t cublasDgeqrfBatched(cublasHandle_t handle, int m, int n, double *const a[], int lda,
+                                   double *const tau[], int *info, int count);
+cublasStatus_t cublasDgelsBatched(cublasHandle_t handle, cublasOperation_t trans, int m, int n, int columns,
+                                  double *const a[], int lda, double *const c[], int ldc, int *info,
+                                  int *each, int count);
 #ifdef __cplusplus
 }
 // As before CUDA 11, which named the precision of the sums by a type of data.

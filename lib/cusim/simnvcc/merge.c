@@ -184,11 +184,21 @@ static bool same_name(const merger *m, const item *h, const item *d) {
                 at(m->host, a)->length) == 0;
 }
 
+// A function that only the device can call: what the host's side has of it is nobody's.
+static bool is_device_function(const source *s, const item *one) {
+  const size_t stop = one->body ? one->body : one->to;
+  return has_word(s, one->from, stop, "__device__") && !has_word(s, one->from, stop, "__host__") &&
+         !declared_name(s, one) && !(one->body && is_type(s, one->from, one->body)) &&
+         !has_word(s, one->from, stop, "namespace");
+}
+
 // Declarations of the host where the device has others. Of constants and types that both have, the device's,
 // for which they are tuned, are compiled for both sides.
 static void merge_gap(merger *m, const item *h, size_t host_count, const item *d, size_t device_count) {
   source *host = m->host;
   bool *placed = grown(NULL, device_count);
+  const item **in_place = grown(NULL, (host_count + 1) * sizeof *in_place);
+  for (size_t n = 0; n < host_count; n++) in_place[n] = NULL;
   size_t next = 0;
   for (size_t k = 0; k < device_count; k++) {
     size_t n = next;
@@ -197,11 +207,15 @@ static void merge_gap(merger *m, const item *h, size_t host_count, const item *d
     if (!placed[k]) continue;
     warning(host, h[n].from,
             "__CUDA_ARCH__ changes this declaration: cusim takes the device's for the host, too");
+    in_place[n] = &d[k];
+    next = n + 1;
+  }
+  for (size_t n = 0; n < host_count; n++) {
+    if (!in_place[n] && !is_device_function(host, &h[n])) continue;
     host_up_to(m, at(host, h[n].from)->start);
-    device_tokens(m, d[k].from, d[k].to);
+    if (in_place[n]) device_tokens(m, in_place[n]->from, in_place[n]->to);
     m->done = end_of(host, h[n].to - 1);
     add_place(&m->out, host, m->done);
-    next = n + 1;
   }
   if (host_count) host_up_to(m, end_of(host, h[host_count - 1].to - 1));
   for (size_t k = 0; k < device_count; k++) {
@@ -209,6 +223,7 @@ static void merge_gap(merger *m, const item *h, size_t host_count, const item *d
     device_tokens(m, d[k].from, d[k].to);
     add_place(&m->out, host, m->done);
   }
+  free(in_place);
   free(placed);
 }
 

@@ -130,7 +130,9 @@ static size_t word(source *s, size_t i) {
   } else if (is(s, i, "__assert_fail")) {
     replace(s, at(s, i)->start, at(s, i)->length, "cusim_assert_fail");
   } else if (is(s, i, "__align__") && is(s, i + 1, "(")) {
-    replace(s, at(s, i)->start, at(s, i)->length, "alignas");
+    // As an attribute it may stand where alignas may not: in a typedef, behind a type.
+    replace(s, at(s, i)->start, at(s, i)->length, "__attribute__((aligned");
+    replace(s, end_of(s, matching(s, i + 1)), 0, "))");
   } else if (s->dynamic_name && is(s, i - 1, "(") && is(s, i + 1, ")") &&
              at(s, i)->length == at(s, s->dynamic_name)->length &&
              !memcmp(s->text + at(s, i)->start, s->text + at(s, s->dynamic_name)->start, at(s, i)->length)) {

@@ -58,6 +58,10 @@ cublasStatus_t cublasGetVersion(cublasHandle_t handle, int *version) {
   return CUBLAS_STATUS_SUCCESS;
 }
 
+size_t cublasGetCudartVersion(void) {
+  return CUBLAS_VERSION / 10;
+}
+
 cublasStatus_t cublasGetMathMode(cublasHandle_t handle, cublasMath_t *mode) {
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
   *mode = handle->math;

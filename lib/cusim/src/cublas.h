@@ -31,7 +31,8 @@ static inline bool sim_blas_on_device(const void *p) {
 // none, or records a graph, of which such a call cannot be a node. (cublas.c)
 bool sim_blas_at_once(cudaStream_t stream);
 
-// One element of a matrix of that type. (cublas_gemm.c)
+// One element of a matrix of that type, and its bytes; 0: of no type that cusim has. (cublas_gemm.c)
+size_t sim_blas_bytes(cudaDataType type);
 double sim_blas_get(cudaDataType type, const void *base, size_t i);
 void sim_blas_put(cudaDataType type, void *base, size_t i, double x);
 

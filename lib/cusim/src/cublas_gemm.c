@@ -76,7 +76,7 @@ void sim_blas_dgemm(bool ta, bool tb, int m, int n, int k, double alpha, const d
 
 // ---------------------------------------------------------------- elements of any type
 
-static size_t bytes_of(cudaDataType type) {
+size_t sim_blas_bytes(cudaDataType type) {
   switch (type) {
     case CUDA_R_64F:
       return 8;
@@ -217,7 +217,7 @@ static void do_work(const void *argument, unsigned op) {
     p.alpha = w->alpha;
     p.beta = w->beta;
   }
-  const size_t ea = bytes_of(p.atype), eb = bytes_of(p.btype), ec = bytes_of(p.ctype);
+  const size_t ea = sim_blas_bytes(p.atype), eb = sim_blas_bytes(p.btype), ec = sim_blas_bytes(p.ctype);
   const int rows_a = p.ta ? p.k : p.m, rows_b = p.tb ? p.n : p.k;
   for (int i = 0; i < s->count; i++) {
     const void *a = s->each_a ? s->each_a[i] : (const char *)s->a + i * s->stridea * (long long)ea;
@@ -240,7 +240,7 @@ static cublasStatus_t run(cublasHandle_t handle, const char *name, const product
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (p->m < 0 || p->n < 0 || p->k < 0 || s->count < 0 || !p->alpha || !p->beta)
     return CUBLAS_STATUS_INVALID_VALUE;
-  const size_t ea = bytes_of(p->atype), eb = bytes_of(p->btype), ec = bytes_of(p->ctype);
+  const size_t ea = sim_blas_bytes(p->atype), eb = sim_blas_bytes(p->btype), ec = sim_blas_bytes(p->ctype);
   if (!ea || !eb || !ec || p->ctype == CUDA_R_8U) return CUBLAS_STATUS_NOT_SUPPORTED;
   const int rows_a = p->ta ? p->k : p->m, rows_b = p->tb ? p->n : p->k;
   if (p->lda < sim_blas_largest(1, rows_a) || p->ldb < sim_blas_largest(1, rows_b) ||
@@ -253,8 +253,8 @@ static cublasStatus_t run(cublasHandle_t handle, const char *name, const product
   work w = {.p = *p, .s = *s, .only_sampled = sim_only_sampled()};
   w.host_scalars = handle->pointers == CUBLAS_POINTER_MODE_HOST;
   if (w.host_scalars) {
-    memcpy(w.alpha, p->alpha, bytes_of(p->scalar));
-    memcpy(w.beta, p->beta, bytes_of(p->scalar));
+    memcpy(w.alpha, p->alpha, sim_blas_bytes(p->scalar));
+    memcpy(w.beta, p->beta, sim_blas_bytes(p->scalar));
   }
   const sim_estimate e = sim_observe_gemm(name, p->m, (int64_t)p->n * s->count, p->k, (int)ea, tensor);
   const sim_library_call call = {
@@ -347,7 +347,7 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
                      ldb,
                      ldc};
   const batch s = {a, b, c, stridea, strideb, stridec, NULL, NULL, NULL, count};
-  const bool small = bytes_of(atype) < 4, fast = compute >= CUBLAS_COMPUTE_32F_FAST_16F;
+  const bool small = sim_blas_bytes(atype) < 4, fast = compute >= CUBLAS_COMPUTE_32F_FAST_16F;
   const bool tf32 = handle && handle->math == CUBLAS_TF32_TENSOR_OP_MATH && atype == CUDA_R_32F;
   return run(handle, "cublasGemmEx", &p, &s, small || fast || tf32);
 }

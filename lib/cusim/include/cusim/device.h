@@ -246,10 +246,10 @@ CUSIM_WAITS unsigned __reduce_xor_sync(unsigned mask, unsigned value) {
 }
 
 // ---------------------------------------------------------------- gone since compute capability 7.0
-#define CUSIM_GONE(name)                                                                               \
-  template <class... T>                                                                                \
-  int name(T...) __attribute__((error(#name " does not exist since compute capability 7.0: use " #name \
-                                            "_sync with the mask of the lanes that take part")));
+// A program's own functions of these names go before them.
+#define CUSIM_GONE(name)                                                                              \
+  int name(...) __attribute__((error(#name " does not exist since compute capability 7.0: use " #name \
+                                           "_sync with the mask of the lanes that take part")));
 CUSIM_GONE(__shfl)
 CUSIM_GONE(__shfl_up)
 CUSIM_GONE(__shfl_down)

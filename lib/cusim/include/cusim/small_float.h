@@ -354,6 +354,25 @@ extern "C" void cusim_note_half(unsigned long long operations);
   CUSIM_SMALL T2 &operator*=(T2 &a, T2 b) {                                                       \
     return a = __hmul2(a, b);                                                                     \
   }                                                                                               \
+  CUSIM_SMALL T2 operator+(T2 a) {                                                                \
+    return a;                                                                                     \
+  }                                                                                               \
+  CUSIM_SMALL T2 &operator++(T2 &a) {                                                             \
+    return a = T2(a.x + T(1.0f), a.y + T(1.0f));                                                  \
+  }                                                                                               \
+  CUSIM_SMALL T2 &operator--(T2 &a) {                                                             \
+    return a = T2(a.x - T(1.0f), a.y - T(1.0f));                                                  \
+  }                                                                                               \
+  CUSIM_SMALL T2 operator++(T2 &a, int) {                                                         \
+    const T2 old = a;                                                                             \
+    ++a;                                                                                          \
+    return old;                                                                                   \
+  }                                                                                               \
+  CUSIM_SMALL T2 operator--(T2 &a, int) {                                                         \
+    const T2 old = a;                                                                             \
+    --a;                                                                                          \
+    return old;                                                                                   \
+  }                                                                                               \
   CUSIM_SMALL_UNARY(T, T2, sqrt, sqrtf(a))                                                        \
   CUSIM_SMALL_UNARY(T, T2, rsqrt, 1.0f / sqrtf(a))                                                \
   CUSIM_SMALL_UNARY(T, T2, exp, expf(a))                                                          \
@@ -369,5 +388,6 @@ extern "C" void cusim_note_half(unsigned long long operations);
   CUSIM_SMALL_UNARY(T, T2, log10, log10f(a))                                                      \
   CUSIM_SMALL_UNARY(T, T2, rint, rintf(a))                                                        \
   CUSIM_SMALL_UNARY(T, T2, trunc, truncf(a))                                                      \
-  CUSIM_SMALL_UNARY(T, T2, tanh, tanhf(a))
+  CUSIM_SMALL_UNARY(T, T2, tanh, tanhf(a))                                                        \
+  CUSIM_SMALL_UNARY(T, T2, tanh_approx, tanhf(a))
 #endif

@@ -92,56 +92,77 @@ CUSIM_VIDEO(2)
 CUSIM_VIDEO(4)
 
 // Combinations of additions, minima and maxima; relu: not below zero.
-#define CUSIM_EXTREMES(name, sign, sign_or_equal)                                \
-  inline int __vi##name##_s32_relu(int a, int b) {                               \
-    const int x = a sign b ? a : b;                                              \
-    return x > 0 ? x : 0;                                                        \
-  }                                                                              \
-  inline int __vi##name##3_s32(int a, int b, int c) {                            \
-    const int x = a sign b ? a : b;                                              \
-    return x sign c ? x : c;                                                     \
-  }                                                                              \
-  inline int __vi##name##3_s32_relu(int a, int b, int c) {                       \
-    const int x = __vi##name##3_s32(a, b, c);                                    \
-    return x > 0 ? x : 0;                                                        \
-  }                                                                              \
-  inline unsigned __vi##name##3_u32(unsigned a, unsigned b, unsigned c) {        \
-    const unsigned x = a sign b ? a : b;                                         \
-    return x sign c ? x : c;                                                     \
-  }                                                                              \
-  inline int __viadd##name##_s32(int a, int b, int c) {                          \
-    const int x = (int)((unsigned)a + (unsigned)b);                              \
-    return x sign c ? x : c;                                                     \
-  }                                                                              \
-  inline int __viadd##name##_s32_relu(int a, int b, int c) {                     \
-    const int x = __viadd##name##_s32(a, b, c);                                  \
-    return x > 0 ? x : 0;                                                        \
-  }                                                                              \
-  inline unsigned __viadd##name##_u32(unsigned a, unsigned b, unsigned c) {      \
-    return a + b sign c ? a + b : c;                                             \
-  }                                                                              \
-  inline int __vib##name##_s32(int a, int b, bool *first) {                      \
-    *first = a sign_or_equal b;                                                  \
-    return *first ? a : b;                                                       \
-  }                                                                              \
-  inline unsigned __vib##name##_u32(unsigned a, unsigned b, bool *first) {       \
-    *first = a sign_or_equal b;                                                  \
-    return *first ? a : b;                                                       \
-  }                                                                              \
-  inline unsigned __vi##name##_s16x2_relu(unsigned a, unsigned b) {              \
-    return cusim::word<2>::map(true, a, b, 0, [](int x, int y, int) {            \
-      const int m = x sign y ? x : y;                                            \
-      return m > 0 ? m : 0;                                                      \
-    });                                                                          \
-  }                                                                              \
-  inline unsigned __vi##name##3_s16x2(unsigned a, unsigned b, unsigned c) {      \
-    return cusim::word<2>::map(true, a, b, c, __vi##name##3_s32);                \
-  }                                                                              \
-  inline unsigned __vi##name##3_u16x2(unsigned a, unsigned b, unsigned c) {      \
-    return cusim::word<2>::map(false, a, b, c, __vi##name##3_s32);               \
-  }                                                                              \
-  inline unsigned __vi##name##3_s16x2_relu(unsigned a, unsigned b, unsigned c) { \
-    return cusim::word<2>::map(true, a, b, c, __vi##name##3_s32_relu);           \
+#define CUSIM_EXTREMES(name, sign, sign_or_equal)                                      \
+  inline int __vi##name##_s32_relu(int a, int b) {                                     \
+    const int x = a sign b ? a : b;                                                    \
+    return x > 0 ? x : 0;                                                              \
+  }                                                                                    \
+  inline int __vi##name##3_s32(int a, int b, int c) {                                  \
+    const int x = a sign b ? a : b;                                                    \
+    return x sign c ? x : c;                                                           \
+  }                                                                                    \
+  inline int __vi##name##3_s32_relu(int a, int b, int c) {                             \
+    const int x = __vi##name##3_s32(a, b, c);                                          \
+    return x > 0 ? x : 0;                                                              \
+  }                                                                                    \
+  inline unsigned __vi##name##3_u32(unsigned a, unsigned b, unsigned c) {              \
+    const unsigned x = a sign b ? a : b;                                               \
+    return x sign c ? x : c;                                                           \
+  }                                                                                    \
+  inline int __viadd##name##_s32(int a, int b, int c) {                                \
+    const int x = (int)((unsigned)a + (unsigned)b);                                    \
+    return x sign c ? x : c;                                                           \
+  }                                                                                    \
+  inline int __viadd##name##_s32_relu(int a, int b, int c) {                           \
+    const int x = __viadd##name##_s32(a, b, c);                                        \
+    return x > 0 ? x : 0;                                                              \
+  }                                                                                    \
+  inline unsigned __viadd##name##_u32(unsigned a, unsigned b, unsigned c) {            \
+    return a + b sign c ? a + b : c;                                                   \
+  }                                                                                    \
+  inline int __vib##name##_s32(int a, int b, bool *first) {                            \
+    *first = a sign_or_equal b;                                                        \
+    return *first ? a : b;                                                             \
+  }                                                                                    \
+  inline unsigned __vib##name##_u32(unsigned a, unsigned b, bool *first) {             \
+    *first = a sign_or_equal b;                                                        \
+    return *first ? a : b;                                                             \
+  }                                                                                    \
+  inline unsigned __vi##name##_s16x2_relu(unsigned a, unsigned b) {                    \
+    return cusim::word<2>::map(true, a, b, 0, [](int x, int y, int) {                  \
+      const int m = x sign y ? x : y;                                                  \
+      return m > 0 ? m : 0;                                                            \
+    });                                                                                \
+  }                                                                                    \
+  inline unsigned __vi##name##3_s16x2(unsigned a, unsigned b, unsigned c) {            \
+    return cusim::word<2>::map(true, a, b, c, __vi##name##3_s32);                      \
+  }                                                                                    \
+  inline unsigned __vi##name##3_u16x2(unsigned a, unsigned b, unsigned c) {            \
+    return cusim::word<2>::map(false, a, b, c, __vi##name##3_s32);                     \
+  }                                                                                    \
+  inline unsigned __vi##name##3_s16x2_relu(unsigned a, unsigned b, unsigned c) {       \
+    return cusim::word<2>::map(true, a, b, c, __vi##name##3_s32_relu);                 \
+  }                                                                                    \
+  inline unsigned __viadd##name##_s16x2(unsigned a, unsigned b, unsigned c) {          \
+    return __v##name##s2(__vadd2(a, b), c);                                            \
+  }                                                                                    \
+  inline unsigned __viadd##name##_u16x2(unsigned a, unsigned b, unsigned c) {          \
+    return __v##name##u2(__vadd2(a, b), c);                                            \
+  }                                                                                    \
+  inline unsigned __viadd##name##_s16x2_relu(unsigned a, unsigned b, unsigned c) {     \
+    return __vi##name##_s16x2_relu(__vadd2(a, b), c);                                  \
+  }                                                                                    \
+  inline unsigned __vib##name##_s16x2(unsigned a, unsigned b, bool *high, bool *low) { \
+    using word = cusim::word<2>;                                                       \
+    *low = word::as_signed(a, 0) sign_or_equal word::as_signed(b, 0);                  \
+    *high = word::as_signed(a, 1) sign_or_equal word::as_signed(b, 1);                 \
+    return __v##name##s2(a, b);                                                        \
+  }                                                                                    \
+  inline unsigned __vib##name##_u16x2(unsigned a, unsigned b, bool *high, bool *low) { \
+    using word = cusim::word<2>;                                                       \
+    *low = word::as_unsigned(a, 0) sign_or_equal word::as_unsigned(b, 0);              \
+    *high = word::as_unsigned(a, 1) sign_or_equal word::as_unsigned(b, 1);             \
+    return __v##name##u2(a, b);                                                        \
   }
 CUSIM_EXTREMES(max, >, >=)
 CUSIM_EXTREMES(min, <, <=)

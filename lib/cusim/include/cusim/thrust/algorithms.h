@@ -106,9 +106,14 @@ Out copy(In first, In last, Out to) {
   const std::size_t n = (std::size_t)std::distance(first, last);
   const details::work w("thrust::copy");
   auto from = w.in(first, n);
-  auto p = w.out(to, n);
-  for (std::size_t i = 0; i < n; i++, ++from, ++p) *p = *from;
-  std::advance(to, (details::size)n);
+  if constexpr (std::is_same_v<typename std::iterator_traits<Out>::iterator_category,
+                               std::output_iterator_tag>) {  // of a stream, or into a container
+    for (std::size_t i = 0; i < n; i++, ++from) *to++ = *from;
+  } else {
+    auto p = w.out(to, n);
+    for (std::size_t i = 0; i < n; i++, ++from, ++p) *p = *from;
+    std::advance(to, (details::size)n);
+  }
   return to;
 }
 template <class In, class Count, class Out, CUSIM_NOT_POLICY(In)>
