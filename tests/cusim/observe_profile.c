@@ -103,7 +103,7 @@ static void arguments_are_part_of_the_key(void **state) {
   uint64_t blocks[4];
   int traced = 0;
   for (l.arguments = 1; l.arguments <= 1000; l.arguments++) traced += sim_trace_plan(&l, blocks, 4) != 0;
-  assert_int_equal(traced, 32);
+  assert_int_equal(traced, 128);
   l.arguments = 5;
   assert_int_equal(sim_trace_plan(&l, blocks, 4), 0);
 }

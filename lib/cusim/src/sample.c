@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "profile.h"
+#include "trace.h"
 
 enum { USAGE = 2 };
 
@@ -17,48 +18,48 @@ static uint64_t volume(sim_dim3 d) {
 
 // ---------------------------------------------------------------- what to trace, and what was traced
 
-typedef struct known_launch {
-  const void *function;
-  sim_dim3 grid, block;
-  size_t dynamic_shared;
-  int device;
-  uint64_t arguments;
-  sim_counters counters;  // blocks == 0 until the trace is back
-} known_launch;
-
-static known_launch *known;
+// What traces told, blocks == 0 until they are back; which of them serves a launch; and of the launches of
+// one kernel and shape on one device, how many there are.
+static sim_counters *known;
 static size_t known_count, known_capacity;
+static key_table by_launch, by_shape;
 
-// The entry of this kernel, shape and arguments. An argument that counts launches would make a new entry each
-// time: after MOST_ARGUMENTS of them the latest serves all.
-static known_launch *find_known(const sim_launch *l) {
-  enum { MOST_ARGUMENTS = 32 };
-  known_launch *latest = NULL;
-  int others = 0;
-  for (size_t i = 0; i < known_count; i++) {
-    known_launch *k = &known[i];
-    bool same = k->function == l->function && k->device == l->device &&
-                k->dynamic_shared == l->dynamic_shared && sim_same_shape(k->grid, l->grid) &&
-                sim_same_shape(k->block, l->block);
-    if (!same) continue;
-    if (k->arguments == l->arguments) return k;
-    latest = k;
-    others++;
-  }
-  return others < MOST_ARGUMENTS ? NULL : latest;
+static uint64_t mixed(uint64_t key, uint64_t more) {
+  key = (key ^ more) * 0x9e3779b97f4a7c15u;
+  key ^= key >> 32;
+  return key ? key : 1;  // a table's key
 }
 
-static known_launch *add_known(const sim_launch *l) {
+static uint64_t shape_key(const sim_launch *l) {
+  const uint64_t parts[] = {l->grid.x,  l->grid.y,  l->grid.z,         l->block.x,
+                            l->block.y, l->block.z, l->dynamic_shared, (uint64_t)l->device};
+  uint64_t key = mixed(1, (uint64_t)(uintptr_t)l->function);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) key = mixed(key, parts[i]);
+  return key;
+}
+
+// An argument that counts launches would be traced each time: of more than MOST_ARGUMENTS the last one seen
+// by then serves all others.
+static sim_counters *find_known(const sim_launch *l) {
+  enum { MOST_ARGUMENTS = 128 };
+  const uint64_t shape = shape_key(l);
+  uint32_t at, count;
+  if (sim_table_find(&by_launch, mixed(shape, l->arguments), &at)) return &known[at];
+  if (!sim_table_find(&by_shape, shape, &count) || count < MOST_ARGUMENTS) return NULL;
+  return sim_table_find(&by_launch, shape, &at) ? &known[at] : NULL;
+}
+
+static sim_counters *add_known(const sim_launch *l) {
   if (known_count == known_capacity) {
     known_capacity = known_capacity ? known_capacity * 2 : 64;
     known = sim_profile_need(realloc(known, known_capacity * sizeof *known));
   }
-  known[known_count] = (known_launch){.function = l->function,
-                                      .grid = l->grid,
-                                      .block = l->block,
-                                      .dynamic_shared = l->dynamic_shared,
-                                      .device = l->device,
-                                      .arguments = l->arguments};
+  bool fresh;
+  const uint64_t shape = shape_key(l);
+  known[known_count] = (sim_counters){0};
+  *sim_table_at(&by_launch, mixed(shape, l->arguments), &fresh) = (uint32_t)known_count;
+  *sim_table_at(&by_launch, shape, &fresh) = (uint32_t)known_count;  // the last one
+  ++*sim_table_at(&by_shape, shape, &fresh);
   return &known[known_count++];
 }
 
@@ -166,12 +167,12 @@ sim_estimate sim_observe_launch(const sim_launch *launched, const sim_counters *
   int registers = sim_registers_of(launch.kernel);
   if (registers) launch.registers = registers;
   pthread_mutex_lock(&lock);
-  known_launch *k = find_known(&launch);
+  sim_counters *k = find_known(&launch);
   if (traced && traced->blocks) {
     if (!k) k = add_known(&launch);
-    k->counters = *traced;
+    *k = *traced;
   }
-  if (k) counters = k->counters;
+  if (k) counters = *k;
   pthread_mutex_unlock(&lock);
   sim_estimate estimate = sim_model_kernel(sim_machine_get()->card, &launch, &counters);
   sim_profile_launch(&launch, &counters, &estimate);

@@ -120,7 +120,7 @@ typedef struct sim_launch {
   int registers_most;  // per thread, what __launch_bounds__ or -maxrregcount allow; 0: no bound
   bool barriers;       // the kernel was seen to use block barriers
   bool cooperative;    // all blocks live at once and may wait for each other
-  uint64_t arguments;  // hash of the arguments that are not pointers, 0: unknown; a part of the trace's key
+  uint64_t arguments;  // hash of the arguments but reals; a part of the trace's key (arguments.c)
   unsigned check_op;   // the checker's number of this operation
   bool only_sampled;   // CUSIM_EXECUTE=sampled when it was issued
   int traced_count;    // what sim_trace_plan said

@@ -33,6 +33,8 @@ void sim_table_clear(key_table *);
 void sim_table_free(key_table *);
 // The value of a key, which is made with value 0 if it is new.
 uint32_t *sim_table_at(key_table *, uint64_t key, bool *fresh);
+// Only if it is there.
+bool sim_table_find(const key_table *, uint64_t key, uint32_t *value);
 void sim_push_slot(slot_vector *, int32_t slot);
 
 // ---------------------------------------------------------------- the log

@@ -51,6 +51,14 @@ uint32_t *sim_table_at(key_table *table, uint64_t key, bool *fresh) {
   return &table->value[i];
 }
 
+bool sim_table_find(const key_table *table, uint64_t key, uint32_t *value) {
+  if (!table->capacity) return false;
+  size_t i = sim_mix(key) & (table->capacity - 1);
+  while (table->key[i] && table->key[i] != key) i = (i + 1) & (table->capacity - 1);
+  if (table->key[i]) *value = table->value[i];
+  return table->key[i] != 0;
+}
+
 void sim_push_slot(slot_vector *vector, int32_t slot) {
   if (vector->count == vector->capacity) {
     vector->capacity = vector->capacity ? vector->capacity * 2 : 64;

@@ -27,7 +27,7 @@ typedef struct sim_kernel {
       void **arguments); /* a new packet; argument i is read through arguments[i]. NULL: no memory */
   void *(*copy)(const void *packet); /* a new packet with the same arguments. NULL: no memory */
   void (*release)(void *packet);     /* frees what pack, copy or a launch made */
-  unsigned long long (*numbers)(const void *packet); /* hash of the whole-number arguments */
+  unsigned long long (*numbers)(const void *packet); /* hash of the arguments but reals */
   const char *spelled;         /* the name as written, without namespaces and template arguments */
   int max_threads, min_blocks; /* __launch_bounds__; 0: none */
   int max_registers;           /* __maxnreg__; 0: none */
@@ -52,6 +52,11 @@ void cusim_push_call(const sim_call *call);
 /* Called by the stub with a new packet (NULL: no memory), which the runtime releases when the kernel is done.
  * Errors are kept for cudaGetLastError. */
 void cusim_launch(sim_kernel *kernel, void *packet);
+
+/* What tells launches with this pointer, or with this object (padding zero), from others: 0 for NULL, and for
+ * what points to device memory how it is aligned and how large the allocation is. */
+unsigned long long cusim_pointer_number(const void *pointer);
+unsigned long long cusim_object_number(const void *object, size_t bytes);
 
 /* The same in device code, with the packet on the thread's stack. */
 void cusim_launch_inside(sim_kernel *kernel, const void *packet);

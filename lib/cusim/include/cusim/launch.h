@@ -41,14 +41,23 @@ inline bool configure(dim3 grid, dim3 block, std::size_t shared = 0, cudaStream_
   return false;
 }
 
-// Whole numbers decide how much a kernel does: launches that differ in them are observed apart. Not so
-// pointers and reals, which differ from launch to launch.
+// What decides how much a kernel does: launches that differ in it are observed apart. That is whole numbers,
+// and of pointers what kind of array they point to; not reals, which differ from launch to launch.
 template <class T>
-unsigned long long whole_number(const T &value) {
-  if constexpr (std::is_integral<T>::value || std::is_enum<T>::value)
+unsigned long long deciding_number(const T &value) {
+  if constexpr (std::is_integral<T>::value || std::is_enum<T>::value) {
     return static_cast<unsigned long long>(value);
-  else
+  } else if constexpr (std::is_pointer<T>::value && !std::is_function<std::remove_pointer_t<T>>::value) {
+    return cusim_pointer_number(const_cast<const void *>(static_cast<const volatile void *>(value)));
+  } else if constexpr (std::is_trivially_copyable<T>::value && !std::is_pointer<T>::value &&
+                       !std::is_floating_point<T>::value) {
+    alignas(T) unsigned char bytes[sizeof(T)];
+    __builtin_memcpy(bytes, static_cast<const void *>(std::addressof(value)), sizeof bytes);
+    __builtin_clear_padding(reinterpret_cast<T *>(bytes));
+    return cusim_object_number(bytes, sizeof bytes);
+  } else {
     return 0;
+  }
 }
 
 // A device gets a parameter's bytes: nobody there copies it by its constructor or destroys it. Types that
@@ -65,7 +74,7 @@ struct argument {
   using passed = T;
   explicit argument(const T &from) : value(from) {}
   passed pass() { return value; }
-  unsigned long long number() const { return whole_number(value); }
+  unsigned long long number() const { return deciding_number(value); }
 };
 template <std::size_t I, class T>
 struct argument<I, T, true> {
@@ -75,7 +84,7 @@ struct argument<I, T, true> {
     __builtin_memcpy(bytes, static_cast<const void *>(std::addressof(from)), sizeof bytes);
   }
   passed pass() { return bytes; }
-  unsigned long long number() const { return 0; }
+  unsigned long long number() const { return deciding_number(*reinterpret_cast<const T *>(bytes)); }
 };
 template <class Indices, class... Types>
 struct argument_list;
