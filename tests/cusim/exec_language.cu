@@ -322,6 +322,32 @@ __global__ void as_bits(int *x, unsigned bits) {
   *x = (int)own;
 }
 
+// Where a thread is, for all code that is in a kernel: lambdas, local classes, functions, names that hide
+// CUDA's, and code behind a barrier or a store to an integer.
+__device__ unsigned in_function(uint3 index) {
+  return index.x + threadIdx.x;
+}
+__global__ void place_plain(int *o) {
+  [[maybe_unused]] int table[2] = {1, 2};
+  const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+  o[i] = (int)(threadIdx.x + in_function(threadIdx) + gridDim.x) + table[1] + ::threadIdx.x;
+  __syncthreads();
+  o[i] += (int)(4 * threadIdx.x + blockIdx.x);
+}
+__global__ void place_lambda(int *o) {
+  auto of_thread = [](int factor) { return factor * (int)threadIdx.x; };
+  auto of_block = [=] { return (int)blockIdx.x + o[0] * 0; };
+  struct local {
+    static __device__ int size() { return (int)blockDim.x; }
+  };
+  o[blockIdx.x * blockDim.x + threadIdx.x] = of_thread(2) + of_block() + local::size();
+}
+__global__ void place_hidden(int *o, int gridDim) {
+  const int outer = threadIdx.x;
+  int blockDim = 5;
+  o[outer] = gridDim + blockDim + outer;
+}
+
 int main() {
   if (cudaMalloc(&out, 64 * sizeof(int)) != cudaSuccess) return 1;
   cudaMemset(out, 0, 64 * sizeof(int));
@@ -334,6 +360,20 @@ int main() {
   EXPECT(5 + 30 + 500 + 16000, "a function by the name of a removed one");
   as_bits<<<1, 1>>>(out, 0x40a00000u);  // 5
   EXPECT(10, "a float by its bits");
+
+  const struct {
+    const char *what;
+    int blocks, threads, index, value;
+  } place[] = {{"place, plain", 2, 3, 3 + 2, 2 * 4 + 2 + 2 + 4 * 2 + 1},
+               {"place, lambda", 2, 3, 3 + 2, 2 * 2 + 1 + 3},
+               {"place, hidden", 1, 3, 2, 7 + 5 + 2}};
+  for (int i = 0; i < 3; i++) {
+    if (i == 0) place_plain<<<place[i].blocks, place[i].threads>>>(out);
+    if (i == 1) place_lambda<<<place[i].blocks, place[i].threads>>>(out);
+    if (i == 2) place_hidden<<<place[i].blocks, place[i].threads>>>(out, 7);
+    cudaMemcpy(out, out + place[i].index, sizeof(int), cudaMemcpyDeviceToDevice);
+    EXPECT(place[i].value, place[i].what);
+  }
 
   set<<<1, 1>>>(out);
   EXPECT(5, "a default argument");

@@ -186,6 +186,20 @@ static void add_bounds(text_buffer *out, const source *s, size_t from, size_t to
   free(registers.text);
 }
 
+// May the body be that of a member function of cusim_place? Lambdas and local classes would not see its
+// members.
+static bool may_have_place(const source *s, size_t from, size_t to) {
+  static const char *const nested[] = {"struct", "class", "union", NULL};
+  for (size_t i = from; i < to; i++) {
+    if (one_of(s, i, nested)) return false;
+    if (!is(s, i, "[")) continue;
+    const bool subscript =
+        (is_name(s, i - 1) && !one_of(s, i - 1, statement_words)) || is(s, i - 1, ")") || is(s, i - 1, "]");
+    if (!subscript) return false;
+  }
+  return true;
+}
+
 void rewrite_kernel(source *s, size_t first, size_t i) {
   size_t name, open;
   if (!find_parameters(s, i, &name, &open)) return;
@@ -218,8 +232,9 @@ void rewrite_kernel(source *s, size_t first, size_t i) {
   add_bounds(&description, s, first, body);
   const int length = (int)at(s, name)->length;
   const char *called = s->text + at(s, name)->start;
-  replace(s, end_of(s, body), 0, " struct cusim_kernel_%s { static void cusim_thread(%s) {", s->tu,
-          parameters.text);
+  const bool place = !s->traced && may_have_place(s, body + 1, last);
+  replace(s, end_of(s, body), 0, " struct cusim_kernel_%s%s void cusim_thread(%s) {", s->tu,
+          place ? " : ::cusim_place {" : " { static", parameters.text);
   replace(s, at(s, last)->start, 0,
           " } }; static ::sim_kernel cusim_entry __attribute__((used)) = ::cusim::describe<cusim_kernel_%s>("
           "\"%.*s\"%s); ::cusim::body<cusim_kernel_%s>::launch(&cusim_entry%s); ",

@@ -27,6 +27,15 @@ extern __thread unsigned cusim_row_end;
 //     }
 // and of `k<<<grid, block>>>(x, y)` a call of the stub: (cusim::configure(grid, block) ? (void)0 : k(x, y)).
 // Overloads, conversions, default arguments and pointers to kernels are then the compiler's own business.
+
+// Where a thread is, as the body of its kernel sees it: in the plain compilation cusim_thread is a member
+// function of a struct that has these members, unless the body holds something that would not see them. Once
+// that is inlined they are in registers, and no store of the kernel can change them as it could the
+// variables.
+struct cusim_place {
+  const uint3 threadIdx, blockIdx, blockDim, gridDim;
+};
+
 namespace cusim {
 
 // Which body of a __host__ __device__ function that asks for __CUDA_ARCH__?
@@ -86,6 +95,21 @@ struct argument<I, T, true> {
   passed pass() { return bytes; }
   unsigned long long number() const { return deciding_number(*reinterpret_cast<const T *>(bytes)); }
 };
+// Calls cusim_thread with arguments as they are passed, at that place if it is a member function.
+template <class Kernel, class... Passed>
+__attribute__((always_inline)) inline void call_thread(const cusim_place &place, Passed... values) {
+  if constexpr (std::is_base_of_v<cusim_place, Kernel>) {
+    using called = void (Kernel::*)(Passed...);
+    Kernel kernel{place};
+    (kernel.*
+     reinterpret_cast<called>(reinterpret_cast<void (Kernel::*)()>(&Kernel::cusim_thread)))(values...);
+  } else {
+    using called = void (*)(Passed...);
+    (void)place;
+    reinterpret_cast<called>(reinterpret_cast<void (*)()>(&Kernel::cusim_thread))(values...);
+  }
+}
+
 template <class Indices, class... Types>
 struct argument_list;
 template <std::size_t... Index, class... Types>
@@ -96,15 +120,13 @@ struct argument_list<std::index_sequence<Index...>, Types...> : argument<Index, 
     (void)from;
     return new (std::nothrow) argument_list(*static_cast<std::remove_reference_t<Types> *>(from[Index])...);
   }
-  template <class Function>
-  void pass(Function function) {
+  template <class Kernel>
+  void pass(const cusim_place &place) const {
     if constexpr ((passed_by_address<Types> || ...)) {
       argument_list own(*this);  // a thread may change its parameters
-      using called = void (*)(typename argument<Index, Types>::passed...);
-      reinterpret_cast<called>(reinterpret_cast<void (*)()>(function))(
-          static_cast<argument<Index, Types> *>(&own)->pass()...);
+      call_thread<Kernel>(place, static_cast<argument<Index, Types> *>(&own)->pass()...);
     } else {
-      function(static_cast<argument<Index, Types> *>(this)->value...);
+      call_thread<Kernel>(place, static_cast<const argument<Index, Types> *>(this)->value...);
     }
   }
   unsigned long long hash() const {
@@ -120,19 +142,31 @@ struct argument_list<std::index_sequence<Index...>, Types...> : argument<Index, 
 template <class Thread>
 __attribute__((always_inline)) inline void run_row(Thread thread) {
 #ifdef CUSIM_TRACED_PASS
-  thread();
+  thread({});
 #else
-  unsigned x = threadIdx.x;
+  const cusim_place first = {threadIdx, blockIdx, blockDim, gridDim};
+  unsigned x = first.threadIdx.x;
   do {
-    thread();
+    thread({{x, first.threadIdx.y, first.threadIdx.z}, first.blockIdx, first.blockDim, first.gridDim});
     static_cast<volatile unsigned &>(threadIdx.x) = ++x;
   } while (x < static_cast<volatile unsigned &>(cusim_row_end));
 #endif
 }
 
+template <class Function>
+struct signature;
+template <class... Parameters>
+struct signature<void (*)(Parameters...)> {
+  using type = void(Parameters...);
+};
+template <class Kernel, class... Parameters>
+struct signature<void (Kernel::*)(Parameters...)> {
+  using type = void(Parameters...);
+};
+
 // The packet of a kernel: copies of its arguments, as a device would get them. The mangled name of run pairs
 // the plain with the traced compilation.
-template <class Kernel, class Signature = decltype(Kernel::cusim_thread)>
+template <class Kernel, class Signature = typename signature<decltype(&Kernel::cusim_thread)>::type>
 struct body;
 template <class Kernel, class... Parameters>
 struct body<Kernel, void(Parameters...)> {
@@ -143,12 +177,27 @@ struct body<Kernel, void(Parameters...)> {
                                                  {0, 1}};
 
   static void run(void *p) {
-    run_row([p] { static_cast<packet *>(p)->pass(Kernel::cusim_thread); });
+    // A row has a copy, if it is small, that no store of the kernel can change.
+#ifdef CUSIM_TRACED_PASS
+    constexpr bool small = false;
+#else
+    constexpr bool small = sizeof(packet) <= 256;
+#endif
+    const std::conditional_t<small, packet, packet &> arguments = *static_cast<packet *>(p);
+    run_row([&arguments](const cusim_place &place) { arguments.template pass<Kernel>(place); });
   }
-  static void *pack(void **arguments) { return packet::pack(arguments); }
-  static void *copy(const void *p) { return new (std::nothrow) packet(*static_cast<const packet *>(p)); }
-  static void release(void *p) { delete static_cast<packet *>(p); }
-  static unsigned long long numbers(const void *p) { return static_cast<const packet *>(p)->hash(); }
+  static void *pack(void **arguments) {
+    return packet::pack(arguments);
+  }
+  static void *copy(const void *p) {
+    return new (std::nothrow) packet(*static_cast<const packet *>(p));
+  }
+  static void release(void *p) {
+    delete static_cast<packet *>(p);
+  }
+  static unsigned long long numbers(const void *p) {
+    return static_cast<const packet *>(p)->hash();
+  }
   static void launch(
       sim_kernel *kernel,
       std::conditional_t<passed_by_address<Parameters>, const Parameters &, Parameters>... arguments) {
