@@ -347,8 +347,8 @@ void hd_meet_end_posts(hd_comm *c) {
   for (int peer = 0; peer < c->world; peer++) {
     const uint64_t open = c->posted[peer] - c->ended[peer];
     if (open > 0 && !hd_comm_failed(c))
-      hd_comm_fail(c, "rank %d ended without waiting for %llu receives from rank %d", c->rank,
-                   (unsigned long long)open, peer);
+      hd_comm_fail(c, "rank %d ended without waiting for %llu receives: recv #%llu from rank %d is the first",
+                   c->rank, (unsigned long long)open, (unsigned long long)c->ended[peer] + 1, peer);
     while (c->ended[peer] < c->posted[peer]) hd_meet_post_end(c, peer);
   }
 }

@@ -88,14 +88,16 @@ void block_collect(const block *b, float *y, float *dx, float *gradient);
 // ---------------------------------------------------------------- a whole run
 
 enum place { ON_CPU, ON_GPU };
+enum fault { NO_FAULT, DIES, STALLS, OTHER_SIZE };
 
 typedef struct trial {
   const problem *problem;
   const strategy *strategy;
   enum place place;
   int world, threads, timed_steps;
-  double deadline_s;         // 0: the communicator's own
-  int dies;                  // tests: this rank does so before its first step; -1: none
+  double deadline_s;  // 0: the communicator's own
+  enum fault fault;   // tests: what happens to rank `faulty` before its first step
+  int faulty;
   float *y, *dx, *gradient;  // of the checked step, host memory of the caller
   double step_s;             // by the slowest rank
   double messages, bytes;    // sent per step by the busiest rank

@@ -100,7 +100,6 @@ static void run_case(hd_case *c, const strategy *how, enum place place, int worl
              .timed_steps = !timed     ? 0
                             : modelled ? 1
                                        : 4,
-             .dies = -1,
              .y = s->y,
              .dx = s->dx,
              .gradient = s->gradient};

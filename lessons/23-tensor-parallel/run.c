@@ -4,6 +4,7 @@
 #include <kernels/nn/ops.h>
 #include <math.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "block.h"
 
@@ -36,11 +37,13 @@ static int timed_part(block *b, shared *s) {
 static void rank_body(hd_comm *comm, void *arg) {
   shared *s = arg;
   const trial *t = s->trial;
-  if (t->dies == hd_comm_rank(comm)) {
-    hd_comm_abort(comm, "it was told to die");
-    return;
-  }
+  const enum fault fault = t->faulty == hd_comm_rank(comm) ? t->fault : NO_FAULT;
+  if (fault == DIES) return;
+  if (fault == STALLS) usleep((useconds_t)(3e6 * t->deadline_s));
   block *b = block_open(t->problem, t->strategy, comm, hd_ops_open(t->place == ON_GPU, hd_comm_stream(comm)));
+  const int less = fault == OTHER_SIZE;
+  b->rows -= less;
+  b->kept_rows -= less;
   if (block_step(b) == 0) {
     block_collect(b, t->y, t->dx, t->gradient);
     timed_part(b, s);

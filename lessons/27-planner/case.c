@@ -80,7 +80,6 @@ void run_case(hd_case *c, const strategy *how, bool on_gpu, int devices, int thr
              .on_gpu = on_gpu,
              .mistake = how->mistake,
              .threads = threads,
-             .dies = -1,
              .timed_steps = !timed     ? 0
                             : modelled ? 1
                                        : 4,

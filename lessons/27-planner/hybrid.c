@@ -6,6 +6,7 @@
 #include <lessons/24-pipeline/schedule.h>
 #include <math.h>
 #include <pthread.h>
+#include <unistd.h>
 
 // What comes from one neighbour, and what goes to it.
 typedef struct neighbour {
@@ -84,6 +85,14 @@ static int run_instruction(runner *r, instruction i) {
   return 0;
 }
 
+// Tests: this rank fails in the middle of its instructions.
+static int strike(const runner *r) {
+  const trial *t = r->trial;
+  if (t->fault == STALLS) usleep((useconds_t)(3e6 * t->deadline_s));
+  if (t->fault == OTHER_SIZE) r->piece->rows--, r->piece->parameters--;
+  return t->fault == DIES ? -1 : 0;
+}
+
 // One batch; the gradient of this rank's parameters is complete afterwards.
 static int step(runner *r) {
   const trial *t = r->trial;
@@ -92,10 +101,7 @@ static int step(runner *r) {
   r->before = (neighbour){.rank = stage > 0 ? rank - t->layout.tensor : -1};
   r->after = (neighbour){.rank = stage < t->layout.pipeline - 1 ? rank + t->layout.tensor : -1};
   for (int k = 0; k < r->plan.count[stage]; k++) {
-    if (t->dies == rank && k == r->plan.count[stage] / 2) {
-      hd_comm_abort(r->world, "it was told to die");
-      return -1;
-    }
+    if (t->fault && t->faulty == rank && k == r->plan.count[stage] / 2 && strike(r)) return -1;
     if (open_receives(r) || run_instruction(r, r->plan.list[stage][k])) return -1;
   }
   if (r->before.rank >= 0 && finish_sends(r, &r->before, r->before.sent)) return -1;

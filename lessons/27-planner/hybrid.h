@@ -10,6 +10,8 @@ enum mistake {
   WRONG_GROUP  // gradients are summed over all ranks, not over those that hold the same parameters
 };
 
+enum fault { NO_FAULT, DIES, STALLS, OTHER_SIZE };
+
 typedef struct trial {
   const problem *problem;
   layout layout;
@@ -17,11 +19,12 @@ typedef struct trial {
   enum mistake mistake;
   int threads, timed_steps;
   double deadline_s;  // 0: the communicator's own
-  int dies;           // tests: this rank does so after half of its instructions; -1: none
-  float *gradient;    // of the checked step, as problem.initial (host of the caller)
-  double step_s;      // by the slowest rank
-  double bytes;       // sent per step by the busiest rank, all groups together
-  double memory;      // bytes kept by the rank that keeps most
+  enum fault fault;   // tests: what happens to rank `faulty` after half of its instructions
+  int faulty;
+  float *gradient;  // of the checked step, as problem.initial (host of the caller)
+  double step_s;    // by the slowest rank
+  double bytes;     // sent per step by the busiest rank, all groups together
+  double memory;    // bytes kept by the rank that keeps most
 } trial;
 
 // Returns 0, or -1 with hd_comm_error_text().

@@ -67,6 +67,56 @@ static void bubbles_are_those_of_the_formulas(void **state) {
   }
 }
 
+// Whatever the shape and the costs: no deadlock, every instruction after what it waits for, not more kept
+// than promised, and at least as long as its slowest rank and its longest chain.
+static void assert_possible(schedule s, costs c, int most_kept) {
+  double *start[MOST_STAGES];
+  assert_complete(&s);
+  for (int r = 0; r < s.ranks; r++) start[r] = calloc((size_t)s.count[r], sizeof(double));
+  const double end = schedule_makespan(&s, all(c), start);
+  const double each = c.forward + c.backward_input + c.backward_weights;
+  assert_true(end >= each * s.micro_batches * s.chunks);
+  assert_true(end >= (c.forward + c.backward_input) * s.ranks * s.chunks);
+  double done[2][2 * MOST_STAGES][16];  // forward, gradient of the input: per piece and micro-batch
+  for (int r = 0; r < s.ranks; r++)
+    for (int i = 0; i < s.count[r]; i++) {
+      const instruction n = s.list[r][i];
+      const double own =
+          n.kind == FORWARD ? c.forward : c.backward_input + (n.kind == BACKWARD ? c.backward_weights : 0);
+      if (n.kind != BACKWARD_WEIGHTS)
+        done[n.kind != FORWARD][n.chunk * s.ranks + r][n.micro] = start[r][i] + own;
+    }
+  const int last = s.ranks * s.chunks - 1;
+  for (int r = 0; r < s.ranks; r++) {
+    for (int i = 0; i < s.count[r]; i++) {
+      const instruction n = s.list[r][i];
+      const int piece = n.chunk * s.ranks + r;
+      const double begin = start[r][i];
+      if (n.kind == FORWARD && piece > 0) assert_true(begin >= done[0][piece - 1][n.micro] + c.hop);
+      if (n.kind == BACKWARD_WEIGHTS) assert_true(begin >= done[1][piece][n.micro]);
+      if (n.kind == BACKWARD || n.kind == BACKWARD_INPUT) {
+        assert_true(begin >= done[0][piece][n.micro]);
+        if (piece < last) assert_true(begin >= done[1][piece + 1][n.micro] + c.hop);
+      }
+    }
+    if (most_kept) assert_in_range(schedule_stashes(&s, r, 0), 1, most_kept);
+    free(start[r]);
+  }
+  schedule_free(&s);
+}
+
+static void every_shape_is_possible(void **state) {
+  (void)state;
+  static const costs several[] = {{1, 1, 1, 0}, {1, 2, 0.5, 0.25}, {4, 1, 2, 8}};
+  EACH(k, several) for (int p = 1; p <= 8; p++) for (int m = 1; m <= 16; m++) {
+    const int kept = p < m ? p : m;
+    assert_possible(schedule_gpipe(p, m), several[k], m);
+    assert_possible(schedule_one_f_one_b(p, m), several[k], kept);
+    assert_possible(schedule_zero_bubble(p, m), several[k], kept);
+    if (m % p == 0) assert_possible(schedule_interleaved(p, m, 2), several[k], 0);
+  }
+}
+
 static void fewer_micro_batches_than_ranks(void **state) {
   (void)state;
   check(schedule_one_f_one_b(8, 3), UNIT, 21, 3);
@@ -152,6 +202,7 @@ static void starts_leave_room_for_the_work_before(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bubbles_are_those_of_the_formulas),
+      cmocka_unit_test(every_shape_is_possible),
       cmocka_unit_test(fewer_micro_batches_than_ranks),
       cmocka_unit_test(messages_take_time),
       cmocka_unit_test(unequal_pieces),

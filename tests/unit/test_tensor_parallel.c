@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A transformer block whose matrices are split: the same results as whole ones in double precision, for every
 // way to split and every world, on CPU ranks and on GPUs; the bytes of the formulas; an error, never a hang,
-// when a rank dies.
+// when a rank fails.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +15,8 @@
 #include <heddle/device.h>
 #include <heddle/random.h>
 #include <lessons/23-tensor-parallel/block.h>
+
+#include "faults.h"
 
 enum { SAMPLES = 2, LENGTH = 24, HEADS = 24, WIDTH = 72, N = SAMPLES * LENGTH * WIDTH };
 static const int WORLDS[] = {1, 2, 3, 4, 8};
@@ -64,7 +66,6 @@ static trial request(const strategy *s, enum place place, int world) {
                  .place = place,
                  .world = world,
                  .threads = 1,
-                 .dies = -1,
                  .y = y,
                  .dx = dx,
                  .gradient = gradient};
@@ -139,16 +140,18 @@ static void what_is_split_is_not_kept(void **state) {
   assert_true(one.memory - eight.memory > parameters * 7 / 8);
 }
 
-static void a_dead_rank_is_an_error(void **state) {
+static void a_failing_rank_is_an_error(void **state) {
   (void)state;
-  for (size_t at = 0; at < place_count; at++) EACH(s, strategies) {
+  for (size_t at = 0; at < place_count; at++)
+    EACH(s, strategies) for (int fault = DIES; fault <= OTHER_SIZE; fault++) {
       trial t = request(&strategies[s], places[at], 3);
-      t.deadline_s = 0.5;
-      t.dies = 1;
+      t.deadline_s = 0.2;
+      t.fault = (enum fault)fault;
+      t.faulty = 1;
       const double start = hd_wall();
       assert_int_equal(run_ranks(&t), -1);
       assert_true(hd_wall() - start < 10);
-      assert_non_null(strstr(hd_comm_error_text(), "told to die"));
+      assert_error_names(1, "strategy", s, fault);
     }
 }
 
@@ -160,7 +163,7 @@ int main(void) {
       cmocka_unit_test(mistakes_are_found),
       cmocka_unit_test(bytes_are_those_of_the_formulas),
       cmocka_unit_test(what_is_split_is_not_kept),
-      cmocka_unit_test(a_dead_rank_is_an_error),
+      cmocka_unit_test(a_failing_rank_is_an_error),
   };
   return cmocka_run_group_tests(tests, open_task, close_task);
 }
