@@ -91,6 +91,10 @@ static void cpu_one_rank(hd_case *c) {
 static void gpu_one_rank(hd_case *c) {
   run_case(c, &plain, ON_GPU, 1, 1);
 }
+// Selecting costs every rank the same, so one will do to compare.
+static void gpu_largest_library(hd_case *c) {
+  run_case(c, &largest_library, ON_GPU, 1, 1);
+}
 #define GPU(name)                              \
   static void gpu_##name(hd_case *c) {         \
     run_case(c, &name, ON_GPU, c->devices, 1); \
@@ -104,7 +108,7 @@ BOTH(quantized)
 CPU(quantized_forgetful)
 BOTH(largest)
 CPU(largest_forgetful)
-GPU(largest_library)
+BOTH(factored)
 BOTH(clipped)
 CPU(less_noise)
 BOTH(private_sgd)
@@ -121,6 +125,7 @@ static const hd_variant variants[] = {
     RANKS("int8-forgetful", quantized_forgetful, "without feedback: rounding that is right on average"),
     RANKS("top-k", largest, "the largest hundredth, the rest fed back until it is large"),
     RANKS("top-k-forgetful", largest_forgetful, "without feedback: small gradients are never heard of"),
+    RANKS("low-rank", factored, "as products of matrices of four columns, which can be added on their way"),
     RANKS("clipped", clipped, "each image's gradient clipped to length 1: no noise, no privacy"),
     RANKS("dp-sgd-0.5", less_noise, "and noise of 0.5 times that length"),
     RANKS("dp-sgd", private_sgd, "and noise of 1.1 times that length"),
@@ -129,10 +134,15 @@ static const hd_variant variants[] = {
      .run = HD_WITH_CUDA(gpu_one_rank),
      .needs = "CUDA",
      .why = "the same code over cuBLAS and CUDA kernels"},
+    {.name = "gpu-top-k-cub",
+     .where = HD_GPU,
+     .run = HD_WITH_CUDA(gpu_largest_library),
+     .needs = "CUDA",
+     .why = "top-k on one GPU by the library: sort all, take the first"},
     GPUS("gpu-all-reduce", plain, "a ring of fp32 gradients"),
     GPUS("gpu-int8", quantized, "a warp packs a block: pays where a link is slower than packing"),
     GPUS("gpu-top-k", largest, "a radix select: least to send, most launches"),
-    GPUS("gpu-top-k-cub", largest_library, "the library's way: sort all, take the first"),
+    GPUS("gpu-low-rank", factored, "two small all-reduces: thin products, and hardly more for more ranks"),
     GPUS("gpu-clipped", clipped, "a block per image finds its gradient's length without the gradient"),
     GPUS("gpu-dp-sgd", private_sgd, "and noise, a number by each thread"),
 };

@@ -58,14 +58,15 @@ static void timed_part(hd_comm *comm, shared *s) {
     const int failed = worker_train(w, steps);
     const double seconds = w->ops->timer_stop(w->ops) / (double)steps;
     const hd_traffic after = hd_comm_traffic(comm);
-    const double packed = w->ops->mark_time(w->ops, PACKED), sent = w->ops->mark_time(w->ops, SENT),
-                 added = w->ops->mark_time(w->ops, ADDED);
+    double at[ADDED + 1];
+    for (int moment = BEGUN; moment <= ADDED; moment++) at[moment] = w->ops->mark_time(w->ops, moment);
+    const double sending = at[SENT] - at[PACKED] + at[SENT_AGAIN] - at[PACKED_AGAIN];
     pthread_mutex_lock(&s->lock);
     if (!failed) t->step_s = fmax(t->step_s, seconds);
     t->messages = fmax(t->messages, (double)(after.messages - before.messages) / (double)steps);
     t->bytes = fmax(t->bytes, (double)(after.bytes - before.bytes) / (double)steps);
-    t->packing_s = fmax(t->packing_s, packed + added - sent);
-    t->sending_s = fmin(t->sending_s, sent - packed);
+    t->packing_s = fmax(t->packing_s, at[ADDED] - at[BEGUN] - sending);
+    t->sending_s = fmin(t->sending_s, sending);
     pthread_mutex_unlock(&s->lock);
   }
   worker_close(w);

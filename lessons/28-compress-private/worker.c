@@ -8,12 +8,14 @@
 #include <stdlib.h>
 
 #define STREAM_NOISE (UINT64_C(29) << 56)
+#define STREAM_FACTORS (UINT64_C(31) << 56)
 #define WEIGHT_DECAY 5e-4f
 
 const strategy plain = {.compressor = NULL}, quantized = {.compressor = &int8, .feedback = true},
                quantized_forgetful = {.compressor = &int8},
                largest = {.compressor = &top_k, .feedback = true}, largest_forgetful = {.compressor = &top_k},
                largest_library = {.compressor = &top_k_library, .feedback = true},
+               factored = {.low_rank = true, .feedback = true},
                private_sgd = {.private = true, .clip = 1, .noise = 1.1f},
                clipped = {.private = true, .clip = 1},
                less_noise = {.private = true, .clip = 1, .noise = 0.5f};
@@ -31,6 +33,15 @@ static size_t words_of(const worker *w) {
 static size_t work_of(const worker *w) {
   const compressor *c = w->strategy->compressor;
   return c && c->work && !w->ops->on_host ? c->work(w->model->parameters) : 0;
+}
+
+// Q starts with directions drawn by chance, the same ones on every rank.
+static void open_factors(worker *w) {
+  const size_t count = low_rank_words();
+  float *drawn = hd_new_normal(count, w->task->seed, STREAM_FACTORS, 1);
+  w->factors = w->ops->alloc(w->ops, count * sizeof *drawn);
+  w->ops->upload(w->ops, w->factors, drawn, count * sizeof *drawn);
+  free(drawn);
 }
 
 worker *worker_open(const task *t, const strategy *s, hd_comm *comm, hd_ops *ops, long total, long resident) {
@@ -51,9 +62,12 @@ worker *worker_open(const task *t, const strategy *s, hd_comm *comm, hd_ops *ops
   w->optimizer = hd_optimizer_new(ops, HD_SGD, n);
   w->optimizer->weight_decay = s->private ? 0 : WEIGHT_DECAY;
   w->sum = w->model->gradient;
-  if (s->compressor) {
+  if (s->compressor || s->low_rank) {
     w->sum = zeros(ops, n);
     w->left_out = zeros(ops, n);
+  }
+  if (s->low_rank) open_factors(w);
+  if (s->compressor) {
     w->inbox = ops->alloc(ops, words_of(w) * world * sizeof *w->inbox);
     w->work = ops->alloc(ops, work_of(w));
   }
@@ -70,6 +84,7 @@ void worker_close(worker *w) {
   o->free(o, w->left_out, n * sizeof *w->left_out);
   o->free(o, w->inbox, words_of(w) * (size_t)w->world * sizeof *w->inbox);
   o->free(o, w->work, work_of(w));
+  o->free(o, w->factors, low_rank_words() * sizeof *w->factors);
   o->free(o, w->lengths, w->share * sizeof *w->lengths);
   hd_optimizer_free(w->optimizer);
   model_close(w->model);

@@ -24,6 +24,7 @@ enum mistake {
 
 typedef struct strategy {
   const compressor *compressor;  // NULL: fp32 by all-reduce
+  bool low_rank;                 // as products of small matrices, whose factors are all-reduced
   bool feedback;                 // what a message leaves out is added to the next gradient
   bool private;                  // clip every image's gradient, sample images independently, add noise
   float clip, noise;             // the length C; σ: the noise's standard deviation is σ·C
@@ -31,7 +32,7 @@ typedef struct strategy {
 } strategy;
 
 extern const strategy plain, quantized, quantized_forgetful, largest, largest_forgetful, largest_library,
-    private_sgd, clipped, less_noise;
+    factored, private_sgd, clipped, less_noise;
 
 typedef struct worker {
   const task *task;
@@ -44,6 +45,7 @@ typedef struct worker {
   float *sum;        // of all ranks' gradients, or of all messages
   float *left_out;   // compressed: the residual e
   uint32_t *inbox;   // everybody's messages, this rank's among them
+  float *factors;    // low rank: P and Q of all layers
   void *work;        // of the compressor
   long step, total;  // steps done; those of the whole training, over which the rate falls
   float *lengths;    // of each image's gradient, before clipping
@@ -79,12 +81,14 @@ void worker_add_noise(worker *w);  // to this rank's part of the parameters
 // ---------------------------------------------------------------- exchange.c
 
 // Sums the gradients of all ranks into `sum`, the same bits on every rank. -1 once the communicator failed.
-// Moments of the last exchange are marked in ops: from BEGUN to PACKED, and from SENT to ADDED, it computes.
+// Moments of the last exchange are marked in ops: from PACKED to SENT it sends, else it computes.
 int worker_exchange(worker *w);
-enum moment { BEGUN, PACKED, SENT, ADDED };
+enum moment { BEGUN, PACKED, SENT, PACKED_AGAIN, SENT_AGAIN, ADDED };
 
-// Bytes a rank sends in one step, and the seconds from PACKED to SENT where a message takes alpha + bytes /
-// rate.
+int exchange_low_rank(worker *w);  // low_rank.c
+size_t low_rank_words(void);       // that are added up in a step
+
+// Bytes a rank sends in one step, and the seconds it sends where a message takes alpha + bytes / rate.
 double bytes_formula(const strategy *s, int world);
 double sending_formula(const strategy *s, int world, double alpha, double rate);
 

@@ -46,7 +46,7 @@ for program in "$folder"/lesson-*; do
     lesson-27-*)
       for variant in gpu-tensor gpu-planned; do clean "$lesson" --size 16 --devices 2 --variant $variant; done ;;
     lesson-28-*)
-      for variant in gpu-int8 gpu-dp-sgd; do
+      for variant in gpu-int8 gpu-low-rank gpu-dp-sgd; do
         clean "$lesson" --data synthetic --size 4 --devices 2 --variant $variant
       done
       clean "$lesson" --data synthetic --size 4 --devices 1 --variant gpu-top-k ;;
