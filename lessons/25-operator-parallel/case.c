@@ -10,8 +10,8 @@ static char letter(enum work work) {
   return "FJLGBW"[work];
 }
 
-// The timeline of a step, and the same on paper.
-static void report_timeline(hd_case *c, const network *n, const plan *p, const double *span) {
+// The timeline of a step; returns when its last operation ended.
+static double report_timeline(hd_case *c, const network *n, const plan *p, const double *span) {
   double end = 0;
   for (int i = 0; i < n->graph.count; i++) {
     char label[16];
@@ -22,11 +22,13 @@ static void report_timeline(hd_case *c, const network *n, const plan *p, const d
   hd_figure(c, "makespan", end, "s");
   hd_figure(c, "critical path", graph_critical_path(&n->graph), "s");
   hd_figure(c, "work", graph_work(&n->graph), "s");
+  return end;
 }
 
-static void report_paper(hd_case *c, const network *n, const plan *p) {
+static void report_paper(hd_case *c, const network *n, const plan *p, double makespan) {
   hd_figure(c, "predicted", p->makespan, "s");
   hd_figure(c, "lower bound", plan_lower_bound(&n->graph, p->devices), "s");
+  hd_figure(c, "run over predicted", makespan / p->makespan, "");
   if (p->devices > 1) hd_figure(c, "copy of a result", graph_copy(&n->graph, 0), "s");
 }
 
@@ -61,8 +63,9 @@ void run_case(hd_case *c, const strategy *how, enum place place, int devices, in
              .timed_steps = !timed     ? 0
                             : modelled ? 1
                                        : 4,
+             .recorded = how->recorded,
              .gradient = s->gradient,
-             .span = timed ? span : NULL};
+             .span = timed && !how->recorded ? span : NULL};
   if (how->streams)
     run_streams(&t);
   else if (run_ranks(&t))
@@ -72,6 +75,7 @@ void run_case(hd_case *c, const strategy *how, enum place place, int devices, in
   hd_figure(c, "messages", t.messages, "");
   hd_figure(c, "bytes sent", t.bytes, "B");
   hd_figure(c, "memory", t.memory, "B");
-  report_timeline(c, &net, &p, span);
-  if (!how->streams) report_paper(c, &net, &p);
+  if (!t.span) return;
+  const double makespan = report_timeline(c, &net, &p, span);
+  if (!how->streams) report_paper(c, &net, &p, makespan);
 }

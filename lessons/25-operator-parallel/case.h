@@ -16,7 +16,8 @@ typedef struct state {
 
 typedef struct strategy {
   plan (*make)(const graph *g, int devices);
-  bool streams;  // of one GPU, in place of devices
+  bool streams;   // of one GPU, in place of devices
+  bool recorded;  // streams: as a graph
   enum mistake mistake;
 } strategy;
 

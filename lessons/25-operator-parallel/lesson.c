@@ -101,12 +101,20 @@ static void cpu_serial(hd_case *c) {
     run_case(c, &name, ON_GPU, c->devices, 1); \
   }
 static const strategy streams = {.make = plan_greedy, .streams = true},
+                      graph_serial = {.make = serial_plan, .streams = true, .recorded = true},
+                      graph_streams = {.make = plan_greedy, .streams = true, .recorded = true},
                       no_events = {.make = plan_greedy, .streams = true, .mistake = NO_EVENTS};
 static void gpu_serial(hd_case *c) {
   run_case(c, &serial, ON_GPU, 1, 1);
 }
 static void gpu_streams(hd_case *c) {
   run_case(c, &streams, ON_GPU, STREAMS, 1);
+}
+static void gpu_graph_serial(hd_case *c) {
+  run_case(c, &graph_serial, ON_GPU, 1, 1);
+}
+static void gpu_graph_streams(hd_case *c) {
+  run_case(c, &graph_streams, ON_GPU, STREAMS, 1);
 }
 static void gpu_no_events(hd_case *c) {
   run_case(c, &no_events, ON_GPU, STREAMS, 1);
@@ -144,7 +152,7 @@ static const hd_variant variants[] = {
     RANKS("round-robin", round_robin, "branches to ranks in turn: no thought"),
     RANKS("greedy", greedy, "whatever can start first, where it can"),
     RANKS("critical-path", critical_path, "the longest way to the end first"),
-    RANKS("exhaustive", exhaustive, "the best of all placements"),
+    RANKS("exhaustive", exhaustive, "the best of all placements, each in the order of ranks"),
     {.name = "wrong-last-reader",
      .where = HD_RANKS,
      .run = cpu_last_reader,
@@ -153,6 +161,10 @@ static const hd_variant variants[] = {
      .fits = mistake_fits},
     ONE_GPU("gpu-serial", serial, "one stream: one kernel after the other"),
     ONE_GPU("gpu-streams", streams, "four streams: kernels of several branches at once"),
+    ONE_GPU("gpu-graph-serial", graph_serial,
+            "one stream, recorded: the host issues the whole step with one call"),
+    ONE_GPU("gpu-graph-streams", graph_streams,
+            "four streams, recorded: nothing but the GPU itself sets the pace"),
     {.name = "wrong-no-events",
      .where = HD_GPU,
      .run = HD_WITH_CUDA(gpu_no_events),
@@ -162,7 +174,7 @@ static const hd_variant variants[] = {
     GPUS("gpu-round-robin", round_robin, "branches to GPUs in turn"),
     GPUS("gpu-greedy", greedy, "what can start first"),
     GPUS("gpu-critical-path", critical_path, "the longest way first"),
-    GPUS("gpu-exhaustive", exhaustive, "the best of all placements"),
+    GPUS("gpu-exhaustive", exhaustive, "the best of all placements, each in the order of ranks"),
 };
 
 const hd_lesson hd_this_lesson = {

@@ -64,6 +64,8 @@ typedef struct part {
 
 part *part_open(const network *net, const problem *p, const plan *plan, int device, hd_ops *ops);
 void part_close(part *p);
+// Parameters as at the beginning, no gradient, no velocity.
+void part_restart(part *p);
 // Runs one operation by a table of operations whose memory is the part's (another stream's, say).
 void part_run(part *p, hd_ops *ops, int op);
 // The gradients of this part's layers, into host memory as problem.initial.

@@ -30,12 +30,21 @@ static float *uploaded(const part *p, const float *host, size_t count) {
 
 static void open_layer(part *p, int layer) {
   const size_t n = layer_parameters(p->problem->width);
-  p->theta[layer] = uploaded(p, p->problem->initial + (size_t)layer * n, n);
+  p->theta[layer] = room(p, n);
   p->gradient[layer] = room(p, n);
   p->velocity[layer] = room(p, n);
-  p->ops->zero(p->ops, p->velocity[layer], n * sizeof(float));
   p->sum[layer] = room(p, elements(p));
   p->dsum[layer] = room(p, elements(p));
+}
+
+void part_restart(part *p) {
+  const size_t n = layer_parameters(p->problem->width), bytes = n * sizeof(float);
+  for (int l = 0; l < LAYERS; l++) {
+    if (!p->theta[l]) continue;
+    p->ops->upload(p->ops, p->theta[l], p->problem->initial + (size_t)l * n, bytes);
+    p->ops->zero(p->ops, p->gradient[l], bytes);
+    p->ops->zero(p->ops, p->velocity[l], bytes);
+  }
 }
 
 part *part_open(const network *net, const problem *task_of_all, const plan *plan_of_all, int device,
@@ -59,6 +68,7 @@ part *part_open(const network *net, const problem *task_of_all, const plan *plan
       p->input = uploaded(p, p->problem->input, elements(p));
     if (net->task[i].work == LOSS) p->target = uploaded(p, p->problem->target, elements(p));
   }
+  part_restart(p);
   return p;
 }
 

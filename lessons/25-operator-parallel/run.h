@@ -20,10 +20,12 @@ typedef struct trial {
   int threads;        // OpenMP threads of each rank
   int timed_steps;    // after one that is checked
   double deadline_s;  // 0: the communicator's own
+  bool recorded;      // streams: the step is recorded as a graph and run from there
   enum fault fault;   // tests: what happens to rank `faulty` after half of its operations
   int faulty;
   float *gradient;         // of the checked step, as problem.initial (host of the caller)
-  double *span;            // two moments per operation of the last timed step in seconds; NULL: not wanted
+  double *span;            // two moments per operation of the last timed step in seconds; NULL: not wanted (a
+                           // recorded step has none)
   double step_s;           // seconds per timed step, by the slowest rank
   double bytes, messages;  // sent per step by all ranks
   double memory;           // bytes kept in device memory by the rank that keeps most

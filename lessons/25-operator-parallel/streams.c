@@ -2,6 +2,9 @@
 // Idea: operations of different branches in different streams of one GPU. Where one of them cannot fill the
 // GPU, several run at once. An event per edge that crosses streams is all that is needed; a missing one is a
 // wrong result, now and then.
+//
+// The host issues one kernel after the other, and if that takes it longer than they run, streams change
+// nothing. A recorded step (a CUDA graph, lesson 15) is issued with one call.
 #include <heddle/device.h>
 #include <heddle/error.h>
 #include <kernels/nn/ops.h>
@@ -15,12 +18,14 @@ typedef struct lanes {
   trial *trial;
   part *part;
   hd_ops *ops[MOST_DEVICES];  // one table per stream
+  void *recording;            // of a step; NULL: every step is issued anew
   void *stream[MOST_DEVICES], *done[MOST_OPS], *begin, *end[MOST_DEVICES];
 } lanes;
 
 static void open_lanes(lanes *l) {
   const trial *t = l->trial;
   hd_device_select(0);
+  hd_device_synchronize(1);  // what ranks have left there is over before the clock of this thread goes on
   for (int i = 0; i < t->plan->devices; i++) {
     l->stream[i] = stream_new();
     l->ops[i] = hd_ops_cuda(l->stream[i]);
@@ -31,6 +36,7 @@ static void open_lanes(lanes *l) {
 }
 
 static void close_lanes(lanes *l) {
+  if (l->recording) recording_free(l->recording);
   for (int i = 0; i < l->trial->plan->devices; i++) {
     l->ops[i]->synchronize(l->ops[i]);
     event_free(l->end[i]);
@@ -72,6 +78,22 @@ static void step(lanes *l, bool marks) {
   }
 }
 
+// Behind a plain step: operations may allocate when they are first used, which cannot be recorded.
+static void record_step(lanes *l) {
+  step(l, false);
+  part_restart(l->part);
+  recording_begin(l->stream[0]);
+  step(l, false);
+  l->recording = recording_end(l->stream[0]);
+}
+
+static void run_step(lanes *l, bool marks) {
+  if (l->recording)
+    recording_run(l->recording, l->stream[0]);
+  else
+    step(l, marks);
+}
+
 // All of the network is in one memory, whatever stream works on it.
 static part *open_part(const trial *t, plan *whole, hd_ops *ops) {
   *whole = *t->plan;
@@ -89,11 +111,12 @@ void run_streams(trial *t) {
   l.part = open_part(t, &whole, l.ops[0]);
   l.ops[0]->synchronize(l.ops[0]);
   hd_ops *o = l.ops[0];
-  step(&l, false);
+  if (t->recorded) record_step(&l);
+  run_step(&l, false);
   part_collect(l.part, t->gradient);
   if (t->timed_steps > 0) {
     o->timer_start(o);
-    for (int i = 1; i <= t->timed_steps; i++) step(&l, t->span && i == t->timed_steps);
+    for (int i = 1; i <= t->timed_steps; i++) run_step(&l, t->span && i == t->timed_steps);
     t->step_s = o->timer_stop(o) / t->timed_steps;
     for (int n = 0; t->span && n < 2 * t->net->graph.count; n++) {
       hd_ops *of = l.ops[t->plan->device[n / 2]];

@@ -30,3 +30,24 @@ void event_record(void *event, void *stream) {
 void stream_await(void *stream, void *event) {
   HD_CUDA(cudaStreamWaitEvent((cudaStream_t)stream, (cudaEvent_t)event, 0));
 }
+
+void recording_begin(void *stream) {
+  HD_CUDA(cudaStreamBeginCapture((cudaStream_t)stream, cudaStreamCaptureModeThreadLocal));
+}
+
+void *recording_end(void *stream) {
+  cudaGraph_t graph;
+  cudaGraphExec_t ready;
+  HD_CUDA(cudaStreamEndCapture((cudaStream_t)stream, &graph));
+  HD_CUDA(cudaGraphInstantiateWithFlags(&ready, graph, 0));
+  HD_CUDA(cudaGraphDestroy(graph));
+  return ready;
+}
+
+void recording_run(void *recording, void *stream) {
+  HD_CUDA(cudaGraphLaunch((cudaGraphExec_t)recording, (cudaStream_t)stream));
+}
+
+void recording_free(void *recording) {
+  HD_CUDA(cudaGraphExecDestroy((cudaGraphExec_t)recording));
+}

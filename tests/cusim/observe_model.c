@@ -203,6 +203,10 @@ static void library_products(void **state) {
   assert_true(bf16 > 700e12 && bf16 < 800e12);
   assert_string_equal(sim_model_gemm(card, 8192, 1, 8192, 4, false).limiter, "DRAM");
   assert_true(sim_model_gemm(card, 0, 5, 5, 4, false).seconds == card->kernel_overhead_s);
+  // 64 tiles of 32 × 32 leave room for another kernel; a product that fills the card or its memory does not.
+  assert_true(sim_model_gemm(card, 256, 256, 256, 4, false).share == 64.0 / 132);
+  assert_true(sim_model_gemm(card, 8192, 8192, 8192, 4, false).share == 1);
+  assert_true(sim_model_gemm(card, 8192, 1, 8192, 4, false).share == 1);
 }
 
 static void cards_and_links(void **state) {

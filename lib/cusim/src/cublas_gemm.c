@@ -257,8 +257,12 @@ static cublasStatus_t run(cublasHandle_t handle, const char *name, const product
     memcpy(w.beta, p->beta, sim_blas_bytes(p->scalar));
   }
   const sim_estimate e = sim_observe_gemm(name, p->m, (int64_t)p->n * s->count, p->k, (int)ea, tensor);
-  const sim_library_call call = {
-      .name = name, .work = do_work, .argument = &w, .bytes = sizeof w, .seconds = e.seconds};
+  const sim_library_call call = {.name = name,
+                                 .work = do_work,
+                                 .argument = &w,
+                                 .bytes = sizeof w,
+                                 .seconds = e.seconds,
+                                 .share = e.share};
   return sim_library_launch(&call, handle->stream) ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
 }
 

@@ -41,7 +41,7 @@ typedef struct sim_library_call {
   void (*work)(const void *argument, unsigned check_op);
   void *argument;  // owned
   size_t bytes;
-  double seconds;
+  double seconds, share;  // how long, and of how much of the device (0: of all)
 } sim_library_call;
 // Issues it, or makes it a node of the graph that the stream records; copies the argument. (library.c)
 cudaError_t sim_library_launch(const sim_library_call *call, cudaStream_t stream);

@@ -50,6 +50,7 @@ cudaError_t sim_library_launch(const sim_library_call *call, cudaStream_t stream
   l->op.discard = discard_call;
   l->op.engine = SIM_COMPUTE;
   l->op.seconds = call->seconds;
+  if (call->share > 0) l->op.share = call->share;
   l->op.label = call->name;
   sim_stream_issue(stream, &l->op);
   return cudaSuccess;

@@ -282,7 +282,7 @@ sim_estimate sim_model_gemm(const sim_card *card, int64_t m, int64_t n, int64_t 
   double dram = bytes / (card->dram_bytes_per_s * card->dram_efficiency);
   double seconds = at_least(compute, dram);
   e.limiter = dram > compute ? "DRAM" : "issue";
-  e.share = (double)e.sms_used / card->sm_count;
+  e.share = fmin(1, fmax((double)e.sms_used / card->sm_count, dram / seconds));
   if (card->kernel_overhead_s > seconds) e.limiter = "launch";
   e.seconds = card->kernel_overhead_s + seconds;
   e.low_s = e.seconds;
