@@ -8,8 +8,8 @@
 
 typedef struct state {
   task task;
-  float *initial, *first, *last;  // updates of the first and the last rank: replicas must agree
-  bool *doubtful;                 // see reference_update
+  float *initial, *first, *other;  // updates of the first rank and of another: replicas must agree
+  bool *doubtful;                  // see reference_update
 } state;
 
 // Steps whose result is checked: few enough that rounding stays small, and enough for momentum to matter. A

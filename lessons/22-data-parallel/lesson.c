@@ -40,12 +40,12 @@ static void setup(hd_case *c) {
   const size_t n = hd_mlp_count(s->task.width, LAYERS);
   s->initial = hd_alloc(n, sizeof(float));
   s->first = hd_alloc(n, sizeof(float));
-  s->last = hd_alloc(n, sizeof(float));
+  s->other = hd_alloc(n, sizeof(float));
   s->doubtful = hd_alloc(n, sizeof(bool));
   hd_mlp_initial(s->task.width, LAYERS, c->seed, s->initial);
   s->task.initial = s->initial;
   hd_add_output(c, "update, first rank", s->first, n, HD_F32);
-  hd_add_output(c, "update, last rank", s->last, n, HD_F32);
+  hd_add_output(c, "update, another rank", s->other, n, HD_F32);
   c->state = s;
 }
 
@@ -53,7 +53,7 @@ static void teardown(hd_case *c) {
   state *s = c->state;
   free(s->initial);
   free(s->first);
-  free(s->last);
+  free(s->other);
   free(s->doubtful);
   free(s);
 }
@@ -119,6 +119,7 @@ BOTH(model_averaging)
 BOTH(all_reduce)
 CPU(large_batch)
 BOTH(weighted)
+CPU(joined)
 BOTH(accumulated)
 BOTH(bucketed)
 CPU(wrong_sum_after_step)
@@ -156,6 +157,7 @@ static const hd_variant variants[] = {
     RANKS("all-reduce", all_reduce, "every rank sums a part of all gradients, all take the same step"),
     RANKS("large-batch", large_batch, "the same; trainings at a rate in proportion to the batch, warmed up"),
     RANKS("weighted", weighted, "shares of 3 : 1 and the weighted mean of local means"),
+    RANKS("joined", joined, "the same to the last image of an epoch, with zeros from ranks that have none"),
     RANKS("accumulated", accumulated,
           "four micro-batches, one synchronization: a quarter of the activations"),
     RANKS("bucketed", bucketed, "all-reduce of finished layers while backward goes on"),

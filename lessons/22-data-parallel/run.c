@@ -72,7 +72,7 @@ static int train_part(worker *w, shared *s) {
   w->scaled_rate = t->strategy->scaled_rate;
   if (line_up(w)) return -1;
   const double start = hd_wall();
-  if (worker_train(w, t->epochs * steps_per_epoch(t->task)) || line_up(w)) return -1;
+  if (worker_train(w, t->epochs * worker_steps_per_epoch(w)) || line_up(w)) return -1;
   const double seconds = (hd_wall() - start) / (double)t->epochs;
   if (w->rank) return 0;
   const hd_dataset *test = t->task->test;

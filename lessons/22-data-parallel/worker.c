@@ -24,10 +24,21 @@ float scaled_rate(const task *t, long step) {
   return hd_rate_at(&s, step);
 }
 
+long worker_steps_per_epoch(const worker *w) {
+  const task *t = w->task;
+  const bool rest = w->strategy->whole_epochs && t->batch && t->train->count % t->batch;
+  return steps_per_epoch(t) + rest;
+}
+
+size_t worker_images(const worker *w) {
+  const size_t left = w->task->train->count - (size_t)(w->step % worker_steps_per_epoch(w)) * w->task->batch;
+  return left < w->task->batch ? left : w->task->batch;
+}
+
 // This rank's rows of a step, from the host's data set into `images` and `labels` (host).
 static void gather(worker *w, long step, size_t from, size_t count, float *images, uint8_t *labels) {
   const task *t = w->task;
-  const long epoch = step / steps_per_epoch(t), within = step % steps_per_epoch(t);
+  const long epoch = step / worker_steps_per_epoch(w), within = step % worker_steps_per_epoch(w);
   if (epoch != w->epoch) hd_shuffle(w->order, t->train->count, t->seed, (uint64_t)epoch);
   w->epoch = epoch;
   const uint32_t *rows = w->order + (size_t)within * t->batch + w->offset + from;

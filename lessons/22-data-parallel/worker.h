@@ -52,6 +52,7 @@ struct strategy {
   int micro_batches;  // cuts of each share, so that activations of one cut suffice; 0 means 1
   bool inbox;         // needs worker.inbox
   bool scaled_rate;   // whole trainings at scaled_rate()
+  bool whole_epochs;  // also the last, partial batch of an epoch is a step
   bool own_weights;   // a mistake: every rank draws its own initial weights
 };
 
@@ -66,6 +67,12 @@ static inline float per_image(size_t count) {
   return count ? 1.0f / (float)count : 0;
 }
 
+// Steps in which the strategy goes through the data set once.
+long worker_steps_per_epoch(const worker *w);
+
+// Images of all ranks in this step: the batch, or what is left of the epoch.
+size_t worker_images(const worker *w);
+
 // Rows [from, from + count) of this rank's share of the current step, in ops memory.
 void worker_rows(worker *w, size_t from, size_t count, const float **images, const uint8_t **labels);
 
@@ -78,7 +85,7 @@ void worker_update(worker *w, float scale);
 // `steps` steps of the strategy; -1 once the communicator has failed.
 int worker_train(worker *w, long steps);
 
-// Steps of one epoch; the last partial batch is dropped.
+// Steps of one epoch; the last partial batch is dropped, unless a strategy goes through whole epochs.
 long steps_per_epoch(const task *t);
 
 // 0.05, falling linearly to 0 over EPOCHS epochs (Adam: 0.001). Larger batches keep it: a rate that grows

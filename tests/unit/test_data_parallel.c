@@ -8,14 +8,17 @@
 // cmocka wants the four above first
 #include <cmocka.h>
 #include <heddle/bench.h>
+#include <heddle/clock.h>
 #include <heddle/device.h>
 #include <heddle/error.h>
 #include <heddle/random.h>
 #include <kernels/nn/ops.h>
 #include <math.h>
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lessons/22-data-parallel/strategies.h"
 
@@ -98,24 +101,26 @@ static void end(job *j) {
 }
 
 // Σ over ranks in rank order of the shares' gradients, on one device; then one step. Nothing is sent
-// anywhere.
-static float *serial_twin(const task *t, int world) {
+// anywhere. A joined strategy's shares end where the epoch does.
+static float *serial_twin(const task *t, const strategy *s, int world) {
   const size_t n = hd_mlp_count(t->width, LAYERS), bytes = n * sizeof(float);
-  worker *w = worker_open(t, &one_worker, NULL, open_ops(NULL), 0);
+  worker *w = worker_open(t, s == &joined ? s : &one_worker, NULL, open_ops(NULL), 0);
   float *sum = test_malloc(bytes), *part = test_malloc(bytes);
   for (; w->step < STEPS; w->step++) {
     for (int r = 0; r < world; r++) {
       const float *x;
       const uint8_t *y;
       size_t from, count;
-      hd_shard(t->batch, r, world, &from, &count);
+      (s->share ? s->share : hd_shard)(t->batch, r, world, &from, &count);
+      const size_t left = worker_images(w), last = from + count < left ? from + count : left;
+      count = from < last ? last - from : 0;
       worker_rows(w, from, count, &x, &y);
       hd_mlp_gradient(w->net, x, y, (long)count, 1, false, NULL, NULL);
       w->ops->download(w->ops, part, w->net->gradient, bytes);
       for (size_t i = 0; i < n; i++) sum[i] = r ? sum[i] + part[i] : part[i];
     }
     w->ops->upload(w->ops, w->net->gradient, sum, bytes);
-    worker_update(w, per_image(t->batch));
+    worker_update(w, per_image(worker_images(w)));
   }
   hd_mlp_get(w->net, part);
   worker_close(w);
@@ -127,7 +132,7 @@ static void bitwise_equal_to_the_serial_twin(const strategy *s, const int *width
   task t = make_task(width, batch);
   for (int i = 0; i < HD_COUNT(WORLDS); i++) {
     const int world = WORLDS[i];
-    float *twin = serial_twin(&t, world);
+    float *twin = serial_twin(&t, s, world);
     job *j = run(&t, s, world, 1);
     for (int r = 0; r < world; r++) assert_memory_equal(j->theta[r], twin, j->count * sizeof(float));
     end(j);
@@ -146,6 +151,16 @@ static void parameter_server_is_the_serial_sum_bitwise(void **state) {
   (void)state;
   bitwise_equal_to_the_serial_twin(&parameter_server, SMALL, 48);
   bitwise_equal_to_the_serial_twin(&parameter_server, SMALL, 5);
+}
+
+// Two batches and a rest to an epoch: in the second step some ranks have less than their share, or nothing.
+static void joined_ranks_are_the_serial_sum_bitwise(void **state) {
+  (void)state;
+  const size_t all = images.count;
+  bitwise_equal_to_the_serial_twin(&joined, SMALL, 48);  // no rest
+  for (images.count = 50; images.count <= 94; images.count += 11)
+    bitwise_equal_to_the_serial_twin(&joined, SMALL, 48);
+  images.count = all;
 }
 
 static void buckets_change_nothing_bitwise(void **state) {
@@ -199,8 +214,8 @@ static distance from_one_worker(const strategy *s, int world, size_t batch, int 
 
 static void equivalent_strategies_follow_one_worker(void **state) {
   (void)state;
-  static const strategy *const equivalent[] = {&parameter_server, &all_reduce, &weighted,
-                                               &accumulated,      &bucketed,   &model_averaging};
+  static const strategy *const equivalent[] = {&parameter_server, &all_reduce,      &weighted, &accumulated,
+                                               &bucketed,         &model_averaging, &joined};
   static const size_t batches[] = {48, 33, 5, 1};  // equal, unequal and empty shares
   for (int s = 0; s < HD_COUNT(equivalent); s++)
     for (int i = 0; i < HD_COUNT(WORLDS); i++)
@@ -320,6 +335,179 @@ static void one_worker_follows_the_double_precision_twin(void **state) {
   free_task(&t);
 }
 
+// ---------------------------------------------------------------- whole trainings
+
+// Strategies that take the same steps, but for rounding, end at the same accuracy.
+static void equivalent_strategies_learn_alike(void **state) {
+  (void)state;
+  static const strategy *const equivalent[] = {&parameter_server, &all_reduce, &weighted, &accumulated,
+                                               &bucketed};
+  task t = make_task(SMALL, 24);
+  trial alone = {.task = &t, .strategy = &one_worker, .place = place, .epochs = 3};
+  assert_int_equal(run_ranks(&alone), 0);
+  assert_true(alone.accuracy > 0.7 && alone.accuracy <= 1);
+  for (int world = 2; world <= 3; world++)
+    for (int s = 0; s < HD_COUNT(equivalent); s++) {
+      trial j = alone;
+      j.strategy = equivalent[s];
+      j.world = world;
+      j.average_every = 1;
+      if (run_ranks(&j)) fail_msg("%s", hd_comm_error_text());
+      if (!(fabs(j.accuracy - alone.accuracy) <= 1.5 / IMAGES))
+        fail_msg("strategy %d on %d ranks: accuracy %.4f instead of %.4f", s, world, j.accuracy,
+                 alone.accuracy);
+    }
+  free_task(&t);
+}
+
+// ---------------------------------------------------------------- overlap
+
+// Of FULL; and images enough that the device, not the host's launches, decides.
+enum { FIRST_BUCKET = 513 * 256 + 257 * 10, ALL = FIRST_BUCKET + 785 * 512, ROWS = 8192 };
+
+// Seconds on the virtual clock of one rank: until each bucket is complete and until backward ends, of each
+// bucket's all-reduce alone, and of all of it together.
+typedef struct overlap {
+  double ready_s[2], backward_s, sum_s[2], together_s;
+  int handles[2];
+  bool send;
+  hd_mlp *net;
+  hd_comm *comm;
+} overlap;
+
+static void bucket_ready(void *context, int layer, size_t offset, size_t count) {
+  (void)count;
+  overlap *v = context;
+  if (layer == 2) return;
+  const int bucket = layer == 0;
+  v->net->ops->mark(v->net->ops, 1 + bucket);
+  if (v->send)
+    v->handles[bucket] = hd_all_reduce_start(v->comm, v->net->gradient + offset,
+                                             bucket ? ALL - FIRST_BUCKET : FIRST_BUCKET, HD_F32, HD_SUM);
+}
+
+static void overlap_body(hd_comm *comm, void *arg) {
+  overlap v = {.comm = comm};
+  hd_ops *o = open_ops(comm);
+  v.net = hd_mlp_new(o, FULL, LAYERS, ROWS, true);
+  float *x = o->alloc(o, ROWS * HD_IMAGE_PIXELS * sizeof *x);  // of any content
+  uint8_t *labels = o->alloc(o, ROWS);
+  o->zero(o, labels, ROWS);
+  for (int run = 0; run < 3; run++) {  // the first one opens what is opened once
+    v.send = run == 2;
+    if (hd_barrier(comm)) break;
+    o->synchronize(o);
+    o->mark(o, 0);
+    hd_mlp_gradient(v.net, x, labels, ROWS, 1, false, bucket_ready, &v);
+    for (int b = 0; v.send && b < 2; b++) hd_wait(comm, v.handles[b]);
+    o->mark(o, 3);
+    *(v.send ? &v.together_s : &v.backward_s) = o->mark_time(o, 3);
+    for (int b = 0; !v.send && b < 2; b++) v.ready_s[b] = o->mark_time(o, 1 + b);
+  }
+  for (int b = 0; b < 2; b++)
+    for (int run = 0; run < 2; run++) {
+      if (hd_barrier(comm)) break;
+      o->synchronize(o);
+      o->timer_start(o);
+      hd_all_reduce(comm, v.net->gradient, b ? ALL - FIRST_BUCKET : FIRST_BUCKET, HD_F32, HD_SUM);
+      v.sum_s[b] = o->timer_stop(o);
+    }
+  if (hd_comm_rank(comm) == 0) *(overlap *)arg = v;
+  o->free(o, x, ROWS * HD_IMAGE_PIXELS * sizeof *x);
+  o->free(o, labels, ROWS);
+  hd_mlp_free(v.net);
+  o->close(o);
+}
+
+// A bucket's sum starts when the bucket is complete and the one before it has been summed; the step ends with
+// the last of them: max(r1 + c1, r2) + c2, if not with backward. That is exact while the additions find
+// multiprocessors free. Where links are fast the rings take more turns than backward has kernels left, and
+// additions wait for these: then the sums are hidden less, but never less than not at all.
+static void overlap_is_that_of_the_formula(void **state) {
+  (void)state;
+  if (place != ON_GPU || !hd_device_simulated()) skip();
+  const bool slow_links = strcmp(hd_device_name(), "sim:t4") == 0;
+  setenv("CUSIM_EXECUTE", "sampled", 1);  // times do not depend on the numbers
+  for (int world = 2; world <= 8; world *= 2) {
+    overlap v = {0};
+    if (hd_comm_run(world, HD_COMM_CUDA, HD_ORDER_RING, 1, 0, overlap_body, &v))
+      fail_msg("%s", hd_comm_error_text());
+    const double hidden_s = fmax(fmax(v.ready_s[0] + v.sum_s[0], v.ready_s[1]) + v.sum_s[1], v.backward_s);
+    const double apart_s = v.backward_s + v.sum_s[0] + v.sum_s[1];
+    const double most_s = slow_links || world == 2 ? hidden_s : apart_s;
+    if (!(v.together_s >= 0.98 * hidden_s && v.together_s <= 1.02 * most_s))
+      fail_msg("%d GPUs: %.1f us, hidden %.1f, one after the other %.1f (ready %.1f, %.1f)", world,
+               v.together_s * 1e6, hidden_s * 1e6, apart_s * 1e6, v.ready_s[0] * 1e6, v.ready_s[1] * 1e6);
+  }
+  unsetenv("CUSIM_EXECUTE");
+}
+
+// ---------------------------------------------------------------- failing
+
+enum fault { NOBODY, DIES, LEAVES, STALLS, OTHER_CALL, OTHER_SIZE };
+
+typedef struct failing {
+  const task *task;
+  const strategy *strategy;
+  enum fault fault;  // of the last rank, in its second step
+} failing;
+
+static void failing_body(hd_comm *comm, void *arg) {
+  const failing *f = arg;
+  const struct timespec moment = {0, 10000000};
+  worker *w = worker_open(f->task, f->strategy, comm, open_ops(comm), 0);
+  w->average_every = 1;
+  int failed = worker_train(w, 1);
+  if (w->rank == w->world - 1 && f->fault != NOBODY) {
+    if (f->fault == DIES) hd_comm_abort(comm, "told to die");
+    for (int i = 0; f->fault == STALLS && !hd_comm_failed(comm) && i < 2000; i++) nanosleep(&moment, NULL);
+    if (f->fault == OTHER_CALL) hd_barrier(comm);
+    if (f->fault == OTHER_SIZE) hd_all_reduce(comm, w->net->gradient, 3, HD_F32, HD_SUM);
+    failed = f->fault != STALLS;
+  }
+  if (!failed) worker_train(w, STEPS);
+  worker_close(w);
+}
+
+// Within the deadline, with a message that names the rank, the operation and its number.
+static void a_failing_rank_is_an_error(void **state) {
+  (void)state;
+  static const strategy *const strategies[] = {&parameter_server, &all_reduce, &weighted,       &joined,
+                                               &accumulated,      &bucketed,   &model_averaging};
+  task t = make_task(SMALL, 24);
+  for (int s = 0; s < HD_COUNT(strategies); s++)
+    for (int world = 2; world <= 3; world++)
+      for (int fault = DIES; fault <= OTHER_SIZE; fault++) {
+        failing f = {&t, strategies[s], (enum fault)fault};
+        const double start = hd_wall();
+        if (hd_comm_run(world, place == ON_GPU ? HD_COMM_CUDA : HD_COMM_THREADS, HD_ORDER_RANK, 1, 0.3,
+                        failing_body, &f) == 0)
+          fail_msg("strategy %d, fault %d, %d ranks: nobody noticed", s, fault, world);
+        assert_true(hd_wall() - start < 10);
+        const char *text = hd_comm_error_text();
+        char rank[16];
+        snprintf(rank, sizeof rank, "rank %d", world - 1);
+        if (!strstr(text, rank) || !(fault == DIES ? strstr(text, "told to die") : strchr(text, '#')))
+          fail_msg("strategy %d, fault %d, %d ranks: \"%s\"", s, fault, world, text);
+      }
+  free_task(&t);
+}
+
+// The last rank's images end first, and it goes home; those who wait for it say so.
+static void a_rank_that_ends_early_is_missed(void **state) {
+  (void)state;
+  const size_t all = images.count;
+  task t = make_task(SMALL, 48);
+  images.count = 60;
+  failing f = {&t, &wrong_early_end, NOBODY};
+  assert_true(hd_comm_run(2, place == ON_GPU ? HD_COMM_CUDA : HD_COMM_THREADS, HD_ORDER_RANK, 1, 0.3,
+                          failing_body, &f) > 0);
+  if (!strstr(hd_comm_error_text(), "missing rank 1") || !strstr(hd_comm_error_text(), "all_reduce #2"))
+    fail_msg("\"%s\"", hd_comm_error_text());
+  images.count = all;
+  free_task(&t);
+}
+
 // Noise around a direction of each class, so that losses and gradients are neither zero nor hopeless.
 static void make_images(void) {
   static float pixels[IMAGES * HD_IMAGE_PIXELS], direction[HD_CLASSES * HD_IMAGE_PIXELS];
@@ -334,11 +522,14 @@ static void make_images(void) {
   images = (hd_dataset){.count = IMAGES, .images = pixels, .labels = labels};
 }
 
-int main(void) {
+// Which tests: a pattern of their names; all of them without one.
+int main(int argc, char **argv) {
+  if (argc > 1) cmocka_set_test_filter(argv[1]);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_worker_follows_the_double_precision_twin),
       cmocka_unit_test(all_reduce_is_the_serial_sum_bitwise),
       cmocka_unit_test(parameter_server_is_the_serial_sum_bitwise),
+      cmocka_unit_test(joined_ranks_are_the_serial_sum_bitwise),
       cmocka_unit_test(buckets_change_nothing_bitwise),
       cmocka_unit_test(equivalent_strategies_follow_one_worker),
       cmocka_unit_test(model_averaging_of_one_step_is_gradient_averaging),
@@ -350,6 +541,10 @@ int main(void) {
       cmocka_unit_test(evaluation_with_gradients_is_wrong),
       cmocka_unit_test(the_server_sends_and_receives_everything),
       cmocka_unit_test(averaging_every_k_steps_sends_a_kth),
+      cmocka_unit_test(equivalent_strategies_learn_alike),
+      cmocka_unit_test(overlap_is_that_of_the_formula),
+      cmocka_unit_test(a_failing_rank_is_an_error),
+      cmocka_unit_test(a_rank_that_ends_early_is_missed),
   };
   setenv("CUSIM_DEVICES", "8", 0);
   omp_set_num_threads(
