@@ -84,6 +84,18 @@ __device__ two __shfl_down(const two var, const unsigned by, const unsigned widt
   return {__shfl_down_sync(~0u, var.a, by, width), var.b};
 }
 typedef __align__(16) two apart;
+// Shared memory at file scope.
+__shared__ int turned[32], extra[2];
+static __device__ int back_of(unsigned i) {
+  return turned[31 - i];
+}
+__global__ void file_shared(int *o) {
+  turned[threadIdx.x] = (int)threadIdx.x;
+  if (threadIdx.x == 0) extra[1] = 100;
+  __syncthreads();
+  o[threadIdx.x] = back_of(threadIdx.x) + extra[1];
+}
+
 __global__ void own_names(int *o) {
   const two next = __shfl_down(two{(int)threadIdx.x, 3}, 1);
   if (threadIdx.x == 4) *o = next.a + 10 * next.b + 100 * mixed(1, 2) + 1000 * (int)alignof(apart);
@@ -358,6 +370,8 @@ int main() {
 
   own_names<<<1, 32>>>(out);
   EXPECT(5 + 30 + 500 + 16000, "a function by the name of a removed one");
+  file_shared<<<2, 32>>>(out);
+  EXPECT(131, "shared memory at file scope");
   as_bits<<<1, 1>>>(out, 0x40a00000u);  // 5
   EXPECT(10, "a float by its bits");
 

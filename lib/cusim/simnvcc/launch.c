@@ -235,6 +235,9 @@ void rewrite_kernel(source *s, size_t first, size_t i) {
   const bool place = !s->traced && may_have_place(s, body + 1, last);
   replace(s, end_of(s, body), 0, " struct cusim_kernel_%s%s void cusim_thread(%s) {", s->tu,
           place ? " : ::cusim_place {" : " { static", parameters.text);
+  for (size_t k = 0; k < s->file_shared_count; k++)
+    replace(s, end_of(s, body), 0, " ::cusim::note_shared(%.*s);", (int)at(s, s->file_shared[k])->length,
+            s->text + at(s, s->file_shared[k])->start);
   replace(s, at(s, last)->start, 0,
           " } }; static ::sim_kernel cusim_entry __attribute__((used)) = ::cusim::describe<cusim_kernel_%s>("
           "\"%.*s\"%s); ::cusim::body<cusim_kernel_%s>::launch(&cusim_entry%s); ",

@@ -198,7 +198,7 @@ void rewrite(source *s) {
     } else if (triple(s, i, "<")) {
       i = rewrite_launch(s, i);
     } else if (is(s, i, "__shared__")) {
-      i = rewrite_shared(s, w.first, i, in_body(&w));
+      i = rewrite_shared(s, w.first, i, in_body(&w), w.depth == 0);
       fresh = true;
     } else if (w.depth && w.device[w.depth - 1] &&
                (is(s, i, "asm") || is(s, i, "__asm__") || is(s, i, "__asm")) &&

@@ -19,9 +19,10 @@ typedef struct source {
   size_t edit_count, edit_room;
   const char *tu;  // hexadecimal hash that tells translation units apart
   int sites, errors;
-  bool traced, relocatable;       // the observed compilation; -rdc=true
-  size_t *externs, extern_count;  // names of device variables declared extern
-  size_t dynamic_name;            // of `extern __shared__` at file scope; 0: none
+  bool traced, relocatable;                // the observed compilation; -rdc=true
+  size_t *externs, extern_count;           // names of device variables declared extern
+  size_t *file_shared, file_shared_count;  // names of shared variables at file scope
+  size_t dynamic_name;                     // of `extern __shared__` at file scope; 0: none
 } source;
 
 // Text under construction; free .text.

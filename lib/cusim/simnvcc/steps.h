@@ -20,6 +20,6 @@ void note_externs(source *s);
 // A declaration at namespace scope: a device variable becomes one weak symbol that both passes share. path:
 // the namespaces around it, as a part of its symbol's name.
 void rewrite_device_variable(source *s, size_t first, const char *path);
-// The declaration from `first` with __shared__ at `word`. Returns its `;`.
-size_t rewrite_shared(source *s, size_t first, size_t word, bool in_body);
+// The declaration from `first` with __shared__ at `word`; outermost: in no namespace. Returns its `;`.
+size_t rewrite_shared(source *s, size_t first, size_t word, bool in_body, bool outermost);
 #endif

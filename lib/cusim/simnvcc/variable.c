@@ -212,13 +212,27 @@ static void name_shared(source *s, size_t name, size_t behind, void *arg) {
 // accesses just past its end.
 enum { SHARED_MARGIN = 512 };
 
+// At file scope: kernels tell the checker of it where they begin.
+static void note_file_shared(source *s, size_t name, size_t behind, void *arg) {
+  (void)behind, (void)arg;
+  s->file_shared = grown(s->file_shared, (s->file_shared_count + 1) * sizeof *s->file_shared);
+  s->file_shared[s->file_shared_count++] = name;
+}
+
 // `extern __shared__ T name[];` is the block's dynamic shared memory; other shared variables are one per OS
 // thread, which runs one block at a time. Returns the `;`.
-size_t rewrite_shared(source *s, size_t first, size_t word, bool in_body) {
+size_t rewrite_shared(source *s, size_t first, size_t word, bool in_body, bool outermost) {
   const size_t stop = statement_end(s, word);
   bool dynamic = false;
   for (size_t i = first; i < word; i++) dynamic |= is(s, i, "extern");
   for (size_t i = word; i < stop; i++) dynamic |= is(s, i, "extern");
+  if (!dynamic && !in_body) {
+    for (size_t i = first; i < stop; i++)
+      if (is(s, i, "static")) drop(s, i);
+    replace(s, at(s, word)->start, at(s, word)->length, "static __thread __attribute__((aligned(128)))");
+    if (outermost) each_declarator(s, word + 1, stop, note_file_shared, NULL);
+    return stop;
+  }
   if (!dynamic) {
     // Members of a struct over raw bytes: no declarator needs to be understood, and no constructor runs.
     bool is_volatile = false;

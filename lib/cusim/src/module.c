@@ -39,6 +39,36 @@ static size_t image_bytes(const void *image) {
   return header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;
 }
 
+// A module as text, for programs that handle PTX as strings: this line, then the file in base 64, then a
+// semicolon.
+static const char text_mark[] = "// cusim module";
+
+static int digit_of(char c) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const char *found = c ? strchr(digits, c) : NULL;
+  return found ? (int)(found - digits) : -1;
+}
+
+// The bytes of a module that is text; NULL: it is not, or there is no memory.
+static unsigned char *decoded(const char *text, size_t *bytes) {
+  if (strncmp(text, text_mark, sizeof text_mark - 1) != 0) return NULL;
+  const char *from = strchr(text, '\n');
+  if (!from) return NULL;
+  unsigned char *out = malloc(strcspn(from, ";") + 1);
+  unsigned word = 0, bits = 0;
+  *bytes = 0;
+  for (; out && *from && *from != ';'; from++) {
+    const int digit = digit_of(*from);
+    if (digit < 0) continue;
+    word = word << 6 | (unsigned)digit;
+    bits += 6;
+    if (bits < 8) continue;
+    bits -= 8;
+    out[(*bytes)++] = (unsigned char)(word >> bits);
+  }
+  return out;
+}
+
 static bool write_all(int file, const char *from, size_t bytes) {
   while (bytes > 0) {
     const ssize_t written = write(file, from, bytes);
@@ -77,6 +107,15 @@ static void *load_library(const void *image, size_t bytes) {
 
 CUresult cuModuleLoadData(CUmodule *module, const void *image) {
   if (!module || !image) return CUDA_ERROR_INVALID_VALUE;
+  size_t text_bytes;
+  unsigned char *binary = decoded(image, &text_bytes);
+  if (binary) {
+    const bool whole =
+        text_bytes >= sizeof(ElfW(Ehdr)) && image_bytes(binary) && image_bytes(binary) <= text_bytes;
+    const CUresult result = whole ? cuModuleLoadData(module, binary) : CUDA_ERROR_INVALID_PTX;
+    free(binary);
+    return result;
+  }
   const size_t bytes = image_bytes(image);
   if (!bytes) {
     fprintf(
@@ -215,6 +254,12 @@ CUresult cuLinkCreate(unsigned count, CUjit_option *options, void **values, CUli
 }
 
 static CUresult add(CUlinkState state, void *image) {
+  size_t text_bytes;
+  unsigned char *binary = image ? decoded(image, &text_bytes) : NULL;
+  if (binary) {
+    free(image);
+    image = text_bytes >= sizeof(ElfW(Ehdr)) ? binary : NULL;
+  }
   const size_t bytes = image ? image_bytes(image) : 0;
   if (bytes && !state->image) {
     state->image = image;
@@ -231,7 +276,7 @@ CUresult cuLinkAddData(CUlinkState state, CUjitInputType type, void *data, size_
   (void)type, (void)name, (void)count, (void)options, (void)values;
   if (!state || !data) return CUDA_ERROR_INVALID_VALUE;
   if (bytes < sizeof(ElfW(Ehdr)) || image_bytes(data) > bytes + 1) return add(state, NULL);
-  void *image = malloc(bytes);
+  char *image = calloc(1, bytes + 1);
   if (!image) return CUDA_ERROR_OUT_OF_MEMORY;
   return add(state, memcpy(image, data, bytes));
 }

@@ -112,6 +112,7 @@ static void release(source *s) {
   for (size_t i = 0; i < s->edit_count; i++) free(s->edits[i].insert);
   free(s->edits);
   free(s->externs);
+  free(s->file_shared);
   free(s->tokens.at);
   free(s->text);
 }

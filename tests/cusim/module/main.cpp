@@ -103,6 +103,7 @@ int main(int argc, char **argv) {
   void *linked;
   size_t linked_bytes;
   EXPECT(cuLinkCreate(0, NULL, NULL, &link), CUDA_SUCCESS);
+  image.push_back(0);  // PTX is a string
   EXPECT(cuLinkAddData(link, CU_JIT_INPUT_PTX, image.data(), image.size(), "k", 0, NULL, NULL), CUDA_SUCCESS);
   EXPECT(cuLinkComplete(link, &linked, &linked_bytes), CUDA_SUCCESS);
   EXPECT(cuModuleLoadDataEx(&third, linked, 0, NULL, NULL), CUDA_SUCCESS);
