@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <heddle/bench.h>
 #include <heddle/checkpoint.h>
+#include <heddle/comm.h>
 #include <heddle/data.h>
 #include <heddle/device.h>
 #include <heddle/net.h>
@@ -204,6 +205,79 @@ static void overflow_skips_the_step(void **state) {
   o->free(o, t, sizeof theta), o->free(o, d, sizeof g);
   hd_optimizer_free(p);
   o->close(o);
+}
+
+// 32 updates of a 4096th each: one by one they vanish in bf16, which has 8 bits; an fp32 master adds them up.
+static void masters_keep_what_16_bits_lose(void **state) {
+  hd_ops *o = open_ops(state);
+  float *t = o->alloc(o, sizeof *t), *g = o->alloc(o, sizeof *g), theta;
+  uint16_t *half = o->alloc(o, sizeof *half), rounded;
+  const float start = 1, down = -1;
+  o->upload(o, g, &down, sizeof down);
+  for (int with_master = 0; with_master < 2; with_master++) {
+    hd_optimizer *p = hd_optimizer_new(o, HD_SGD, 1);
+    p->momentum = 0;
+    o->upload(o, t, &start, sizeof start);
+    for (int step = 0; step < 32; step++) {
+      hd_optimizer_step(p, t, g, 0x1p-12f, 1);
+      o->round16(o, HD_BF16, t, half, 1);
+      o->download(o, &rounded, half, sizeof rounded);
+      theta = hd_bf16_to_float(rounded);
+      if (!with_master) o->upload(o, t, &theta, sizeof theta);
+    }
+    assert_true(theta == (with_master ? 1 + 0x1p-7f : 1));
+    hd_optimizer_free(p);
+  }
+  o->free(o, t, sizeof *t), o->free(o, g, sizeof *g), o->free(o, half, sizeof *half);
+  o->close(o);
+}
+
+enum { MOST_WORLD = 8, SKIPPING_STEPS = 3 };
+
+typedef struct skipping {
+  bool on_gpu;
+  float theta[MOST_WORLD], scale[MOST_WORLD];
+  long skipped[MOST_WORLD];
+} skipping;
+
+// The last rank's second gradient overflows.
+static void skipping_body(hd_comm *comm, void *arg) {
+  skipping *k = arg;
+  const int rank = hd_comm_rank(comm), world = hd_comm_world(comm);
+  hd_ops *o = hd_ops_open(k->on_gpu, hd_comm_stream(comm));
+  hd_optimizer *p = hd_optimizer_new(o, HD_ADAM, 1);
+  hd_scaler s = hd_scaler_default();
+  float *t = o->alloc(o, sizeof *t), *g = o->alloc(o, sizeof *g), theta = 1;
+  o->upload(o, t, &theta, sizeof theta);
+  for (int step = 0; step < SKIPPING_STEPS; step++) {
+    const float own = step == 1 && rank == world - 1 ? INFINITY : s.scale * (float)(rank + step);
+    o->upload(o, g, &own, sizeof own);
+    if (hd_all_reduce(comm, g, 1, HD_F32, HD_SUM)) break;
+    hd_scaler_step(&s, p, t, g, 0.1f, 1.0f / (float)world);
+  }
+  o->download(o, &k->theta[rank], t, sizeof theta);
+  k->scale[rank] = s.scale;
+  k->skipped[rank] = s.skipped;
+  o->free(o, t, sizeof *t), o->free(o, g, sizeof *g);
+  hd_optimizer_free(p);
+  o->close(o);
+}
+
+// Each rank decides for itself, and all alike: the sum is infinite for everybody.
+static void all_ranks_skip_the_same_step(void **state) {
+  hd_ops *o = open_ops(state);
+  skipping k = {.on_gpu = !o->on_host};
+  o->close(o);
+  const int worlds[] = {1, 2, 3, 4, 8};
+  for (int w = 0; w < HD_COUNT(worlds); w++) {
+    if (hd_comm_run(worlds[w], k.on_gpu ? HD_COMM_CUDA : HD_COMM_THREADS, HD_ORDER_RANK, 1, 0, skipping_body,
+                    &k))
+      fail_msg("%s", hd_comm_error_text());
+    for (int r = 0; r < worlds[w]; r++) {
+      assert_int_equal(k.skipped[r], 1);
+      assert_true(k.scale[r] == 32768 && k.theta[r] == k.theta[0] && k.theta[r] < 1);
+    }
+  }
 }
 
 enum { IMAGES = 24, BATCH = 7, MOST_PARAMETERS = 8192 };
@@ -511,16 +585,18 @@ static hd_ops *default_stream(void) {
 static make_ops *cuda = default_stream;
 #endif
 
-#define ON(place)                                                                              \
-  {#place ": known answers", optimizers_give_known_answers, NULL, NULL, &place},               \
-      {#place ": adamw and adam", adamw_without_decay_is_adam, NULL, NULL, &place},            \
-      {#place ": rounding", tables_round_alike, NULL, NULL, &place},                           \
-      {#place ": overflow", overflow_skips_the_step, NULL, NULL, &place},                      \
-      {#place ": scaling", scaling_changes_nothing_without_overflow, NULL, NULL, &place},      \
-      {#place ": small gradients", scaling_saves_small_gradients_of_fp16, NULL, NULL, &place}, \
-      {#place ": 16-bit training", sixteen_bit_training_learns, NULL, NULL, &place}, {         \
-#place ": resume", a_resumed_run_is_the_uninterrupted_one, NULL, NULL, &place              \
-  }
+#define ON_ONE(place, name, function) \
+  { #place ": " name, function, NULL, NULL, &place }
+#define ON(place)                                                                                        \
+  ON_ONE(place, "known answers", optimizers_give_known_answers),                                         \
+      ON_ONE(place, "adamw and adam", adamw_without_decay_is_adam),                                      \
+      ON_ONE(place, "rounding", tables_round_alike), ON_ONE(place, "overflow", overflow_skips_the_step), \
+      ON_ONE(place, "masters", masters_keep_what_16_bits_lose),                                          \
+      ON_ONE(place, "skipped steps", all_ranks_skip_the_same_step),                                      \
+      ON_ONE(place, "scaling", scaling_changes_nothing_without_overflow),                                \
+      ON_ONE(place, "small gradients", scaling_saves_small_gradients_of_fp16),                           \
+      ON_ONE(place, "16-bit training", sixteen_bit_training_learns),                                     \
+      ON_ONE(place, "resume", a_resumed_run_is_the_uninterrupted_one)
 
 int main(void) {
   const struct CMUnitTest on_cpu[] = {
