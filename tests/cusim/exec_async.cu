@@ -171,6 +171,33 @@ __global__ void own(const int4 *in, int4 *out) {
   pipe.consumer_release();
 }
 
+// A kernel that may begin before the one in front of it has ended waits for that one's results.
+__global__ void first_half(int *x) {
+  cudaTriggerProgrammaticLaunchCompletion();
+  x[threadIdx.x] = (int)threadIdx.x;
+}
+__global__ void second_half(const int *x, int *out) {
+  cudaGridDependencySynchronize();
+  out[threadIdx.x] = x[31 - threadIdx.x];
+}
+static void dependent_launches() {
+  int *x, got[32];
+  CHECK(cudaMalloc(&x, 2 * sizeof got));
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(1);
+  config.blockDim = dim3(32);
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  first_half<<<1, 32>>>(x);
+  CHECK(cudaLaunchKernelEx(&config, second_half, (const int *)x, x + 32));
+  CHECK(cudaMemcpy(got, x + 32, sizeof got, cudaMemcpyDeviceToHost));
+  EXPECT(got[0] == 31 && got[31] == 0, "%d %d", got[0], got[31]);
+  CHECK(cudaFree(x));
+}
+
 int main() {
   enum { TILES = 11 };
   int in[TILES * THREADS], host[THREADS], *device_in, *out;
@@ -235,5 +262,6 @@ int main() {
   CHECK(cudaFree(out));
   CHECK(cudaFree(values));
   CHECK(cudaFree(barrier));
+  dependent_launches();
   FINISH();
 }

@@ -139,7 +139,7 @@ static void test_types(cublasHandle_t handle) {
 
 int main() {
   cublasHandle_t handle;
-  CHECK_BLAS(cublasCreate(&handle));
+  CHECK_BLAS(cublasCreate_v2(&handle));
   test_factors(handle);
   test_least_squares(handle);
   test_types(handle);

@@ -7,6 +7,7 @@
 #define CUBLAS_V2_H_
 #include "cuComplex.h"
 #include "cuda_runtime_api.h"
+#include "cusim/cublas_names.h"
 #include "library_types.h"
 #ifdef __cplusplus
 #include "cuda_bf16.h"

@@ -113,6 +113,10 @@ inline void __threadfence_system() {
   cusim_poll();
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
+// Between kernels of one stream that may overlap on a device: here the one before has ended, whatever its
+// launch asked.
+inline void cudaGridDependencySynchronize() {}
+inline void cudaTriggerProgrammaticLaunchCompletion() {}
 // The caller's line tells one place from another, however the compiler copies and merges the code around it.
 inline unsigned __activemask(unsigned line = __builtin_LINE()) {
   return cusim_active_mask(line);
