@@ -11,8 +11,9 @@ static char letter(enum kind kind) {
   return "FBIW"[kind];
 }
 
-// The timeline of a step, the part of it in which ranks waited, and the same on paper.
-static void report_timeline(hd_case *c, const schedule *s, double **span) {
+// The timeline of a step, the part of it in which ranks waited, and the same on paper. Behind the pipeline
+// comes the optimizer.
+static void report_timeline(hd_case *c, const schedule *s, double **span, double step_s) {
   double busy = 0, end = 0;
   for (int r = 0; r < s->ranks; r++)
     for (int k = 0; k < s->count[r]; k++) {
@@ -27,7 +28,9 @@ static void report_timeline(hd_case *c, const schedule *s, double **span) {
   hd_figure(c, "bubble", 100 * (1 - busy / (s->ranks * end)), "%");
   costs piece[MOST_STAGES];
   measured_costs(s, span, piece);
-  hd_figure(c, "pipeline on paper", schedule_makespan(s, piece, NULL), "s");
+  const double on_paper = schedule_makespan(s, piece, NULL);
+  hd_figure(c, "pipeline on paper", on_paper, "s");
+  hd_figure(c, "step on paper", on_paper + step_s - end, "s");
   hd_figure(c, "bubble on paper", 100 * schedule_idle(s, piece), "%");
   hd_figure(c, "message", piece[0].hop, "s");
 }
@@ -53,7 +56,7 @@ void run_case(hd_case *c, const strategy *how, enum place place, int world, int 
     hd_figure(c, "messages", t.messages, "");
     hd_figure(c, "bytes sent", t.bytes, "B");
     hd_figure(c, "memory", t.memory, "B");
-    report_timeline(c, &s, span);
+    report_timeline(c, &s, span, t.step_s);
   }
   for (int r = 0; r < world; r++) free(span[r]);
   schedule_free(&s);

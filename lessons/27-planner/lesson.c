@@ -211,6 +211,7 @@ const hd_lesson hd_this_lesson = {
     .option_help =
         "  --memory MB           that a device may use; default: half of what data parallelism needs\n"
         "  --grid N              prints all layouts of N devices as the planner sees them, and ends\n"
-        "  --what-if N           prints the best layouts on 1, 2, 4 ... N devices on paper, and ends\n"
+        "  --what-if N           prints the best layouts on 1, 2, 4 ... N devices on paper, and ends;\n"
+        "                        with --memory those that fit\n"
         "  --paper-width N       width of both (default 1024)\n",
 };

@@ -58,22 +58,32 @@ void what_if(long width, double seconds[WHAT_IF_SIZES]) {
   free(list);
 }
 
+static double fastest(const prediction *list, int count) {
+  double seconds = INFINITY;
+  for (int i = 0; i < count; i++) seconds = fmin(seconds, list[i].seconds);
+  return seconds;
+}
+
+// Speed-ups are over one device without a limit, so that they can be compared with and without one.
 void print_what_if(int most, long width) {
   const model m = large_model(width);
   const machine *on = timed(m, 1, most);
+  const double limit = memory_limit > 0 ? memory_limit : INFINITY;
   prediction *list = hd_alloc(MOST_LAYOUTS, sizeof *list);
   printf("devices,best,predicted_s,speedup,memory_bytes,data_only_s,clock\n");
   double one = 0;
   for (int devices = 1; devices <= most; devices *= 2) {
     int fits;
-    if (predict(on, &m, devices, INFINITY, list, &fits) == 0) break;
-    char name[NAME_ROOM];
-    layout_name(list[0].layout, name);
-    if (devices == 1) one = list[0].seconds;
+    const int count = predict(on, &m, devices, limit, list, &fits);
+    if (count == 0) break;
+    if (devices == 1) one = fastest(list, count);
     const layout data = {devices, 1, 1, 1, false};
-    const double replicas = m.rows % devices ? NAN : layout_seconds(on, &m, data);
-    printf("%d,%s,%.6g,%.4g,%.0f,%.6g,model\n", devices, name, list[0].seconds, one / list[0].seconds,
-           list[0].memory, replicas);
+    const bool possible = m.rows % devices == 0 && layout_memory(&m, data) <= limit;
+    const double replicas = possible ? layout_seconds(on, &m, data) : NAN;
+    char name[NAME_ROOM] = "none fits";
+    if (fits) layout_name(list[0].layout, name);
+    printf("%d,%s,%.6g,%.4g,%.0f,%.6g,model\n", devices, name, fits ? list[0].seconds : NAN,
+           fits ? one / list[0].seconds : NAN, fits ? list[0].memory : NAN, replicas);
   }
   free(list);
 }
