@@ -382,7 +382,37 @@ static void test_driver(void) {
   EXPECT(cudaGetLastError() == cudaSuccess, "the runtime's state is its own");
 }
 
+// What was destroyed is no handle any more.
+static void test_destroyed(void) {
+  cudaGraph_t graph, clone;
+  cudaGraphExec_t exec, other;
+  cudaArray_t array;
+  cudaTextureObject_t texture;
+  const cudaChannelFormatDesc format = cudaCreateChannelDesc<float>();
+  CHECK(cudaGraphCreate(&graph, 0));
+  CHECK(cudaGraphInstantiate(&exec, graph, 0));
+  CHECK(cudaGraphDestroy(graph));
+  REFUSED(cudaGraphDestroy(graph), cudaErrorInvalidValue);
+  REFUSED(cudaGraphClone(&clone, graph), cudaErrorInvalidValue);
+  REFUSED(cudaGraphInstantiate(&other, graph, 0), cudaErrorInvalidValue);
+  CHECK(cudaGraphLaunch(exec, 0));
+  CHECK(cudaGraphExecDestroy(exec));
+  REFUSED(cudaGraphLaunch(exec, 0), cudaErrorInvalidValue);
+  REFUSED(cudaGraphExecDestroy(exec), cudaErrorInvalidValue);
+  CHECK(cudaMallocArray(&array, &format, 8, 8));
+  cudaResourceDesc resource = {};
+  cudaTextureDesc how = {};
+  resource.resType = cudaResourceTypeArray;
+  resource.res.array.array = array;
+  CHECK(cudaCreateTextureObject(&texture, &resource, &how, NULL));
+  CHECK(cudaDestroyTextureObject(texture));
+  REFUSED(cudaDestroyTextureObject(texture), cudaErrorInvalidValue);
+  CHECK(cudaFreeArray(array));
+  REFUSED(cudaFreeArray(array), cudaErrorInvalidResourceHandle);
+}
+
 int main(void) {
+  test_destroyed();
   test_handles();
   test_pointers();
   test_boxes();

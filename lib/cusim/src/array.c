@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "handles.h"
 #include "stream.h"
 
 struct cudaChannelFormatDesc cudaCreateChannelDesc(int x, int y, int z, int w, cudaChannelFormatKind kind) {
@@ -41,6 +42,11 @@ cudaError_t cudaMalloc3DArray(cudaArray_t *array, const struct cudaChannelFormat
     return error;
   }
   a->data = data;
+  if (!sim_handle_add(a)) {
+    cudaFree(data);
+    free(a);
+    return sim_error(cudaErrorMemoryAllocation);
+  }
   *array = a;
   return cudaSuccess;
 }
@@ -52,6 +58,7 @@ cudaError_t cudaMallocArray(cudaArray_t *array, const struct cudaChannelFormatDe
 
 cudaError_t cudaFreeArray(cudaArray_t array) {
   if (!array) return cudaSuccess;
+  if (!sim_handle_remove(array)) return sim_error(cudaErrorInvalidResourceHandle);
   const cudaError_t error = cudaFree(array->data);
   free(array);
   return error;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // cuBLAS's handles, settings, and copies of vectors and matrices.
 #include "cublas.h"
+#include "handles.h"
 
 #include <stdlib.h>
 
@@ -12,12 +13,17 @@ bool sim_blas_at_once(cudaStream_t stream) {
 
 cublasStatus_t cublasCreate(cublasHandle_t *handle) {
   if (!handle) return CUBLAS_STATUS_INVALID_VALUE;
-  *handle = calloc(1, sizeof **handle);
-  return *handle ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_ALLOC_FAILED;
+  cublasHandle_t made = calloc(1, sizeof *made);
+  if (!made || !sim_handle_add(made)) {
+    free(made);
+    return CUBLAS_STATUS_ALLOC_FAILED;
+  }
+  *handle = made;
+  return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasDestroy(cublasHandle_t handle) {
-  if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (!sim_handle_remove(handle)) return CUBLAS_STATUS_NOT_INITIALIZED;
   free(handle);
   return CUBLAS_STATUS_SUCCESS;
 }

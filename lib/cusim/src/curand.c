@@ -7,6 +7,7 @@
 
 #include "exec.h"
 #include "graph.h"
+#include "handles.h"
 #include "stream.h"
 
 struct curandGenerator_st {
@@ -44,7 +45,10 @@ static curandStatus_t create(curandGenerator_t *generator, curandRngType_t type,
   if (!generator) return CURAND_STATUS_NOT_INITIALIZED;
   if (type >= CURAND_RNG_QUASI_DEFAULT) return CURAND_STATUS_TYPE_ERROR;
   *generator = calloc(1, sizeof **generator);
-  if (!*generator) return CURAND_STATUS_ALLOCATION_FAILED;
+  if (!*generator || !sim_handle_add(*generator)) {
+    free(*generator);
+    return CURAND_STATUS_ALLOCATION_FAILED;
+  }
   (*generator)->host = host;
   return CURAND_STATUS_SUCCESS;
 }
@@ -55,7 +59,7 @@ curandStatus_t curandCreateGeneratorHost(curandGenerator_t *generator, curandRng
   return create(generator, type, true);
 }
 curandStatus_t curandDestroyGenerator(curandGenerator_t generator) {
-  if (!generator) return CURAND_STATUS_NOT_INITIALIZED;
+  if (!sim_handle_remove(generator)) return CURAND_STATUS_NOT_INITIALIZED;
   free(generator);
   return CURAND_STATUS_SUCCESS;
 }

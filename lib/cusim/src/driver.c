@@ -265,6 +265,7 @@ CUresult cuMemGetInfo(size_t *free_bytes, size_t *total) {
 }
 CUresult cuMemGetAddressRange(CUdeviceptr *base, size_t *bytes, CUdeviceptr pointer) {
   sim_allocation a;
+  if (!ready) return CUDA_ERROR_NOT_INITIALIZED;
   if (!sim_memory_find(at(pointer), &a)) return CUDA_ERROR_NOT_FOUND;
   if (base) *base = a.base;
   if (bytes) *bytes = a.bytes;

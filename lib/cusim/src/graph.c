@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "handles.h"
+
 static bool has(const cudaGraphNode_t *nodes, int count, cudaGraphNode_t node) {
   for (int i = 0; i < count; i++)
     if (nodes[i] == node) return true;
@@ -40,7 +42,7 @@ void sim_graph_free_node(cudaGraphNode_t n) {
 
 cudaGraphNode_t sim_graph_add(cudaGraph_t graph, cudaGraphNodeType type, const cudaGraphNode_t *before,
                               size_t count) {
-  if (!graph || (count && !before)) return NULL;
+  if (!sim_handle_known(graph) || (count && !before)) return NULL;
   cudaGraphNode_t n = calloc(1, sizeof *n);
   cudaGraphNode_t *more = n ? longer(graph->nodes, graph->count, n) : NULL;
   if (!more) {
@@ -62,12 +64,17 @@ cudaGraphNode_t sim_graph_add(cudaGraph_t graph, cudaGraphNodeType type, const c
 
 cudaError_t cudaGraphCreate(cudaGraph_t *graph, unsigned flags) {
   if (!graph || flags) return sim_error(cudaErrorInvalidValue);
-  *graph = calloc(1, sizeof **graph);
-  return *graph ? cudaSuccess : sim_error(cudaErrorMemoryAllocation);
+  cudaGraph_t made = calloc(1, sizeof *made);
+  if (!made || !sim_handle_add(made)) {
+    free(made);
+    return sim_error(cudaErrorMemoryAllocation);
+  }
+  *graph = made;
+  return cudaSuccess;
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  if (!graph) return sim_error(cudaErrorInvalidValue);
+  if (!sim_handle_remove(graph)) return sim_error(cudaErrorInvalidValue);
   for (int i = 0; i < graph->count; i++) sim_graph_free_node(graph->nodes[i]);
   free(graph->nodes);
   free(graph);
@@ -209,7 +216,7 @@ cudaError_t cudaGraphAddEventWaitNode(cudaGraphNode_t *node, cudaGraph_t graph, 
 
 cudaError_t cudaGraphAddDependencies(cudaGraph_t graph, const cudaGraphNode_t *from,
                                      const cudaGraphNode_t *to, size_t count) {
-  if (!graph || (count && (!from || !to))) return sim_error(cudaErrorInvalidValue);
+  if (!sim_handle_known(graph) || (count && (!from || !to))) return sim_error(cudaErrorInvalidValue);
   for (size_t i = 0; i < count; i++) {
     const cudaError_t error = sim_graph_depend(from[i], to[i]);
     if (error) return sim_error(error);
@@ -218,14 +225,14 @@ cudaError_t cudaGraphAddDependencies(cudaGraph_t graph, const cudaGraphNode_t *f
 }
 
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t *nodes, size_t *count) {
-  if (!graph || !count) return sim_error(cudaErrorInvalidValue);
+  if (!sim_handle_known(graph) || !count) return sim_error(cudaErrorInvalidValue);
   for (size_t i = 0; nodes && i < *count; i++) nodes[i] = i < (size_t)graph->count ? graph->nodes[i] : NULL;
   if (!nodes || *count > (size_t)graph->count) *count = (size_t)graph->count;
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphGetRootNodes(cudaGraph_t graph, cudaGraphNode_t *nodes, size_t *count) {
-  if (!graph || !count) return sim_error(cudaErrorInvalidValue);
+  if (!sim_handle_known(graph) || !count) return sim_error(cudaErrorInvalidValue);
   size_t found = 0;
   for (int i = 0; i < graph->count; i++) {
     if (graph->nodes[i]->before_count) continue;
@@ -261,8 +268,8 @@ static cudaError_t copy_work(cudaGraphNode_t to, const struct CUgraphNode_st *fr
 }
 
 cudaError_t cudaGraphClone(cudaGraph_t *clone, cudaGraph_t graph) {
-  if (!clone || !graph) return sim_error(cudaErrorInvalidValue);
-  cudaGraph_t own;
+  if (!clone || !sim_handle_known(graph)) return sim_error(cudaErrorInvalidValue);
+  cudaGraph_t own = NULL;
   cudaError_t error = cudaGraphCreate(&own, 0);
   for (int i = 0; i < graph->count && !error; i++) {
     cudaGraphNode_t n = sim_graph_add(own, graph->nodes[i]->type, NULL, 0);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "graph.h"
+#include "handles.h"
 
 static bool is(cudaGraphNode_t node, cudaGraphNodeType type) {
   return node && node->type == type;
@@ -191,7 +192,7 @@ cudaError_t cudaGraphNodeGetDependentNodes(cudaGraphNode_t node, cudaGraphNode_t
 
 cudaError_t cudaGraphGetEdges(cudaGraph_t graph, cudaGraphNode_t *from, cudaGraphNode_t *to,
                               cudaGraphEdgeData *data, size_t *count) {
-  if (!graph || !count || !from != !to) return sim_error(cudaErrorInvalidValue);
+  if (!sim_handle_known(graph) || !count || !from != !to) return sim_error(cudaErrorInvalidValue);
   if (data) memset(data, 0, *count * sizeof *data);
   size_t found = 0;
   for (int i = 0; i < graph->count; i++)
@@ -216,7 +217,7 @@ cudaError_t cudaGraphRemoveDependencies(cudaGraph_t graph, const cudaGraphNode_t
                                         const cudaGraphNode_t *to, const cudaGraphEdgeData *data,
                                         size_t count) {
   (void)data;
-  if (!graph || (count && (!from || !to))) return sim_error(cudaErrorInvalidValue);
+  if (!sim_handle_known(graph) || (count && (!from || !to))) return sim_error(cudaErrorInvalidValue);
   for (size_t i = 0; i < count; i++)
     if (!from[i] || !to[i] || !depends(to[i], from[i])) return sim_error(cudaErrorInvalidValue);
   for (size_t i = 0; i < count; i++) forget_edge(to[i], from[i]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which streams and events are alive, so that a handle that is none is an error and no crash.
+// Which streams, events, graphs, arrays, textures and libraries' handles are alive, so that a handle that is
+// none is an error and no crash.
 #ifndef CUSIM_HANDLES_H
 #define CUSIM_HANDLES_H
 #include <stdbool.h>

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "graph.h"
+#include "handles.h"
 
 struct CUgraphExec_st {
   cudaGraph_t graph;     // a clone
@@ -59,7 +60,7 @@ static cudaError_t make_chains(cudaGraphExec_t e) {
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e) {
-  if (!e) return sim_error(cudaErrorInvalidValue);
+  if (!sim_handle_remove(e)) return sim_error(cudaErrorInvalidValue);
   for (int i = 0; e->chains && i < e->chain_count; i++) cudaStreamDestroy(e->chains[i]);
   for (int i = 0; e->done && i < e->graph->count; i++)
     if (e->done[i]) cudaEventDestroy(e->done[i]);
@@ -76,10 +77,14 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e) {
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph,
                                           unsigned long long flags) {
   (void)flags;
-  if (!exec || !graph) return sim_error(cudaErrorInvalidValue);
+  if (!exec || !sim_handle_known(graph)) return sim_error(cudaErrorInvalidValue);
   cudaGraphExec_t e = calloc(1, sizeof *e);
   if (!e) return sim_error(cudaErrorMemoryAllocation);
   cudaError_t error = cudaGraphClone(&e->graph, graph);
+  if (!error && !sim_handle_add(e)) {
+    cudaGraphDestroy(e->graph);
+    error = sim_error(cudaErrorMemoryAllocation);
+  }
   if (error) {
     free(e);
     return error;
@@ -162,7 +167,7 @@ static cudaError_t run_chains(cudaGraphExec_t e, cudaStream_t stream) {
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t stream) {
-  if (!e) return sim_error(cudaErrorInvalidValue);
+  if (!sim_handle_known(e)) return sim_error(cudaErrorInvalidValue);
   if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
   if (sim_stream_device(stream) != e->device) return sim_error(cudaErrorInvalidResourceHandle);
   const cudaError_t forbidden = sim_capture_forbids(stream);
@@ -183,7 +188,7 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t e, cudaStream_t stream) {
 }
 
 cudaGraphNode_t sim_graph_twin(cudaGraphExec_t e, cudaGraphNode_t node) {
-  if (!e || !node || node->number >= e->graph->count) return NULL;
+  if (!sim_handle_known(e) || !node || node->number >= e->graph->count) return NULL;
   cudaGraphNode_t own = e->graph->nodes[node->number];
   return own->type == node->type ? own : NULL;
 }
@@ -200,7 +205,7 @@ static bool same_shape(cudaGraph_t a, cudaGraph_t b) {
 }
 
 cudaError_t cudaGraphExecUpdate(cudaGraphExec_t e, cudaGraph_t graph, cudaGraphExecUpdateResultInfo *result) {
-  if (!e || !graph || !result) return sim_error(cudaErrorInvalidValue);
+  if (!sim_handle_known(e) || !sim_handle_known(graph) || !result) return sim_error(cudaErrorInvalidValue);
   *result = (cudaGraphExecUpdateResultInfo){.result = cudaGraphExecUpdateSuccess};
   if (!same_shape(e->graph, graph)) {
     result->result = cudaGraphExecUpdateErrorTopologyChanged;

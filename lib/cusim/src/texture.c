@@ -7,6 +7,7 @@
 #include "array.h"
 #include "cusim/texel.h"
 #include "exec.h"
+#include "handles.h"
 #include "stream.h"
 
 typedef struct object {
@@ -63,6 +64,10 @@ static cudaError_t create(unsigned long long *handle, const struct cudaResourceD
     return sim_error(error);
   }
   if (texture) o->texture = *texture;
+  if (!sim_handle_add(o)) {
+    free(o);
+    return sim_error(cudaErrorMemoryAllocation);
+  }
   *handle = (unsigned long long)(uintptr_t)o;
   return cudaSuccess;
 }
@@ -90,6 +95,8 @@ cudaError_t cudaCreateSurfaceObject(cudaSurfaceObject_t *handle, const struct cu
   return create(handle, resource, NULL);
 }
 cudaError_t cudaDestroyTextureObject(cudaTextureObject_t handle) {
+  if (!handle) return cudaSuccess;
+  if (!sim_handle_remove((const void *)(uintptr_t)handle)) return sim_error(cudaErrorInvalidValue);
   sim_devices_finish();  // kernels that read it may still wait in a stream
   free((object *)(uintptr_t)handle);
   return cudaSuccess;
@@ -98,7 +105,8 @@ cudaError_t cudaDestroySurfaceObject(cudaSurfaceObject_t handle) {
   return cudaDestroyTextureObject(handle);
 }
 cudaError_t cudaGetTextureObjectResourceDesc(struct cudaResourceDesc *resource, cudaTextureObject_t handle) {
-  if (!resource || !handle) return sim_error(cudaErrorInvalidValue);
+  if (!resource || !sim_handle_known((const void *)(uintptr_t)handle))
+    return sim_error(cudaErrorInvalidValue);
   *resource = ((const object *)(uintptr_t)handle)->resource;
   return cudaSuccess;
 }
@@ -106,7 +114,7 @@ cudaError_t cudaGetSurfaceObjectResourceDesc(struct cudaResourceDesc *resource, 
   return cudaGetTextureObjectResourceDesc(resource, handle);
 }
 cudaError_t cudaGetTextureObjectTextureDesc(struct cudaTextureDesc *texture, cudaTextureObject_t handle) {
-  if (!texture || !handle) return sim_error(cudaErrorInvalidValue);
+  if (!texture || !sim_handle_known((const void *)(uintptr_t)handle)) return sim_error(cudaErrorInvalidValue);
   *texture = ((const object *)(uintptr_t)handle)->texture;
   return cudaSuccess;
 }
