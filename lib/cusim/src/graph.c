@@ -73,11 +73,16 @@ cudaError_t cudaGraphCreate(cudaGraph_t *graph, unsigned flags) {
   return cudaSuccess;
 }
 
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  if (!sim_handle_remove(graph)) return sim_error(cudaErrorInvalidValue);
+static void release(cudaGraph_t graph) {
+  sim_handle_remove(graph);
   for (int i = 0; i < graph->count; i++) sim_graph_free_node(graph->nodes[i]);
   free(graph->nodes);
   free(graph);
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  if (!sim_handle_known(graph)) return sim_error(cudaErrorInvalidValue);
+  release(graph);
   return cudaSuccess;
 }
 
@@ -194,7 +199,7 @@ cudaError_t cudaGraphAddChildGraphNode(cudaGraphNode_t *node, cudaGraph_t graph,
   if (n)
     n->does.child = own;
   else
-    cudaGraphDestroy(own);
+    release(own);
   return added(node, n);
 }
 
