@@ -3,10 +3,13 @@
 # other in one run. usage: all_reduce.sh FOLDER_OF_PROGRAMS [RANKS]
 # Prints microseconds and the ratio; fails if one of at least 64 KiB is below 2. Exits with 77 where MPI is missing.
 folder=$1 ranks=${2:-2}
-[ -x "$folder/all_reduce_mpi" ] && command -v mpirun >/dev/null || {
-  echo "skipped: OpenMPI was not found (libopenmpi-dev, openmpi-bin)"
+skip() {
+  echo "skipped: $1"
   exit 77
 }
+[ -x "$folder/all_reduce_mpi" ] ||
+  skip "no OpenMPI was found when this build was configured; install libopenmpi-dev and openmpi-bin, then make configure peers"
+command -v mpirun >/dev/null || skip "there is no mpirun; install openmpi-bin"
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -28,7 +31,7 @@ while IFS='|' read -r name options; do
     { echo "OpenMPI cannot run with $name: $(head -n 1 "$out/error")"; rm -f "$out/$name"; continue; }
   sed "s/^/$name /" "$out/$name" >>"$out/mpi"
 done <"$out/settings"
-[ -s "$out/mpi" ] || { echo "skipped: OpenMPI runs with none of the settings"; exit 77; }
+[ -s "$out/mpi" ] || skip "OpenMPI runs with none of the settings"
 # Ours is the median of as many runs as OpenMPI had settings; OpenMPI's is the best of them.
 sort -n "$out/heddle" | awk -v mpi="$out/mpi" '
   BEGIN {
