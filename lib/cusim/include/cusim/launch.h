@@ -146,10 +146,14 @@ __attribute__((always_inline)) inline void run_row(Thread thread) {
 #else
   const cusim_place first = {threadIdx, blockIdx, blockDim, gridDim};
   unsigned x = first.threadIdx.x;
+  volatile unsigned *now = &threadIdx.x, *end = &cusim_row_end;
+  // Addresses from here on, not thread-local variables: gcc may keep a variable's offset in a vector
+  // register, which it reads from where the linker cannot put a constant.
+  __asm__("" : "+r"(now), "+r"(end));
   do {
     thread({{x, first.threadIdx.y, first.threadIdx.z}, first.blockIdx, first.blockDim, first.gridDim});
-    static_cast<volatile unsigned &>(threadIdx.x) = ++x;
-  } while (x < static_cast<volatile unsigned &>(cusim_row_end));
+    *now = ++x;
+  } while (x < *end);
 #endif
 }
 
