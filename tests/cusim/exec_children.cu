@@ -50,6 +50,23 @@ __global__ void endless(int *x) {
   endless<<<1, 1>>>(x);
 }
 
+// Memory of the device's own heap, by the runtime's names.
+__global__ void own_memory(int *out) {
+  int *mine = NULL;
+  out[threadIdx.x] = cudaMalloc(&mine, 2 * sizeof *mine) == cudaSuccess && mine ? 0 : 1000;
+  mine[1] = (int)threadIdx.x;
+  out[threadIdx.x] += mine[1];
+  cudaFree(mine);
+}
+static void test_own_memory() {
+  int *out, got[64];
+  CHECK(cudaMalloc(&out, sizeof got));
+  own_memory<<<1, 64>>>(out);
+  CHECK(cudaMemcpy(got, out, sizeof got, cudaMemcpyDeviceToHost));
+  EXPECT(got[0] == 0 && got[63] == 63, "%d %d", got[0], got[63]);
+  CHECK(cudaFree(out));
+}
+
 int main(void) {
   int *rows, *marks, host[CHILDREN * WIDTH], count = 0, value = 0;
   CHECK(cudaMalloc(&rows, sizeof host));
@@ -85,5 +102,6 @@ int main(void) {
   CHECK(cudaFree(rows));
   CHECK(cudaFree(marks));
   CHECK(cudaFree(tree));
+  test_own_memory();
   FINISH();
 }

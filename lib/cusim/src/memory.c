@@ -189,7 +189,12 @@ static cudaError_t release(void *p, bool host) {
   return cudaSuccess;
 }
 
+// A kernel may call it, too: that memory is of its heap.
 cudaError_t cudaMalloc(void **pointer, size_t bytes) {
+  if (pointer && sim_inside_kernel()) {
+    *pointer = cusim_device_malloc(bytes);
+    return *pointer || !bytes ? cudaSuccess : cudaErrorMemoryAllocation;
+  }
   return reserve(pointer, bytes, sim_current_device(), SIM_DEVICE);
 }
 
@@ -259,6 +264,10 @@ static cudaError_t finish_and_release(void *pointer, bool host) {
   return release(pointer, host);
 }
 cudaError_t cudaFree(void *pointer) {
+  if (sim_inside_kernel()) {
+    cusim_device_free(pointer);
+    return cudaSuccess;
+  }
   return finish_and_release(pointer, false);
 }
 cudaError_t cudaFreeHost(void *pointer) {
