@@ -28,8 +28,24 @@ void *hd_comm_stream(const hd_comm *c) {
   return c->group->backend->stream(c);
 }
 
+static void close_receives(hd_comm *c) {
+  hd_meet_end_posts(c);
+  for (hd_comm *part = c->parts; part; part = part->next) close_receives(part);
+}
+
+// Who learns of a failure frees its memory next: no peer may write there any more, whichever communicator of
+// this rank the receive was opened on.
+static int settled(hd_comm *c, int result) {
+  if (result >= 0) return result;
+  while (c->parent) c = c->parent;
+  close_receives(c);
+  return -1;
+}
+
 void hd_comm_abort(hd_comm *c, const char *why) {
-  hd_comm_fail(c, "rank %d: aborted: %s", c->rank, why);
+  char last[80];
+  hd_comm_fail(c, "rank %d: aborted %s: %s", c->rank, hd_meet_last(c, last, sizeof last), why);
+  settled(c, -1);
 }
 
 void hd_shard(size_t count, int rank, int world, size_t *offset, size_t *length) {
@@ -62,13 +78,13 @@ static int check(hd_comm *c, const hd_call *call, size_t ranks) {
 
 int hd_barrier(hd_comm *c) {
   hd_call call = {.operation = HD_OP_BARRIER};
-  return c->group->backend->barrier(c, &call);
+  return settled(c, c->group->backend->barrier(c, &call));
 }
 
 int hd_all_reduce(hd_comm *c, void *data, size_t count, enum hd_type type, enum hd_reduce_op op) {
   hd_call call = {
       .operation = HD_OP_ALL_REDUCE, .reduce_op = op, .count = count, .type = type, .in = data, .out = data};
-  return check(c, &call, 1) ? -1 : c->group->backend->all_reduce(c, HD_LANE_CALLS, &call);
+  return settled(c, check(c, &call, 1) ? -1 : c->group->backend->all_reduce(c, HD_LANE_CALLS, &call));
 }
 
 int hd_reduce(hd_comm *c, const void *in, void *out, size_t count, enum hd_type type, enum hd_reduce_op op,
@@ -81,13 +97,13 @@ int hd_reduce(hd_comm *c, const void *in, void *out, size_t count, enum hd_type 
                   .in = in,
                   .out = out};
   if (c->rank != root) call.out = (void *)in;  // not used; any pointer passes the check
-  return check(c, &call, 1) ? -1 : c->group->backend->reduce(c, &call);
+  return settled(c, check(c, &call, 1) ? -1 : c->group->backend->reduce(c, &call));
 }
 
 int hd_broadcast(hd_comm *c, void *data, size_t count, enum hd_type type, int root) {
   hd_call call = {
       .operation = HD_OP_BROADCAST, .count = count, .type = type, .root = root, .in = data, .out = data};
-  return check(c, &call, 1) ? -1 : c->group->backend->broadcast(c, &call);
+  return settled(c, check(c, &call, 1) ? -1 : c->group->backend->broadcast(c, &call));
 }
 
 int hd_reduce_scatter(hd_comm *c, const void *in, void *out, size_t count_each, enum hd_type type,
@@ -98,12 +114,12 @@ int hd_reduce_scatter(hd_comm *c, const void *in, void *out, size_t count_each, 
                   .type = type,
                   .in = in,
                   .out = out};
-  return check(c, &call, (size_t)c->world) ? -1 : c->group->backend->reduce_scatter(c, &call);
+  return settled(c, check(c, &call, (size_t)c->world) ? -1 : c->group->backend->reduce_scatter(c, &call));
 }
 
 int hd_all_gather(hd_comm *c, const void *in, void *out, size_t count_each, enum hd_type type) {
   hd_call call = {.operation = HD_OP_ALL_GATHER, .count = count_each, .type = type, .in = in, .out = out};
-  return check(c, &call, (size_t)c->world) ? -1 : c->group->backend->all_gather(c, &call);
+  return settled(c, check(c, &call, (size_t)c->world) ? -1 : c->group->backend->all_gather(c, &call));
 }
 
 // A rank cannot meet itself: it would wait for its own receive.
@@ -123,12 +139,12 @@ static hd_call pair_call(bool sends, void *data, size_t count, enum hd_type type
 
 int hd_send_start(hd_comm *c, const void *data, size_t count, enum hd_type type, int to) {
   hd_call call = pair_call(true, (void *)data, count, type, to);
-  return check_pair(c, &call) ? -1 : c->group->backend->send_start(c, &call, to);
+  return settled(c, check_pair(c, &call) ? -1 : c->group->backend->send_start(c, &call, to));
 }
 
 int hd_recv_start(hd_comm *c, void *data, size_t count, enum hd_type type, int from) {
   hd_call call = pair_call(false, data, count, type, from);
-  return check_pair(c, &call) ? -1 : c->group->backend->recv_start(c, &call, from);
+  return settled(c, check_pair(c, &call) ? -1 : c->group->backend->recv_start(c, &call, from));
 }
 
 static int check_peer(hd_comm *c, int peer) {
@@ -138,11 +154,11 @@ static int check_peer(hd_comm *c, int peer) {
 }
 
 int hd_send_wait(hd_comm *c, int to) {
-  return check_peer(c, to) ? -1 : c->group->backend->send_wait(c, to);
+  return settled(c, check_peer(c, to) ? -1 : c->group->backend->send_wait(c, to));
 }
 
 int hd_recv_wait(hd_comm *c, int from) {
-  return check_peer(c, from) ? -1 : c->group->backend->recv_wait(c, from);
+  return settled(c, check_peer(c, from) ? -1 : c->group->backend->recv_wait(c, from));
 }
 
 int hd_send(hd_comm *c, const void *data, size_t count, enum hd_type type, int to) {
@@ -183,9 +199,9 @@ int hd_all_reduce_start(hd_comm *c, void *data, size_t count, enum hd_type type,
                   .type = type,
                   .in = data,
                   .out = data};
-  return check(c, &call, 1) ? -1 : c->group->backend->start(c, &call);
+  return settled(c, check(c, &call, 1) ? -1 : c->group->backend->start(c, &call));
 }
 
 int hd_wait(hd_comm *c, int handle) {
-  return c->group->backend->wait(c, handle);
+  return settled(c, c->group->backend->wait(c, handle));
 }

@@ -129,6 +129,8 @@ struct hd_comm {
   uint64_t sequence[HD_LANES];
   uint64_t posted[HD_MOST_RANKS], ended[HD_MOST_RANKS];  // receives per peer: started, waited for
   uint64_t claimed[HD_MOST_RANKS];                       // sends per peer
+  enum hd_operation last;                                // what this rank has called last, and its number
+  uint64_t last_sequence;
   hd_traffic traffic;
   void *scratch;  // of ring reductions that must not change their input
   size_t scratch_bytes;
@@ -174,6 +176,8 @@ int hd_meet_claim(hd_comm *c, hd_call *call, int peer, hd_call *theirs);
 void hd_meet_taken(hd_comm *c, int peer);
 // Ends what a rank left open; names it as a fault unless the communicator has failed already.
 void hd_meet_end_posts(hd_comm *c);
+// "behind recv #3", what this rank has called last, for messages.
+const char *hd_meet_last(const hd_comm *c, char *text, size_t size);
 
 // For other waits with the group's deadline (the helper thread's): seconds of CLOCK_MONOTONIC.
 double hd_meet_now(void);

@@ -126,6 +126,19 @@ const char *hd_meet_describe(const hd_call *call, char *text, size_t size) {
   return text;
 }
 
+static void set_last(hd_comm *c, const hd_call *call) {
+  c->last = call->operation;
+  c->last_sequence = call->sequence;
+}
+
+const char *hd_meet_last(const hd_comm *c, char *text, size_t size) {
+  if (c->last == HD_OP_NONE)
+    snprintf(text, size, "before its first operation");
+  else
+    snprintf(text, size, "behind %s #%llu", NAMES[c->last], (unsigned long long)c->last_sequence);
+  return text;
+}
+
 // What a missing rank was doing instead.
 static const char *whereabouts(const hd_group *g, int rank, char *text, size_t size) {
   const uint32_t busy = __atomic_load_n(&g->busy[rank], __ATOMIC_RELAXED);
@@ -234,6 +247,7 @@ int hd_meet_enter(hd_comm *c, int lane, hd_call *call) {
   if (hd_comm_failed(c)) return -1;
   hd_slot *own = &g->slots[lane][c->rank];
   call->sequence = ++c->sequence[lane];
+  if (lane == HD_LANE_CALLS) set_last(c, call);
   own->call[call->sequence & 1] = *call;
   set_busy(c, lane, call->operation, 0);
   store_in_order(&own->arrived, call->sequence);
@@ -317,6 +331,7 @@ int hd_meet_post(hd_comm *c, hd_call *call, int peer) {
   const uint64_t message = c->posted[peer]++;
   hd_mailbox *box = mailbox(c, c->rank, peer, message);
   call->sequence = message + 1;
+  set_last(c, call);
   call->root = peer;
   box->call = *call;
   store_in_order(&box->stage, empty_stage(message) + 1);
@@ -359,6 +374,7 @@ int hd_meet_claim(hd_comm *c, hd_call *call, int peer, hd_call *theirs) {
   uint64_t posted = empty_stage(message) + 1;
   hd_mailbox *box = mailbox(c, peer, c->rank, message);
   call->sequence = message + 1;
+  set_last(c, call);
   call->root = peer;
   set_busy(c, HD_LANE_CALLS, call->operation, peer);
   const enum outcome outcome = wait_for(c, HD_LANE_CALLS, &box->stage, posted, peer, true);

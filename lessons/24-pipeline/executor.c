@@ -120,7 +120,10 @@ int runner_step(runner *r, bool marks) {
   for (int k = 0; k < r->plan.count[rank]; k++) {
     const instruction i = r->plan.list[rank][k];
     if (k == half && t->fault == STALLS) usleep((useconds_t)(3e6 * t->deadline_s));
-    if (k == half && t->fault == DIES) return -1;
+    if (k == half && t->fault == DIES) {
+      hd_comm_abort(r->comm, "it was told to die");
+      return -1;
+    }
     if (open_receives(r) || receive(r, i) || end_sends(r, i)) return -1;
     if (marks) r->ops->mark(r->ops, 2 * k + 1);
     compute(r, i);

@@ -127,10 +127,11 @@ void update_shards(rank *r) {
     hd_optimizer_step(r->optimizer[l], theta_shard(r, l), gradient_shard(r, l), RATE, 1);
 }
 
-// Tests: this rank fails in the middle of the walk.
+// Tests: this rank fails in the middle of backward.
 static int strike(rank *r) {
   if (r->trial->fault == STALLS) usleep((useconds_t)(3e6 * r->trial->deadline_s));
   if (r->trial->fault == OTHER_SIZE) r->each--, r->padded--;
+  if (r->trial->fault == DIES) hd_comm_abort(r->comm, "it was told to die");
   return r->trial->fault == DIES ? -1 : 0;
 }
 
@@ -140,7 +141,7 @@ int rank_step(rank *r, bool marks) {
   if (marks) o->mark(o, 0);
   for (int i = 0; i < r->visits; i++) {
     const visit v = r->walk[i];
-    if (r->trial->fault && r->trial->faulty == r->number && i == r->visits / 2 && strike(r)) return -1;
+    if (r->trial->fault && r->trial->faulty == r->number && i == 3 * r->visits / 4 && strike(r)) return -1;
     if (marks) o->mark(o, 3 * i + 1);
     const float *theta = s->parameters(r, i);
     if (!theta) return -1;

@@ -79,7 +79,7 @@ typedef struct trial {
   int checked_steps;   // before theta is collected
   int timed_steps;     // after them
   double deadline_s;   // 0: the communicator's own
-  enum fault fault;    // tests: what happens to rank `faulty` in the middle of its first step
+  enum fault fault;    // tests: what happens to rank `faulty` in the middle of its first backward
   int faulty;
   float *theta;            // after the checked steps, as problem.initial; each rank's own shards (host)
   float **copy;            // [world] where parameters are not sharded, each rank's copy; NULL: not wanted

@@ -90,6 +90,7 @@ static int strike(const runner *r) {
   const trial *t = r->trial;
   if (t->fault == STALLS) usleep((useconds_t)(3e6 * t->deadline_s));
   if (t->fault == OTHER_SIZE) r->piece->rows--, r->piece->parameters--;
+  if (t->fault == DIES) hd_comm_abort(r->world, "it was told to die");
   return t->fault == DIES ? -1 : 0;
 }
 

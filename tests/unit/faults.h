@@ -23,7 +23,8 @@ static inline void assert_error_names(int culprit, const char *what, size_t whic
   const char *text = hd_comm_error_text(), *number = strchr(text, '#');
   const bool named = culprit < 0 ? strstr(text, "rank ") != NULL : names_rank(text, culprit);
   const bool operation = strstr(text, "all_") || strstr(text, "reduce") || strstr(text, "send") ||
-                         strstr(text, "recv") || strstr(text, "barrier") || strstr(text, "broadcast");
+                         strstr(text, "recv") || strstr(text, "barrier") || strstr(text, "broadcast") ||
+                         strstr(text, "split");
   if (!named || !operation || !number || number[1] < '1' || number[1] > '9')
     fail_msg("%s %zu, fault %d: \"%s\"", what, which, fault, text);
 }
