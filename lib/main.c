@@ -15,6 +15,7 @@
 #include "heddle/device.h"
 #include "heddle/error.h"
 #include "heddle/machine.h"
+#include "heddle/progress.h"
 #include "heddle/roof.h"
 #include "measure.h"
 #include "options.h"
@@ -159,7 +160,9 @@ static void run_group(run *r, hd_case *c, unsigned places, baseline bases[3]) {
     r->applied++;
     const hd_result key = key_of(v, c);
     if (r->file && hd_results_has(r->file, &key)) continue;
+    hd_progress("checking", v->name);
     hd_check(lesson, c, v, &outcomes[count]);
+    hd_progress(NULL, NULL);
     remember(r, c, &outcomes[count]);
     if (!outcomes[count].verified && !v->wrong_on_purpose) {
       r->failed++;
@@ -176,9 +179,11 @@ static void run_group(run *r, hd_case *c, unsigned places, baseline bases[3]) {
     for (int i = 0; i < count;) {
       int end = i + 1;
       while (end < count && outcomes[end].variant->at == outcomes[i].variant->at) end++;
+      hd_progress("timing", end - i == 1 ? outcomes[i].variant->name : "all that runs there");
       hd_time_group(lesson, c, outcomes + i, end - i, budget);
       i = end;
     }
+    hd_progress(NULL, NULL);
   }
   for (int i = 0; i < count; i++) {
     const hd_result row = result_of(&outcomes[i], c, bases);
@@ -246,8 +251,10 @@ static void run_size(run *r, long size, unsigned places) {
   hd_case c = {.size = size, .threads = 1, .seed = r->options->seed, .full = r->options->full};
   omp_set_num_threads(omp_get_num_procs());
   hd_table_title(r->table, lesson, &c);
+  hd_progress("computing", "the reference");
   lesson->setup(&c);
   lesson->reference(&c);
+  hd_progress(NULL, NULL);
   run_counts(r, &c, places);
   lesson->teardown(&c);
   free(c.spans);
@@ -280,7 +287,9 @@ static void model_group(run *r, hd_case *small, hd_case *c, enum hd_where where,
       hd_check(lesson, small, left[i], &outcomes[i]);
   }
   for (int i = 0; i < count; i++) {
+    hd_progress("modelling", left[i]->name);
     if (outcomes[i].verified) hd_model_sampled(lesson, c, left[i], &outcomes[i]);
+    hd_progress(NULL, NULL);
     const hd_result row = result_of(&outcomes[i], c, bases);
     record(r->file, &row, &outcomes[i], c);
     hd_table_row(r->table, &row, left[i]);

@@ -4,6 +4,7 @@
 #include <heddle/clock.h>
 #include <heddle/device.h>
 #include <heddle/error.h>
+#include <heddle/progress.h>
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
@@ -98,7 +99,10 @@ static void train_once(const hd_case *c, trained *done, int which, long epochs) 
   trainer *t = trainer_open(&s->task, done->engine, RULES[which], 0);
   t->augment = s->task.model.augment;
   const double start = hd_wall();
-  trainer_run(t, epochs * steps_per_epoch(&s->task));
+  for (long e = 0; e < epochs; e++) {
+    hd_progress_share((double)(which * epochs + e) / (double)(epochs * (c->full ? 2 : 1)));
+    trainer_run(t, steps_per_epoch(&s->task));
+  }
   t->ops->synchronize(t->ops);
   done->epoch_s[which] = (hd_wall() - start) / (double)epochs;
   done->accuracy[which] =

@@ -3,6 +3,7 @@
 #include <heddle/clock.h>
 #include <heddle/device.h>
 #include <heddle/error.h>
+#include <heddle/progress.h>
 #include <kernels/nn/ops.h>
 #include <math.h>
 #include <pthread.h>
@@ -72,7 +73,11 @@ static int train_part(worker *w, shared *s) {
   w->scaled_rate = t->strategy->scaled_rate;
   if (line_up(w)) return -1;
   const double start = hd_wall();
-  if (worker_train(w, t->epochs * worker_steps_per_epoch(w)) || line_up(w)) return -1;
+  for (long e = 0; e < t->epochs; e++) {
+    if (w->rank == 0) hd_progress_share((double)e / (double)t->epochs);
+    if (worker_train(w, worker_steps_per_epoch(w))) return -1;
+  }
+  if (line_up(w)) return -1;
   const double seconds = (hd_wall() - start) / (double)t->epochs;
   if (w->rank) return 0;
   const hd_dataset *test = t->task->test;
