@@ -3,6 +3,7 @@
 // uses:
 //   memory over devices        "memory" and "memory by formula"
 //   accuracy against its price "accuracy" and "bytes of the training", "accuracy" and "epsilon"
+//   exchange over devices      "packing and adding" and "sending", in seconds per step
 //   predicted against run      "predicted", in seconds
 //   what if                    "what-if N": seconds per step on N GPUs, on paper
 #include <math.h>
@@ -96,7 +97,7 @@ static void accuracy_against(hd_plots *plots, const hd_report_run *run, const hd
                              double scale, const char *explained) {
   hd_plot *plot = hd_plots_add(plots, "curves");
   const hd_result *shown = NULL;
-  double least = 100;
+  double least = 100, most = 0;
   int dots = 0;
   for (int i = 0; i < lesson->row_count; i++) {
     const hd_result *row = &lesson->rows[i];
@@ -107,6 +108,7 @@ static void accuracy_against(hd_plots *plots, const hd_report_run *run, const hd
     series->count = 0;
     hd_series_point(series, x / scale, 100 * y, 100 * y, 100 * y);
     least = fmin(least, 100 * y);
+    most = fmax(most, 100 * y);
     shown = row;
     dots++;
   }
@@ -116,11 +118,45 @@ static void accuracy_against(hd_plots *plots, const hd_report_run *run, const hd
   }
   plot->log_x = true;
   plot->y_min = fmax(0, 5 * floor(least / 5 - 1));
-  plot->y_max = 100;
+  plot->y_max = fmin(100, 5 * ceil(most / 5 + 1));
   snprintf(plot->title, sizeof plot->title, "%s: accuracy against %s", lesson->title, name);
   snprintf(plot->x_title, sizeof plot->x_title, "%s", x_title);
   snprintf(plot->y_title, sizeof plot->y_title, "accuracy in %%");
   finish(plots, run, lesson, shown, name, device, explained);
+}
+
+// From two workers on: one has nobody to send to.
+static void exchange_over_devices(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
+                                  const char *device) {
+  const long size = largest_with(lesson, device, "packing and adding");
+  if (size < 0) return;
+  hd_plot *plot = hd_plots_add(plots, "curves");
+  const hd_result *shown = NULL;
+  long counts[HD_MAX_COUNTS];
+  int count = 0;
+  for (int i = 0; i < lesson->row_count; i++) {
+    const hd_result *row = &lesson->rows[i];
+    const double us = 1e6 * (figure(lesson, row, "packing and adding") + figure(lesson, row, "sending"));
+    if (!hd_at_place(lesson, row, device) || row->size != size || isnan(us) || workers(row) < 2) continue;
+    hd_series *series = curve_of(plot, lesson, row, HD_SERIES_CURVE);
+    if (!series) continue;
+    hd_series_point(series, workers(row), us, us, us);
+    hd_add_count(counts, &count, workers(row));
+    shown = row;
+  }
+  if (count < 2) {
+    hd_plots_drop_last(plots);
+    return;
+  }
+  char text[HD_TEXT];
+  plot->log_x = true;
+  hd_plot_set_tics(plot, counts, count, false);
+  snprintf(plot->title, sizeof plot->title, "%s: what a step's exchange takes, %s = %s", lesson->title,
+           hd_size_name(lesson), hd_text_size(text, size));
+  snprintf(plot->x_title, sizeof plot->x_title, "%s", hd_row_is_cpu(shown) ? "ranks" : "devices");
+  snprintf(plot->y_title, sizeof plot->y_title, "µs per step");
+  finish(plots, run, lesson, shown, "exchange", device,
+         "Packing a gradient, sending it, adding up what comes: without the arithmetic of the step.");
 }
 
 static void predicted_against_run(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
@@ -203,6 +239,7 @@ void hd_choose_figures(hd_plots *plots, const hd_report_run *run, const hd_repor
       "The price of a variant's accuracy: the bytes that a rank sends until the training has ended.");
   accuracy_against(plots, run, lesson, device, "epsilon", "epsilon", "ε (at the lesson's δ)", 1,
                    "Further left is more private.");
+  exchange_over_devices(plots, run, lesson, device);
   predicted_against_run(plots, run, lesson, device);
   what_if(plots, run, lesson, device);
 }

@@ -18,7 +18,8 @@ const strategy plain = {.compressor = NULL}, quantized = {.compressor = &int8, .
                factored = {.low_rank = true, .feedback = true},
                private_sgd = {.private = true, .clip = 1, .noise = 1.1f},
                clipped = {.private = true, .clip = 1},
-               less_noise = {.private = true, .clip = 1, .noise = 0.5f};
+               less_noise = {.private = true, .clip = 1, .noise = 0.5f},
+               more_noise = {.private = true, .clip = 1, .noise = 2};
 
 static float *zeros(hd_ops *o, size_t count) {
   float *x = o->alloc(o, count * sizeof *x);

@@ -32,7 +32,7 @@ typedef struct strategy {
 } strategy;
 
 extern const strategy plain, quantized, quantized_forgetful, largest, largest_forgetful, largest_library,
-    factored, private_sgd, clipped, less_noise;
+    factored, private_sgd, clipped, less_noise, more_noise;
 
 typedef struct worker {
   const task *task;

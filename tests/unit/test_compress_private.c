@@ -27,8 +27,7 @@ static task problem;
 static float *initial, *noise_sum;
 static size_t parameters;
 
-static int open_task(void **state) {
-  (void)state;
+static int open_task(void) {
   char why[256];
   if (!hd_dataset_load("synthetic", &train_set, &test_set, why, sizeof why)) return -1;
   train_set.count = 2000;  // fewer to shuffle and to draw from
@@ -41,13 +40,11 @@ static int open_task(void **state) {
   return 0;
 }
 
-static int close_task(void **state) {
-  (void)state;
+static void close_task(void) {
   free(initial);
   free(noise_sum);
   hd_dataset_free(&train_set);
   hd_dataset_free(&test_set);
-  return 0;
 }
 
 // ---------------------------------------------------------------- privacy
@@ -243,10 +240,11 @@ int main(void) {
       cmocka_unit_test(more_steps_less_noise_more_images_cost_privacy),
   };
   setenv("CUSIM_DEVICES", "8", 0);  // a GPU for each rank
-  int failed = cmocka_run_group_tests_name("draws and accountant", paper, open_task, close_task);
-  failed += cmocka_run_group_tests_name("privacy on CPU ranks", gradients, open_task, close_task);
+  if (open_task()) return 1;
+  int failed = cmocka_run_group_tests_name("draws and accountant", paper, NULL, NULL);
+  failed += cmocka_run_group_tests_name("privacy on CPU ranks", gradients, NULL, NULL);
   place = ON_GPU;
-  if (hd_device_count() > 0)
-    failed += cmocka_run_group_tests_name("privacy on GPUs", gradients, open_task, close_task);
+  if (hd_device_count() > 0) failed += cmocka_run_group_tests_name("privacy on GPUs", gradients, NULL, NULL);
+  close_task();
   return failed;
 }
