@@ -75,7 +75,7 @@ int hd_barrier(hd_comm *c);
 int hd_all_reduce(hd_comm *c, void *data, size_t count, enum hd_type type,
                   enum hd_reduce_op op);  // in place
 int hd_reduce(hd_comm *c, const void *in, void *out, size_t count, enum hd_type type, enum hd_reduce_op op,
-              int root);  // out: on the root only; it may be in
+              int root);  // out: on the root only; it may be in (a GPU root keeps all vectors meanwhile)
 int hd_broadcast(hd_comm *c, void *data, size_t count, enum hd_type type, int root);
 int hd_reduce_scatter(hd_comm *c, const void *in, void *out, size_t count_each, enum hd_type type,
                       enum hd_reduce_op op);  // in: world × count_each; out: this rank's part
