@@ -95,21 +95,6 @@ struct argument<I, T, true> {
   passed pass() { return bytes; }
   unsigned long long number() const { return deciding_number(*reinterpret_cast<const T *>(bytes)); }
 };
-// Calls cusim_thread with arguments as they are passed, at that place if it is a member function.
-template <class Kernel, class... Passed>
-__attribute__((always_inline)) inline void call_thread(const cusim_place &place, Passed... values) {
-  if constexpr (std::is_base_of_v<cusim_place, Kernel>) {
-    using called = void (Kernel::*)(Passed...);
-    Kernel kernel{place};
-    (kernel.*
-     reinterpret_cast<called>(reinterpret_cast<void (Kernel::*)()>(&Kernel::cusim_thread)))(values...);
-  } else {
-    using called = void (*)(Passed...);
-    (void)place;
-    reinterpret_cast<called>(reinterpret_cast<void (*)()>(&Kernel::cusim_thread))(values...);
-  }
-}
-
 template <class Indices, class... Types>
 struct argument_list;
 template <std::size_t... Index, class... Types>
@@ -120,13 +105,27 @@ struct argument_list<std::index_sequence<Index...>, Types...> : argument<Index, 
     (void)from;
     return new (std::nothrow) argument_list(*static_cast<std::remove_reference_t<Types> *>(from[Index])...);
   }
-  template <class Kernel>
-  void pass(const cusim_place &place) const {
+  template <class Function>
+  void pass(Function function) {
     if constexpr ((passed_by_address<Types> || ...)) {
       argument_list own(*this);  // a thread may change its parameters
-      call_thread<Kernel>(place, static_cast<argument<Index, Types> *>(&own)->pass()...);
+      using called = void (*)(typename argument<Index, Types>::passed...);
+      reinterpret_cast<called>(reinterpret_cast<void (*)()>(function))(
+          static_cast<argument<Index, Types> *>(&own)->pass()...);
     } else {
-      call_thread<Kernel>(place, static_cast<const argument<Index, Types> *>(this)->value...);
+      function(static_cast<argument<Index, Types> *>(this)->value...);
+    }
+  }
+  // The same to a member function of the kernel at a place.
+  template <class Kernel>
+  void pass_at(Kernel kernel) {
+    if constexpr ((passed_by_address<Types> || ...)) {
+      argument_list own(*this);
+      using called = void (Kernel::*)(typename argument<Index, Types>::passed...);
+      (kernel.*reinterpret_cast<called>(reinterpret_cast<void (Kernel::*)()>(&Kernel::cusim_thread)))(
+          static_cast<argument<Index, Types> *>(&own)->pass()...);
+    } else {
+      kernel.cusim_thread(static_cast<argument<Index, Types> *>(this)->value...);
     }
   }
   unsigned long long hash() const {
@@ -141,9 +140,6 @@ struct argument_list<std::index_sequence<Index...>, Types...> : argument<Index, 
 // which thread has begun.
 template <class Thread>
 __attribute__((always_inline)) inline void run_row(Thread thread) {
-#ifdef CUSIM_TRACED_PASS
-  thread({});
-#else
   const cusim_place first = {threadIdx, blockIdx, blockDim, gridDim};
   unsigned x = first.threadIdx.x;
   volatile unsigned *now = &threadIdx.x, *end = &cusim_row_end;
@@ -154,7 +150,6 @@ __attribute__((always_inline)) inline void run_row(Thread thread) {
     thread({{x, first.threadIdx.y, first.threadIdx.z}, first.blockIdx, first.blockDim, first.gridDim});
     *now = ++x;
   } while (x < *end);
-#endif
 }
 
 template <class Function>
@@ -181,14 +176,17 @@ struct body<Kernel, void(Parameters...)> {
                                                  {0, 1}};
 
   static void run(void *p) {
-    // A row has a copy, if it is small, that no store of the kernel can change.
 #ifdef CUSIM_TRACED_PASS
-    constexpr bool small = false;
+    static_cast<packet *>(p)->pass(Kernel::cusim_thread);
 #else
+    // A row has a copy, if it is small, that no store of the kernel can change.
     constexpr bool small = sizeof(packet) <= 256;
+    std::conditional_t<small, packet, packet &> arguments = *static_cast<packet *>(p);
+    if constexpr (std::is_base_of_v<cusim_place, Kernel>)
+      run_row([&arguments](const cusim_place &place) { arguments.pass_at(Kernel{place}); });
+    else
+      run_row([&arguments](const cusim_place &) { arguments.pass(Kernel::cusim_thread); });
 #endif
-    const std::conditional_t<small, packet, packet &> arguments = *static_cast<packet *>(p);
-    run_row([&arguments](const cusim_place &place) { arguments.template pass<Kernel>(place); });
   }
   static void *pack(void **arguments) {
     return packet::pack(arguments);
