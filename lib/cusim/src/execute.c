@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "block.h"
 #include "check.h"
@@ -119,7 +120,7 @@ typedef struct sampled {
   _Atomic int failed;                   // the first failure ends the grid
 } sampled;
 
-static const double patience_s = 0.2;
+static const double patience_s = 0.2, short_wait_s = 100e-6;
 
 static bool first_is_enough(const sampled *g) {
   return atomic_load(&g->first_done) && g->traced_count > 1 && g->first.blocks == g->blocks;
@@ -152,9 +153,14 @@ static bool take(sampled *g, uint64_t index) {
 
 static void wait_for_traced(const sampled *g) {
   uint64_t before = sim_watch_progress();
-  double since = omp_get_wtime();
+  const double began = omp_get_wtime();
+  double since = began;
   while (!atomic_load(&g->traced_done) && omp_get_wtime() < since + patience_s) {
-    sched_yield();
+    // Tracing a block takes microseconds or tenths of seconds: the latter should cost others no processor.
+    if (omp_get_wtime() < began + short_wait_s)
+      sched_yield();
+    else
+      nanosleep(&(struct timespec){.tv_nsec = 50 * 1000}, NULL);
     const uint64_t progress = sim_watch_progress();
     if (progress != before) since = omp_get_wtime();
     before = progress;

@@ -96,7 +96,7 @@ typedef struct sim_site {
 } sim_site;
 
 bool sim_profile_wants_sites(void);
-// Wall-clock time in which a block was traced, for the report of what tracing costs.
+// Processor time in which a block was traced, for the report of what tracing costs.
 void sim_profile_traced(double seconds);
 void sim_profile_sites(const char *kernel, const sim_site *sites, size_t count);  // adds; thread-safe
 

@@ -15,7 +15,7 @@ static pthread_once_t report_once = PTHREAD_ONCE_INIT;
 static sim_profile profile;
 static const char *report_file;
 static bool reporting;
-static double tracing_s, first_launch_s;  // wall clock
+static double tracing_s, before_tracing_s;  // processor time
 
 void *sim_profile_need(void *memory) {
   if (!memory) {
@@ -29,9 +29,9 @@ bool sim_same_shape(sim_dim3 a, sim_dim3 b) {
   return a.x == b.x && a.y == b.y && a.z == b.z;
 }
 
-static double wall_clock(void) {
+static double processor_time(void) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
@@ -44,8 +44,8 @@ static void report(void) {
   pthread_mutex_lock(&lock);
   sim_report(&profile, report_file);
   if (!report_file && tracing_s > 0)
-    fprintf(stderr, "tracing took %.2f s of the %.2f s since the first traced block\n", tracing_s,
-            wall_clock() - first_launch_s);
+    fprintf(stderr, "tracing took %.2f s of the %.2f s of processor time since the first traced block\n",
+            tracing_s, processor_time() - before_tracing_s);
   pthread_mutex_unlock(&lock);
 }
 
@@ -82,7 +82,7 @@ bool sim_profile_wants_sites(void) {
 
 void sim_profile_traced(double seconds) {
   pthread_mutex_lock(&lock);
-  if (!first_launch_s) first_launch_s = wall_clock() - seconds;
+  if (tracing_s == 0) before_tracing_s = processor_time() - seconds;
   tracing_s += seconds;
   pthread_mutex_unlock(&lock);
 }

@@ -86,10 +86,16 @@ void sim_trace_basic_block(const void *pointer) {
   sim_trace *t = sim_trace_current;
   if (!t || t->thread < 0) return;
   const uintptr_t pc = (uintptr_t)pointer;
+  if (pc == t->last_block) {
+    ++*t->last_executions;
+    return;
+  }
   const recent_key *recent = &t->recent_block[sim_mix(pc) % RECENT];
   uint32_t block = recent->key == pc ? recent->value : look_up_block(t, pc);
   t->thread_block[t->thread] = block;
-  t->block_executions[(size_t)t->thread * t->block_capacity + block]++;
+  t->last_block = pc;
+  t->last_executions = &t->block_executions[(size_t)t->thread * t->block_capacity + block];
+  ++*t->last_executions;
 }
 
 void sim_trace_frame(size_t bytes) {
@@ -98,7 +104,10 @@ void sim_trace_frame(size_t bytes) {
 }
 
 void sim_trace_switch(int thread) {
-  if (sim_trace_current) sim_trace_current->thread = thread;
+  sim_trace *t = sim_trace_current;
+  if (!t) return;
+  t->thread = thread;
+  t->last_block = 0;
 }
 
 void sim_trace_shared(const void *base, size_t bytes) {
@@ -225,9 +234,10 @@ static sim_trace *create(void) {
   return t;
 }
 
-static double wall_clock(void) {
+// Of this thread, which runs the whole block: other load on the machine does not show in it.
+static double processor_time(void) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
@@ -244,17 +254,18 @@ bool sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
   }
   t->middle_is_enough = false;
   t->accesses = 0;
-  t->opened_s = wall_clock();
+  t->opened_s = processor_time();
   if (t->function != launch->function || !launch->function) forget_function(t);
   t->function = launch->function;
   t->launch = *launch;
   t->block = block;
   t->sum = (sim_counters){0};
   t->thread = -1;
+  t->last_block = 0;
   t->threads = (int)(launch->block.x * launch->block.y * launch->block.z);
   t->warps = (t->threads + LANES - 1) / LANES;
   t->shared_count = t->allocation_count = t->allocation_last = 0;
-  t->epoch_count = 1;
+  t->epoch_count = 0;
   t->frame = 0;
   memset(t->recent_other, 0, sizeof t->recent_other);
   const sim_card *card = sim_machine_get()->card;
@@ -265,6 +276,7 @@ bool sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
     memset(t->epoch_chain, 0, t->epoch_capacity * sizeof *t->epoch_chain);
     memset(t->epoch_serial, 0, t->epoch_capacity * sizeof *t->epoch_serial);
   }
+  sim_mark_epoch(t, 0, 0, 0);  // there is a first one
   sim_table_clear(&t->sectors);
   sim_table_clear(&t->hot);
   sim_table_clear(&t->load_windows);
@@ -322,6 +334,6 @@ void sim_trace_close(sim_counters *sum) {
   t->middle_is_enough =
       !sum->traced && t->block == grid / 2 && t->accesses >= LONG && sim_trace_sampling(&t->launch);
   add_counters(sum, &t->sum, sim_trace_weight(&t->launch, t->block, t->middle_is_enough));
-  sim_profile_traced(wall_clock() - t->opened_s);
+  sim_profile_traced(processor_time() - t->opened_s);
   if (sim_profile_wants_sites()) sim_profile_sites(t->launch.kernel, t->site, t->site_count);
 }

@@ -109,6 +109,8 @@ struct sim_trace {
   uint32_t *block_executions;  // [thread][basic block]
   uint8_t *block_touches;      // [basic block]: BLOCK_GLOBAL | BLOCK_SHARED
   uint32_t *thread_block;      // [thread]: the basic block it is in
+  uintptr_t last_block;        // of the running thread, 0 if none is known, and
+  uint32_t *last_executions;   // where its executions are counted: inner loops often are one block
 
   uint8_t *epoch_flags;    // [epoch]: EPOCH_GLOBAL | EPOCH_SHARED | EPOCH_LOADS
   uint32_t *epoch_chain;   // [epoch]: most executions of one global load site by one thread
@@ -128,7 +130,7 @@ struct sim_trace {
   key_table load_windows;  // distinct sectors loaded in each window of each loop
   size_t frame;
   uint64_t accesses;
-  double opened_s;        // wall clock
+  double opened_s;        // processor time of its thread
   bool middle_is_enough;  // the middle block of this launch was long: the first and the last are not traced
 };
 enum { BLOCK_GLOBAL = 1, BLOCK_SHARED = 2 };

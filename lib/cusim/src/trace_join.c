@@ -192,6 +192,14 @@ static void follow_chain(sim_trace *t, int warp, uint32_t site, uint32_t k, uint
 
 // ---------------------------------------------------------------- one access
 
+// Most accesses tell nothing new of their epoch.
+static inline void mark_epoch(sim_trace *t, uint32_t epoch, uint8_t flags, uint32_t chain) {
+  if (epoch < t->epoch_count && chain <= t->epoch_chain[epoch])
+    t->epoch_flags[epoch] |= flags;
+  else
+    sim_mark_epoch(t, epoch, flags, chain);
+}
+
 void sim_join_access(sim_trace *t, int thread, uintptr_t pc, const void *address, size_t bytes,
                      enum sim_access access) {
   int warp = thread / LANES, lane = thread % LANES, allocation = 0;
@@ -209,7 +217,7 @@ void sim_join_access(sim_trace *t, int thread, uintptr_t pc, const void *address
   }
   uint8_t flags = EPOCH_SHARED;
   if (space == SIM_SPACE_GLOBAL) flags = access == SIM_STORE ? EPOCH_GLOBAL : EPOCH_GLOBAL | EPOCH_LOADS;
-  sim_mark_epoch(t, epoch, flags, flags & EPOCH_LOADS ? k + 1 : 0);
+  mark_epoch(t, epoch, flags, flags & EPOCH_LOADS ? k + 1 : 0);
   if (lane == 0 && space == SIM_SPACE_GLOBAL && access == SIM_LOAD)
     follow_chain(t, warp, site, k, epoch, (uintptr_t)address);
   int32_t slot = request_of(t, warp, site, k, t->thread_order[thread], allocation);
