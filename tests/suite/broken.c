@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A lesson whose variants are broken in the classic ways: the harness must catch each. What else it does
-// wrong comes from HD_BREAK in the environment: crash, hang, or slow (a lesson that can be interrupted in its
-// middle).
+// wrong comes from HD_BREAK in the environment: crash, hang, slow (a lesson that can be interrupted in its
+// middle), or what rank 2 of 4 does in an all-reduce: dies, stalls, other-collective, other-size.
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,14 +9,32 @@
 #include <unistd.h>
 
 #include "heddle/bench.h"
+#include "heddle/comm.h"
 #include "heddle/error.h"
 
 static float *data(hd_case *c) {
   return c->state;
 }
 
+static void one_rank_fails(hd_comm *comm, void *arg) {
+  const char *how = arg;
+  float x[8] = {0};
+  const bool lost = hd_comm_rank(comm) == 2;
+  if (lost && strcmp(how, "dies") == 0) return;
+  if (lost && strcmp(how, "stalls") == 0) sleep(2);
+  if (lost && strcmp(how, "other-collective") == 0)
+    hd_broadcast(comm, x, 8, HD_F32, 0);
+  else
+    hd_all_reduce(comm, x, lost && strcmp(how, "other-size") == 0 ? 7 : 8, HD_F32, HD_SUM);
+}
+
 static void setup(hd_case *c) {
+  static const char *const losses[] = {"dies", "stalls", "other-collective", "other-size"};
   const char *how = getenv("HD_BREAK");
+  for (int i = 0; i < HD_COUNT(losses); i++)
+    if (how && strcmp(how, losses[i]) == 0 &&
+        hd_comm_run(4, HD_COMM_THREADS, HD_ORDER_RANK, 1, 0.5, one_rank_fails, (void *)losses[i]))
+      hd_fail(HD_EXIT_FAILURE, "%s", hd_comm_error_text());
   if (how && strcmp(how, "crash") == 0) raise(SIGSEGV);
   if (how && strcmp(how, "hang") == 0) sleep(1000);
   if (how && strcmp(how, "slow") == 0) usleep(400000);

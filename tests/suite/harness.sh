@@ -1,5 +1,6 @@
 #!/bin/sh
-# The harness catches variants that do nothing, write a NaN or miss an element; none of them gets a time.
+# The harness catches variants that do nothing, write a NaN or miss an element; none of them gets a time. A lost rank ends
+# the process with an error that names rank, operation and number.
 # usage: harness.sh FOLDER_OF_BROKEN_LESSON HEDDLE_REPORT
 . "$(dirname "$0")/check.sh"
 broken=$1/lesson-99-broken report=$2
@@ -8,6 +9,9 @@ expect 1 'nan is wrong at n = 1000' "$broken" --verify
 expect 1 'off-by-one is wrong at n = 1:' "$broken" --verify
 expect 0 '^right +1 core' "$broken" --verify --variant right
 expect 0 'wrong, as it should teach' "$broken" --verify --variant on-purpose
+for how in dies stalls other-collective other-size; do
+  HD_BREAK=$how expect 1 'rank 2.*all_reduce.*#1|all_reduce.*#1.*rank 2' timeout 20 "$broken" --verify
+done
 "$broken" --results "$work/run" >/dev/null 2>&1
 rows=$work/run/results.csv
 holds "five variants of four sizes are recorded" test "$(tail -n +2 "$rows" | wc -l)" = 20
