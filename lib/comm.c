@@ -25,7 +25,11 @@ void hd_comm_count(hd_comm *c, uint64_t messages, uint64_t bytes) {
 }
 
 void *hd_comm_stream(const hd_comm *c) {
-  return c->group->backend->stream(c);
+  return c->group->backend->stream(c, HD_LANE_CALLS);
+}
+
+void *hd_comm_started_stream(const hd_comm *c) {
+  return c->group->backend->stream(c, HD_LANE_HELPER);
 }
 
 static void close_receives(hd_comm *c) {

@@ -122,10 +122,6 @@ void *hd_comm_lane_stream(const hd_comm *c, int lane) {
   return hd_gpu_of(c)->lanes[lane].stream;
 }
 
-static void *stream_of(const hd_comm *c) {
-  return hd_comm_lane_stream(c, HD_LANE_CALLS);
-}
-
 char *hd_gpu_at(const void *array, enum hd_type type, size_t i) {
   return (char *)array + i * hd_type_bytes(type);
 }
@@ -213,10 +209,8 @@ static int wait_for_handle(hd_comm *c, int handle) {
 
 // In the order of the table: designated initialisers are C++20.
 const hd_backend_table hd_comm_cuda_backend = {
-    open_gpu,          close_gpu,         release_gpu,
-    stream_of,         barrier,           hd_gpu_all_reduce,
-    hd_gpu_reduce,     hd_gpu_broadcast,  hd_gpu_reduce_scatter,
-    hd_gpu_all_gather, hd_gpu_send_start, hd_gpu_send_wait,
-    hd_gpu_recv_start, hd_gpu_recv_wait,  start,
+    open_gpu,          close_gpu,        release_gpu,       hd_comm_lane_stream,   barrier,
+    hd_gpu_all_reduce, hd_gpu_reduce,    hd_gpu_broadcast,  hd_gpu_reduce_scatter, hd_gpu_all_gather,
+    hd_gpu_send_start, hd_gpu_send_wait, hd_gpu_recv_start, hd_gpu_recv_wait,      start,
     wait_for_handle,
 };

@@ -76,7 +76,7 @@ typedef struct hd_backend_table {
   int (*open)(hd_comm *c);      // on the rank's thread, before its body; 0, or -1 after hd_comm_fail
   void (*close)(hd_comm *c);    // on the rank's thread, after its body
   void (*release)(hd_comm *c);  // after all ranks have ended
-  void *(*stream)(const hd_comm *c);
+  void *(*stream)(const hd_comm *c, int lane);
   // Each is called on all ranks with arguments already checked, meets through hd_meet_*, counts its traffic.
   int (*barrier)(hd_comm *c, hd_call *call);
   int (*all_reduce)(hd_comm *c, int lane, hd_call *call);

@@ -404,8 +404,8 @@ static void release_nothing(hd_comm *c) {
   (void)c;
 }
 
-static void *no_stream(const hd_comm *c) {
-  (void)c;
+static void *no_stream(const hd_comm *c, int lane) {
+  (void)c, (void)lane;
   return NULL;
 }
 

@@ -114,9 +114,9 @@ void hd_choose_timeline(hd_plots *plots, const hd_report_run *run, const hd_repo
   snprintf(plot->x_title, sizeof plot->x_title, "time in %s", micro ? "µs" : milli ? "ms" : "s");
   hd_name_plot(plot, lesson, "timeline", device);
   hd_caption_source(source, sizeof source, run, shown);
-  snprintf(
-      plot->caption, sizeof plot->caption,
-      "%s One line per rank. The letter of a box is its kind of work, the number what it worked on (see the "
-      "lesson's README); white is waiting.",
-      source);
+  snprintf(plot->caption, sizeof plot->caption,
+           "%s One line per rank, or for each of its streams. The letter of a box is its kind of work, the "
+           "number what it worked on (see the "
+           "lesson's README); white is waiting.",
+           source);
 }

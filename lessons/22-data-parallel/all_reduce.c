@@ -6,9 +6,12 @@
 
 static int step(worker *w) {
   worker_gradient(w, 1);
+  worker_moment(w, GRADIENT);
   if (hd_all_reduce(w->comm, w->net->gradient, w->net->parameters, HD_F32, HD_SUM)) return -1;
+  worker_moment(w, SUMMED);
   worker_update(w, per_image(w->task->batch));
+  worker_moment(w, UPDATED);
   return 0;
 }
 
-const strategy all_reduce = {.step = step};
+const strategy all_reduce = {.step = step, .timeline = true};

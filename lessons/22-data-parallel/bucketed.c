@@ -19,8 +19,10 @@ static void layer_ready(void *context, int layer, size_t offset, size_t count) {
   buckets *b = context;
   const size_t filled = b->end - offset;
   if (filled * sizeof(float) < BUCKET_BYTES && layer > 0) return;
+  worker_bucket_ready(b->w);
   b->handles[b->count++] =
       hd_all_reduce_start(b->w->comm, b->w->net->gradient + offset, filled, HD_F32, HD_SUM);
+  worker_bucket_issued(b->w);
   b->end = offset;
 }
 
@@ -30,10 +32,13 @@ static int step(worker *w) {
   const uint8_t *labels;
   worker_rows(w, 0, w->length, &images, &labels);
   hd_mlp_gradient(w->net, images, labels, (long)w->length, 1, false, layer_ready, &b);
+  worker_moment(w, GRADIENT);
   for (int i = 0; i < b.count; i++)
     if (b.handles[i] < 0 || hd_wait(w->comm, b.handles[i])) return -1;
+  worker_moment(w, SUMMED);
   worker_update(w, per_image(w->task->batch));
+  worker_moment(w, UPDATED);
   return 0;
 }
 
-const strategy bucketed = {.step = step};
+const strategy bucketed = {.step = step, .timeline = true};

@@ -3,6 +3,7 @@
 
 #include <heddle/device.h>
 #include <heddle/error.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,20 @@ static long timed_steps(const hd_case *c, const strategy *s, enum place place) {
   return c->size > 1024 ? AVERAGE_EVERY : 5 * AVERAGE_EVERY;
 }
 
+// Two lines for each rank: what computes, and what sums on its way meanwhile.
+static void report_timeline(hd_case *c, const timeline *found, int world) {
+  for (int r = 0; r < world; r++) {
+    const timeline *t = &found[r];
+    hd_add_span(c, 2 * r, "G", 0, t->gradient);
+    hd_add_span(c, 2 * r, "U", t->summed, t->updated);
+    for (int k = 0; k < t->buckets; k++) {
+      char label[16];
+      snprintf(label, sizeof label, "S%d", k);
+      hd_add_span(c, 2 * r + 1, label, t->start[k], t->end[k]);
+    }
+  }
+}
+
 // Sums in rank order on the CPU, where it costs nothing and repeats bitwise; in a ring on GPUs, whose links
 // it fills.
 void run_case(hd_case *c, const strategy *s, enum place place, int world) {
@@ -117,6 +132,8 @@ void run_case(hd_case *c, const strategy *s, enum place place, int world) {
              .timed_steps = timed_steps(c, s, place),
              .average_every = AVERAGE_EVERY,
              .theta = theta};
+  if (t.timed_steps && place == ON_GPU && world && s->timeline)
+    t.timelines = hd_alloc((size_t)world, sizeof *t.timelines);
   if (run_ranks(&t)) hd_fail(HD_EXIT_FAILURE, "%s", hd_comm_error_text());
   report_update(c, ranks, theta);
   for (int r = 0; r < ranks; r++) free(theta[r]);
@@ -126,7 +143,10 @@ void run_case(hd_case *c, const strategy *s, enum place place, int world) {
     hd_figure(c, "messages", t.messages, "");
     hd_figure(c, "bytes sent", t.bytes, "B");
     hd_figure(c, "memory", t.memory, "B");
+    if (t.timelines) report_timeline(c, t.timelines, world);
   }
+  free(t.timelines);
+  t.timelines = NULL;
   const long epochs = epochs_wanted(c, s, place, world);
   if (epochs) report_training(c, &t, epochs);
 }

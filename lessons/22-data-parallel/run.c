@@ -53,6 +53,7 @@ static int timed_part(worker *w, shared *s) {
   t->bytes = larger(t->bytes, (double)(after.bytes - before.bytes) / (double)t->timed_steps);
   if (w->rank == 0) t->loss = loss;
   pthread_mutex_unlock(&s->lock);
+  if (t->timelines) return line_up(w) || worker_watched_step(w, &t->timelines[w->rank]) ? -1 : 0;
   return 0;
 }
 
@@ -91,7 +92,7 @@ static void rank_body(hd_comm *comm, void *arg) {
   trial *t = s->trial;
   worker *w = worker_open(t->task, t->strategy, comm,
                           hd_ops_open(t->place == ON_GPU, comm ? hd_comm_stream(comm) : NULL),
-                          t->checked_steps + t->timed_steps);
+                          t->checked_steps + t->timed_steps + (t->timelines ? 1 : 0));
   if (checked_part(w, s) == 0) timed_part(w, s);
   worker_close(w);
   if (t->epochs == 0) return;

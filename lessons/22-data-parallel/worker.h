@@ -22,6 +22,13 @@ typedef struct task {
 
 typedef struct strategy strategy;
 
+// When one rank did what in one step: seconds since the step began. Bucket k's sum runs from start to end.
+enum { MOST_BUCKETS = 16 };
+typedef struct timeline {
+  int buckets;
+  double gradient, summed, updated, start[MOST_BUCKETS], end[MOST_BUCKETS];
+} timeline;
+
 typedef struct worker {
   const task *task;
   const strategy *strategy;
@@ -35,6 +42,9 @@ typedef struct worker {
   long step;              // batches done
   int average_every;      // model averaging: local steps between two averages
   bool scaled_rate;       // steps at scaled_rate(), not at learning_rate()
+  bool watched;           // this step is drawn
+  int buckets;            // that it has started to sum
+  hd_ops *sums;           // nothing but the moments of the stream on which they are summed, while watched
   // Where this rank's images are.
   uint32_t *order;  // the visiting order of `epoch`
   long epoch;
@@ -53,6 +63,7 @@ struct strategy {
   bool inbox;         // needs worker.inbox
   bool scaled_rate;   // whole trainings at scaled_rate()
   bool whole_epochs;  // also the last, partial batch of an epoch is a step
+  bool timeline;      // tells its moments, see worker_moment
   bool own_weights;   // a mistake: every rank draws its own initial weights
 };
 
@@ -81,6 +92,16 @@ void worker_gradient(worker *w, float scale);
 
 // One optimizer step with scale · gradient, at the learning rate of this step.
 void worker_update(worker *w, float scale);
+
+// Remembers when the work issued so far will be done, if this step is watched. A bucket's sum has started
+// (after what was issued to it before) and is issued: worker_bucket_ready before hd_all_reduce_start,
+// worker_bucket_issued after it.
+enum moment { BEGUN, GRADIENT, SUMMED, UPDATED, BUCKETS };
+void worker_moment(worker *w, enum moment m);
+void worker_bucket_ready(worker *w);
+void worker_bucket_issued(worker *w);
+// One more step, watched; it begins where all ranks are. -1 once the communicator has failed.
+int worker_watched_step(worker *w, timeline *found);
 
 // `steps` steps of the strategy; -1 once the communicator has failed.
 int worker_train(worker *w, long steps);
@@ -113,6 +134,7 @@ typedef struct trial {
   int average_every;  // after the checked steps; these average after every step
   float *
       *theta;  // [world] parameters after the checked steps, host memory of the caller; entries may be NULL
+  timeline *timelines;       // [world] of one more step after the timed ones, or NULL: none is wanted
   double step_s;             // seconds per timed step, by the slowest rank
   double loss;               // mean loss of rank 0's share in the last timed step; NaN if it had none
   double messages, bytes;    // sent per timed step by the rank that sends most

@@ -119,6 +119,8 @@ void hd_comm_abort(hd_comm *c, const char *why);
 
 // The stream compute kernels of this rank go to (a cudaStream_t as void *); NULL with backend threads.
 void *hd_comm_stream(const hd_comm *c);
+// The stream on which started all-reduces run, for events that tell when; NULL with backend threads.
+void *hd_comm_started_stream(const hd_comm *c);
 
 // Contiguous share of `count` items for a rank: the first count % world ranks get one more. Writes offset and
 // length.
