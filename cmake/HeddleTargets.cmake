@@ -4,6 +4,8 @@ target_compile_definitions(hd_flags INTERFACE _GNU_SOURCE ${HD_DEFINITIONS})
 set(HD_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers)
 target_compile_options(hd_flags INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:${HD_WARNINGS}>
   $<$<AND:$<BOOL:${HEDDLE_WERROR}>,$<COMPILE_LANGUAGE:C,CXX>>:-Werror>)
+# Nobody asks errno after sqrt; whoever keeps it cannot vectorize.
+target_compile_options(hd_flags INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-fno-math-errno>)
 if(HEDDLE_ARCH)
   target_compile_options(hd_flags INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-march=${HEDDLE_ARCH}>)
 endif()

@@ -4,4 +4,4 @@ set -e
 cmake -S "$1" -B "$2" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DHEDDLE_SANITIZE=ON -DHEDDLE_GPU=off >"$2.log" 2>&1 || { cat "$2.log"; exit 1; }
 cmake --build "$2" -j"$(nproc)" --target unit-tests >"$2.log" 2>&1 || { tail -n 30 "$2.log"; exit 1; }
 # libgomp keeps its thread pool until exit: not a leak of ours.
-cd "$2" && ASAN_OPTIONS=detect_leaks=0 ctest -L unit --output-on-failure
+cd "$2" && ASAN_OPTIONS=detect_leaks=0 ctest -j"$(nproc)" -L unit --output-on-failure
