@@ -54,9 +54,19 @@ static long largest_with(const hd_report_lesson *lesson, const char *device, con
   return size;
 }
 
-static void memory_over_devices(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
-                                const char *device) {
-  const long size = largest_with(lesson, device, "memory by formula");
+// What is drawn over the number of workers: `value` of the rows at the largest size with `figure`, from
+// `first` workers on.
+typedef struct over_devices {
+  const char *figure;
+  double (*value)(const hd_report_lesson *lesson, const hd_result *row);  // NaN: no point
+  int first;
+  bool log_y;
+  const char *what, *y_title, *name, *explained;
+} over_devices;
+
+static void choose_over_devices(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
+                                const char *device, const over_devices *o) {
+  const long size = largest_with(lesson, device, o->figure);
   if (size < 0) return;
   hd_plot *plot = hd_plots_add(plots, "curves");
   const hd_result *shown = NULL;
@@ -65,11 +75,12 @@ static void memory_over_devices(hd_plots *plots, const hd_report_run *run, const
   // By count first: a curve's points stand in the order of its rows, and those of a place go up.
   for (int i = 0; i < lesson->row_count; i++) {
     const hd_result *row = &lesson->rows[i];
-    const double bytes = figure(lesson, row, "memory"), formula = figure(lesson, row, "memory by formula");
-    if (!hd_at_place(lesson, row, device) || row->size != size || isnan(bytes) || isnan(formula)) continue;
+    const double y = o->value(lesson, row);
+    if (!hd_at_place(lesson, row, device) || row->size != size || isnan(y) || workers(row) < o->first)
+      continue;
     hd_series *series = curve_of(plot, lesson, row, HD_SERIES_CURVE);
     if (!series) continue;
-    hd_series_point(series, workers(row), bytes / 1e6, bytes / 1e6, bytes / 1e6);
+    hd_series_point(series, workers(row), y, y, y);
     hd_add_count(counts, &count, workers(row));
     shown = row;
   }
@@ -78,18 +89,43 @@ static void memory_over_devices(hd_plots *plots, const hd_report_run *run, const
     return;
   }
   char text[HD_TEXT];
-  const bool cpu = hd_row_is_cpu(shown);
-  plot->log_x = plot->log_y = true;
+  plot->log_x = true;
+  plot->log_y = o->log_y;
   hd_plot_set_tics(plot, counts, count, false);
-  snprintf(plot->title, sizeof plot->title, "%s: memory of the rank that keeps most, %s = %s", lesson->title,
-           hd_size_name(lesson), hd_text_size(text, size));
-  snprintf(plot->x_title, sizeof plot->x_title, "%s", cpu ? "ranks" : "devices");
-  snprintf(plot->y_title, sizeof plot->y_title, "MB");
-  finish(plots, run, lesson, shown, "memory", device,
-         "Counted by the allocator; it equals the lesson's formula at every point. Both axes are "
-         "logarithmic: what "
-         "is divided among the ranks falls along a straight line.");
+  snprintf(plot->title, sizeof plot->title, "%s: %s, %s = %s", lesson->title, o->what, hd_size_name(lesson),
+           hd_text_size(text, size));
+  snprintf(plot->x_title, sizeof plot->x_title, "%s", hd_row_is_cpu(shown) ? "ranks" : "devices");
+  snprintf(plot->y_title, sizeof plot->y_title, "%s", o->y_title);
+  finish(plots, run, lesson, shown, o->name, device, o->explained);
 }
+
+static double megabytes(const hd_report_lesson *lesson, const hd_result *row) {
+  return isnan(figure(lesson, row, "memory by formula")) ? NAN : figure(lesson, row, "memory") / 1e6;
+}
+
+static const over_devices memory = {
+    .figure = "memory by formula",
+    .value = megabytes,
+    .log_y = true,
+    .what = "memory of the rank that keeps most",
+    .y_title = "MB",
+    .name = "memory",
+    .explained =
+        "Counted by the allocator; it equals the lesson's formula at every point. Both axes are "
+        "logarithmic: what is divided among the ranks falls along a straight line."};
+
+static double microseconds_of_exchange(const hd_report_lesson *lesson, const hd_result *row) {
+  return 1e6 * (figure(lesson, row, "packing and adding") + figure(lesson, row, "sending"));
+}
+
+static const over_devices exchange = {
+    .figure = "packing and adding",
+    .value = microseconds_of_exchange,
+    .first = 2,  // one has nobody to send to
+    .what = "what a step's exchange takes",
+    .y_title = "µs per step",
+    .name = "exchange",
+    .explained = "Packing a gradient, sending it, adding up what comes: without the arithmetic of the step."};
 
 // Largest count of workers only: dots of the same variant at other counts would say the same again.
 static void accuracy_against(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
@@ -123,40 +159,6 @@ static void accuracy_against(hd_plots *plots, const hd_report_run *run, const hd
   snprintf(plot->x_title, sizeof plot->x_title, "%s", x_title);
   snprintf(plot->y_title, sizeof plot->y_title, "accuracy in %%");
   finish(plots, run, lesson, shown, name, device, explained);
-}
-
-// From two workers on: one has nobody to send to.
-static void exchange_over_devices(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
-                                  const char *device) {
-  const long size = largest_with(lesson, device, "packing and adding");
-  if (size < 0) return;
-  hd_plot *plot = hd_plots_add(plots, "curves");
-  const hd_result *shown = NULL;
-  long counts[HD_MAX_COUNTS];
-  int count = 0;
-  for (int i = 0; i < lesson->row_count; i++) {
-    const hd_result *row = &lesson->rows[i];
-    const double us = 1e6 * (figure(lesson, row, "packing and adding") + figure(lesson, row, "sending"));
-    if (!hd_at_place(lesson, row, device) || row->size != size || isnan(us) || workers(row) < 2) continue;
-    hd_series *series = curve_of(plot, lesson, row, HD_SERIES_CURVE);
-    if (!series) continue;
-    hd_series_point(series, workers(row), us, us, us);
-    hd_add_count(counts, &count, workers(row));
-    shown = row;
-  }
-  if (count < 2) {
-    hd_plots_drop_last(plots);
-    return;
-  }
-  char text[HD_TEXT];
-  plot->log_x = true;
-  hd_plot_set_tics(plot, counts, count, false);
-  snprintf(plot->title, sizeof plot->title, "%s: what a step's exchange takes, %s = %s", lesson->title,
-           hd_size_name(lesson), hd_text_size(text, size));
-  snprintf(plot->x_title, sizeof plot->x_title, "%s", hd_row_is_cpu(shown) ? "ranks" : "devices");
-  snprintf(plot->y_title, sizeof plot->y_title, "µs per step");
-  finish(plots, run, lesson, shown, "exchange", device,
-         "Packing a gradient, sending it, adding up what comes: without the arithmetic of the step.");
 }
 
 static void predicted_against_run(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
@@ -233,13 +235,13 @@ static void what_if(hd_plots *plots, const hd_report_run *run, const hd_report_l
 
 void hd_choose_figures(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
                        const char *device) {
-  memory_over_devices(plots, run, lesson, device);
+  choose_over_devices(plots, run, lesson, device, &memory);
   accuracy_against(
       plots, run, lesson, device, "bytes of the training", "bytes", "MB sent by a rank in the training", 1e6,
       "The price of a variant's accuracy: the bytes that a rank sends until the training has ended.");
   accuracy_against(plots, run, lesson, device, "epsilon", "epsilon", "ε (at the lesson's δ)", 1,
                    "Further left is more private.");
-  exchange_over_devices(plots, run, lesson, device);
+  choose_over_devices(plots, run, lesson, device, &exchange);
   predicted_against_run(plots, run, lesson, device);
   what_if(plots, run, lesson, device);
 }

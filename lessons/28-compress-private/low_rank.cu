@@ -4,32 +4,19 @@
 // have of it are one reduction over the block: four of them for a sweep, where a kernel for each product
 // would be twenty launches.
 #include <heddle/device.h>
+#include <heddle/error.h>
 
+#include "block_sum.h"
 #include "low_rank.h"
 
-enum { WARP = 32, WARPS = 8, THREADS = WARP * WARPS, MOST_ROWS = 4 };  // of a thread: 1024 in all
-
-// sums[d] over the block, the same to the bit in each of its threads.
-__device__ static void add_block(float sums[LOW_RANK]) {
-  __shared__ float partial[WARPS][LOW_RANK];
-  __syncthreads();
-  for (int d = 0; d < LOW_RANK; d++) {
-    for (int offset = WARP / 2; offset > 0; offset /= 2)
-      sums[d] += __shfl_xor_sync(0xffffffffu, sums[d], offset);
-    if (threadIdx.x % WARP == 0) partial[threadIdx.x / WARP][d] = sums[d];
-  }
-  __syncthreads();
-  for (int d = 0; d < LOW_RANK; d++) {
-    sums[d] = 0;
-    for (int w = 0; w < WARPS; w++) sums[d] += partial[w][d];
-  }
-}
+enum { MOST_ROWS = 4 };  // of a thread: 1024 in all
 
 __device__ static void sweep(float own[MOST_ROWS][LOW_RANK]) {
   for (int c = 0; c < LOW_RANK; c++) {
     float sums[LOW_RANK] = {0};
     for (int r = 0; r < MOST_ROWS; r++)
       for (int d = c; d < LOW_RANK; d++) sums[d] += own[r][c] * own[r][d];
+    __syncthreads();  // all have read the sums before
     add_block(sums);
     const float inverse = sums[c] > 0 ? 1 / sums[c] : 0, scale = sqrtf(inverse);
     for (int r = 0; r < MOST_ROWS; r++) {
@@ -56,6 +43,10 @@ __global__ static void orthonormalize_kernel(factors p) {
 }
 
 void orthonormalize_gpu(hd_ops *o, factors p) {
+  for (int l = 0; l < FACTORED_LAYERS; l++)
+    if (p.rows[l] > MOST_ROWS * THREADS)
+      hd_fail(HD_EXIT_FAILURE, "low rank: a factor of %ld rows; at most %d are possible", p.rows[l],
+              MOST_ROWS * THREADS);
   orthonormalize_kernel<<<FACTORED_LAYERS, THREADS, 0, (cudaStream_t)o->stream>>>(p);
   HD_LAUNCHED();
 }

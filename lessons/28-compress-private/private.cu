@@ -5,29 +5,15 @@
 // Noise: a thread per pair of numbers, each of which knows its own place in the stream.
 #include <heddle/device.h>
 
+#include "block_sum.h"
 #include "private.h"
 
-enum { WARP = 32, WARPS = 8, THREADS = WARP * WARPS, SUMS = 2 * CLIPPED_LAYERS };
+enum { SUMS = 2 * CLIPPED_LAYERS };
 
 __device__ static float own_squares(const float *v, long n) {
   float sum = 0;
   for (long i = threadIdx.x; i < n; i += THREADS) sum += v[i] * v[i];
   return sum;
-}
-
-// The sums over the block, the same to the bit in each of its threads.
-__device__ static void add_block(float sums[SUMS]) {
-  __shared__ float partial[WARPS][SUMS];
-  for (int k = 0; k < SUMS; k++) {
-    for (int offset = WARP / 2; offset > 0; offset /= 2)
-      sums[k] += __shfl_xor_sync(0xffffffffu, sums[k], offset);
-    if (threadIdx.x % WARP == 0) partial[threadIdx.x / WARP][k] = sums[k];
-  }
-  __syncthreads();
-  for (int k = 0; k < SUMS; k++) {
-    sums[k] = 0;
-    for (int w = 0; w < WARPS; w++) sums[k] += partial[w][k];
-  }
 }
 
 __global__ static void clip_kernel(layer_rows l, float clip, float *lengths) {

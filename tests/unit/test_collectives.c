@@ -18,6 +18,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "backends.h"
+
 enum { MOST_WORLD = 8, COUNT = 3 * 8 * 50, LONG = 1 << 22 };
 static const int WORLDS[] = {1, 2, 3, 4, 8};
 #define EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
@@ -31,9 +33,6 @@ static const struct {
                   {"ring", all_reduce_ring},
                   {"hierarchical", all_reduce_hierarchical},
                   {"library", all_reduce_library}};
-
-static enum hd_backend backends[3] = {HD_COMM_THREADS};
-static size_t backend_count = 1;
 
 static trial request(algorithm *run, enum hd_backend backend, int world, size_t count, float *sum) {
   memset(sum, 0xff, count * sizeof *sum);
@@ -218,15 +217,10 @@ static void the_link_is_found(void **state) {
 #endif
 
 int main(void) {
-#if HD_HAVE_CUDA
   setenv("CUSIM_DEVICES", "8", 1);
   setenv("CUSIM_CARD", "h200", 1);
   unsetenv("CUSIM_LINK");
-  if (hd_device_count() > 0) backends[backend_count++] = HD_COMM_CUDA;
-#if HD_HAVE_NCCL
-  if (hd_device_count() >= MOST_WORLD) backends[backend_count++] = HD_COMM_NCCL;
-#endif
-#endif
+  find_backends(true);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_sum_is_exact),
     cmocka_unit_test(the_order_of_addition_shows),

@@ -17,6 +17,8 @@
 #include <kernels/nn/ops.h>
 #include <math.h>
 
+#include "backends.h"
+
 enum { MOST_WORLD = 8 };
 
 static const int WORLDS[] = {1, 2, 3, 4, 8};
@@ -139,9 +141,6 @@ static void expected_sum(float *out, const job *j) {
 }
 
 // ---------------------------------------------------------------- all backends, orders, worlds and counts
-
-static enum hd_backend backends[2] = {HD_COMM_THREADS};
-static size_t backend_count = 1;
 
 static void for_all(void (*check)(job *)) {
   for (size_t b = 0; b < backend_count; b++)
@@ -463,10 +462,7 @@ static void shards_cover_everything_once(void **state) {
 }
 
 int main(void) {
-#if HD_HAVE_CUDA
-  setenv("CUSIM_DEVICES", "8", 0);
-  if (hd_device_count() > 0) backends[backend_count++] = HD_COMM_CUDA;
-#endif
+  find_backends(false);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(shards_cover_everything_once),
       cmocka_unit_test(all_reduce_is_bitwise_what_its_order_says),

@@ -17,10 +17,10 @@
 #include <kernels/nn/ops.h>
 #include <pthread.h>
 
+#include "backends.h"
+
 enum { MOST_WORLD = 8, COUNT = 600 };
 static const double SHORT_S = 0.3, LONG_S = 20;
-static enum hd_backend backends[3] = {HD_COMM_THREADS};
-static size_t backend_count = 1;
 
 #define EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
@@ -387,13 +387,7 @@ static void forgotten_waits_are_named(void **state) {
 }
 
 int main(void) {
-#if HD_HAVE_CUDA
-  setenv("CUSIM_DEVICES", "8", 0);
-  if (hd_device_count() > 0) backends[backend_count++] = HD_COMM_CUDA;
-#if HD_HAVE_NCCL
-  if (hd_device_count() >= MOST_WORLD) backends[backend_count++] = HD_COMM_NCCL;
-#endif
-#endif
+  find_backends(true);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_operation_survives_every_fault),
       cmocka_unit_test(mismatch_leaves_the_data_alone),

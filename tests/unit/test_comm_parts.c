@@ -14,12 +14,11 @@
 #include <heddle/device.h>
 #include <kernels/nn/ops.h>
 
+#include "backends.h"
+
 enum { MOST_WORLD = 8 };
 static const int WORLDS[] = {1, 2, 3, 4, 8};
 #define EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
-
-static enum hd_backend backends[3] = {HD_COMM_THREADS};
-static size_t backend_count = 1;
 
 typedef struct job {
   enum hd_backend backend;
@@ -225,13 +224,7 @@ static void failures_of_a_part_are_everybodys(void **state) {
 }
 
 int main(void) {
-#if HD_HAVE_CUDA
-  setenv("CUSIM_DEVICES", "8", 0);
-  if (hd_device_count() > 0) backends[backend_count++] = HD_COMM_CUDA;
-#if HD_HAVE_NCCL
-  if (hd_device_count() >= MOST_WORLD) backends[backend_count++] = HD_COMM_NCCL;
-#endif
-#endif
+  find_backends(true);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(exchanges_need_no_order),           cmocka_unit_test(receives_can_be_opened_ahead),
       cmocka_unit_test(exchanges_fail_with_names),         cmocka_unit_test(parts_talk_among_themselves),

@@ -16,14 +16,13 @@
 #include <heddle/random.h>
 #include <kernels/nn/ops.h>
 
+#include "backends.h"
+
 enum { MOST_WORLD = 8 };
 static const int WORLDS[] = {1, 2, 3, 4, 8};
 static const size_t COUNTS[] = {0, 1, 5, 1301};
 static const enum hd_type TYPES[] = {HD_F32, HD_BF16, HD_I32};
 #define EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
-
-static enum hd_backend backends[3] = {HD_COMM_THREADS};
-static size_t backend_count = 1;
 
 typedef struct job {
   enum hd_backend backend;
@@ -325,13 +324,7 @@ static void impossible_types_and_reductions_are_named(void **state) {
 }
 
 int main(void) {
-#if HD_HAVE_CUDA
-  setenv("CUSIM_DEVICES", "8", 0);
-  if (hd_device_count() > 0) backends[backend_count++] = HD_COMM_CUDA;
-#if HD_HAVE_NCCL
-  if (hd_device_count() >= MOST_WORLD) backends[backend_count++] = HD_COMM_NCCL;
-#endif
-#endif
+  find_backends(true);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_type_and_reduction),
       cmocka_unit_test(bf16_rounds_to_nearest_even),

@@ -11,6 +11,13 @@ bool sim_blas_at_once(cudaStream_t stream) {
   return true;
 }
 
+cublasStatus_t sim_blas_finish(cublasHandle_t handle, const char *name, double bytes) {
+  const sim_card *card = sim_machine_get()->card;
+  const double seconds = card->kernel_overhead_s + bytes / (card->dram_bytes_per_s * card->dram_efficiency);
+  sim_stream_push(handle->stream, SIM_COMPUTE, seconds, 1, name);
+  return CUBLAS_STATUS_SUCCESS;
+}
+
 cublasStatus_t cublasCreate(cublasHandle_t *handle) {
   if (!handle) return CUBLAS_STATUS_INVALID_VALUE;
   cublasHandle_t made = calloc(1, sizeof *made);

@@ -31,6 +31,9 @@ static inline bool sim_blas_on_device(const void *p) {
 // none, or records a graph, of which such a call cannot be a node. (cublas.c)
 bool sim_blas_at_once(cudaStream_t stream);
 
+// They end as a kernel that moves these bytes through memory. (cublas.c)
+cublasStatus_t sim_blas_finish(cublasHandle_t handle, const char *name, double bytes);
+
 // One element of a matrix of that type, and its bytes; 0: of no type that cusim has. (cublas_gemm.c)
 size_t sim_blas_bytes(cudaDataType type);
 double sim_blas_get(cudaDataType type, const void *base, size_t i);

@@ -47,12 +47,8 @@ static cublasStatus_t begin(cublasHandle_t handle, const vector *x, const vector
   const unsigned op = sim_check_op_begin(&checked, __func__, false)
 
 static cublasStatus_t finish(cublasHandle_t handle, unsigned op, const char *name, double bytes) {
-  const sim_card *card = sim_machine_get()->card;
   sim_check_op_end(op);
-  sim_stream_push(handle->stream, SIM_COMPUTE,
-                  card->kernel_overhead_s + bytes / (card->dram_bytes_per_s * card->dram_efficiency), 1,
-                  name);
-  return CUBLAS_STATUS_SUCCESS;
+  return sim_blas_finish(handle, name, bytes);
 }
 static double bytes_of(const vector *v) {
   return (double)v->n * (double)sim_blas_bytes(v->type);

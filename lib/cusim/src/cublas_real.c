@@ -4,15 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cublas.h"
-
-// A kernel that moves these bytes through memory.
-static cublasStatus_t finish(cublasHandle_t handle, const char *name, double bytes) {
-  const sim_card *card = sim_machine_get()->card;
-  const double seconds = card->kernel_overhead_s + bytes / (card->dram_bytes_per_s * card->dram_efficiency);
-  sim_stream_push(handle->stream, SIM_COMPUTE, seconds, 1, name);
-  return CUBLAS_STATUS_SUCCESS;
-}
+#include "cublas_call.h"
 
 static cublasStatus_t finish_product(cublasHandle_t handle, const char *name, int m, int n, int k,
                                      size_t bytes) {
@@ -31,7 +23,7 @@ static void give(cublasHandle_t handle, unsigned op, void *to, const void *from,
 
 // A result on the host is there when the call returns: the host waits for the stream.
 static cublasStatus_t finish_result(cublasHandle_t handle, const char *name, double bytes) {
-  finish(handle, name, bytes);
+  sim_blas_finish(handle, name, bytes);
   if (handle->pointers == CUBLAS_POINTER_MODE_DEVICE) return CUBLAS_STATUS_SUCCESS;
   return cudaStreamSynchronize(handle->stream) ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
 }

@@ -2,17 +2,6 @@
 // cuBLAS's calls on vectors and matrices of one real type: included once per type with T, NAME(call),
 // INDEX_NAME(call) and GEMM set. Plain loops; their time is that of moving the operands through memory.
 
-// What every call does before and after its work.
-#define BEGIN(bad)                                                           \
-  if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;                         \
-  if (bad) return CUBLAS_STATUS_INVALID_VALUE;                               \
-  if (!sim_blas_at_once(handle->stream)) return CUBLAS_STATUS_NOT_SUPPORTED; \
-  const sim_check_stream checked = sim_stream_checked(handle->stream);       \
-  const unsigned op = sim_check_op_begin(&checked, __func__, false)
-#define END(elements)   \
-  sim_check_op_end(op); \
-  return finish(handle, __func__, (double)(elements) * (double)sizeof(T))
-
 // The i-th element of a vector: a negative stride starts at its end, as BLAS has it.
 static size_t NAME(at)(int i, int n, int stride) {
   const long long from = stride < 0 ? (long long)(1 - n) * stride : 0;
@@ -300,8 +289,6 @@ cublasStatus_t NAME(trsm)(cublasHandle_t handle, cublasSideMode_t side, cublasFi
   return finish_product(handle, __func__, m, n, (left ? m : n + 1) / 2, sizeof(T));
 }
 
-#undef BEGIN
-#undef END
 #undef END_RESULT
 #undef AT
 #undef EXTREME
