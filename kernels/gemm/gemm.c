@@ -78,7 +78,9 @@ static scratch *scratch_get(void) {
 // one after the other: the panel of row i starts i · kc floats into the packed block of A, that of column j
 // likewise into B's.
 static void pack_a(const product *p, long ic, long mc, long pc, long kc, float *packed) {
-  for (long i = 0; i < mc; i += MR) {
+  const long whole = p->trans_a ? mc / MR : 0;
+  pack_side_by_side(MR, whole, kc, p->a + pc * p->lda + ic, p->lda, packed);
+  for (long i = whole * MR; i < mc; i += MR) {
     const float *source = p->trans_a ? p->a + pc * p->lda + ic + i : p->a + (ic + i) * p->lda + pc;
     pack_panel(!p->trans_a, MR, (int)smaller(MR, mc - i), kc, source, p->lda, packed + i * kc);
   }
@@ -103,7 +105,7 @@ static void macro_kernel(const product *p, long mc, long nc, long kc, const floa
       const float *a = packed_a + ir * kc, *b = packed_b + jr * kc;
       float *tile = c + ir * p->ldc + jr;
       if (rows == MR && columns == NR)
-        micro_kernel(VECTORS, kc, p->alpha, a, b, beta, tile, p->ldc);
+        micro_kernel(VECTORS, kc, p->alpha, a, b, NR, NULL, beta, tile, p->ldc);
       else
         micro_kernel_edge(rows, columns, kc, p->alpha, a, b, beta, tile, p->ldc);
     }
@@ -132,31 +134,37 @@ static void outer_loops(const product *p, int threads, float *packed_b) {
     }
 }
 
-// Few rows are cut along n instead: all of A is packed first, for all, and each thread packs a panel of B
-// only when it comes to it, and multiplies it while it is in its own L1 cache. B, the large matrix here, is
-// then neither written to memory once more nor handed from core to core.
-enum { FEW_ROWS = 2 * MC };
+// A small A is packed first, all of it, for all; then each thread takes the next panel of B, packs it, and
+// multiplies it while it is in its own L1 cache. B is then neither written to memory once more nor handed
+// from core to core.
+enum { GROUP = 4 * MR, FEW_ROWS = 2 * MC, SMALL_A = 2 * MC * KC };
 
-static bool has_few_rows(const product *p, int threads) {
-  const long panels = (p->n + NR - 1) / NR;
-  return p->m <= FEW_ROWS && round_up(p->m, MR) * p->k <= (long)KC * NC && panels >= 2 * threads;
+static bool has_small_a(const product *p, int threads) {
+  const long panels = (p->n + NR - 1) / NR, floats = round_up(p->m, MR) * p->k;
+  return (floats <= SMALL_A || (p->m <= FEW_ROWS && floats <= (long)KC * NC)) && panels >= 2 * threads;
 }
 
-static void loops_for_few_rows(const product *p, float *packed_a) {
+static void loops_for_small_a(const product *p, float *packed_a) {
   float *panel = scratch_get()->a;
   const long kc_most = even_cut(p->k, KC, 1), height = round_up(p->m, MR);
 #pragma omp for schedule(static)
-  for (long i = 0; i < p->m; i += MR)
+  for (long i = 0; i < p->m; i += GROUP)
     for (long pc = 0; pc < p->k; pc += kc_most) {
       const long kc = smaller(kc_most, p->k - pc);
-      pack_a(p, i, smaller(MR, p->m - i), pc, kc, packed_a + pc * height + i * kc);
+      pack_a(p, i, smaller(GROUP, p->m - i), pc, kc, packed_a + pc * height + i * kc);
     }
 #pragma omp for schedule(dynamic, 1)
   for (long j = 0; j < p->n; j += NR)
     for (long pc = 0; pc < p->k; pc += kc_most) {
       const long kc = smaller(kc_most, p->k - pc), nc = smaller(NR, p->n - j);
-      pack_b_panel(p, j, nc, pc, kc, panel);
-      macro_kernel(p, p->m, nc, kc, packed_a + pc * height, panel, pc == 0 ? p->beta : 1, p->c + j);
+      const float beta = pc == 0 ? p->beta : 1, *a = packed_a + pc * height;
+      // Whole rows of B lie ready: the topmost tile packs them on the way.
+      const long first = p->trans_b || nc < NR || p->m < MR ? 0 : MR;
+      if (first)
+        micro_kernel(VECTORS, kc, p->alpha, a, p->b + pc * p->ldb + j, p->ldb, panel, beta, p->c + j, p->ldc);
+      else
+        pack_b_panel(p, j, nc, pc, kc, panel);
+      macro_kernel(p, p->m - first, nc, kc, a + first * kc, panel, beta, p->c + first * p->ldc + j);
     }
 }
 
@@ -179,11 +187,11 @@ void hd_gemm(bool trans_a, bool trans_b, long m, long n, long k, float alpha, co
   // they give.
   const double worth = 1 + 2e-6 * (double)m * (double)n * (double)k;
   const int most = omp_get_max_threads(), threads = worth < most ? (int)worth : most;
-  const bool few_rows = has_few_rows(&p, threads);
+  const bool small_a = has_small_a(&p, threads);
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-    if (few_rows)
-      loops_for_few_rows(&p, mine->b);
+    if (small_a)
+      loops_for_small_a(&p, mine->b);
     else
       outer_loops(&p, omp_get_num_threads(), mine->b);
   }

@@ -35,11 +35,14 @@ enum { LANES = VECTOR_BYTES / 4, VECTORS = NR / LANES };
 typedef float vector __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
 
 // c[MR][vectors · LANES] = alpha · (A panel · B panel) + beta · c, rows of c ldc floats apart.
-//   a: kc columns of MR floats; b: kc rows of NR floats, of which the first `vectors` vectors are used.
+//   a: kc columns of MR floats; b: kc rows ldb floats apart, of which the first `vectors` vectors are used.
+//   panel: the rows of b are also stored there, NR floats apart: a B that nobody packed is packed on the way,
+//   and its loads from far away hide behind products. NULL: b is a panel already.
 //   beta = 0 does not read c. vectors must be a constant: inlined, so that the loops over it disappear.
 static inline __attribute__((always_inline)) void micro_kernel(int vectors, long kc, float alpha,
                                                                const float *restrict a,
-                                                               const float *restrict b, float beta,
+                                                               const float *restrict b, long ldb,
+                                                               float *restrict panel, float beta,
                                                                float *restrict c, long ldc) {
   vector sum[MR][VECTORS] = {0};
   // C arrives from memory while the products run, instead of stalling after them.
@@ -51,8 +54,11 @@ static inline __attribute__((always_inline)) void micro_kernel(int vectors, long
   // Every loop over `sum` must be unrolled completely: an array stays in registers only if all indices are
   // constants.
 #pragma GCC unroll 4
-  for (long k = 0; k < kc; k++, a += MR, b += NR) {
+  for (long k = 0; k < kc; k++, a += MR, b += ldb) {
     const vector *row = (const vector *)b;
+    if (panel)
+#pragma GCC unroll 4
+      for (int j = 0; j < vectors; j++) ((vector *)panel)[k * VECTORS + j] = row[j];
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
@@ -73,9 +79,9 @@ static inline void micro_kernel_edge(int rows, int columns, long kc, float alpha
                                      const float *b, float beta, float *c, long ldc) {
   float tile[MR * NR] __attribute__((aligned(VECTOR_BYTES)));
   if (columns <= LANES)
-    micro_kernel(1, kc, alpha, a, b, 0, tile, NR);
+    micro_kernel(1, kc, alpha, a, b, NR, NULL, 0, tile, NR);
   else
-    micro_kernel(VECTORS, kc, alpha, a, b, 0, tile, NR);
+    micro_kernel(VECTORS, kc, alpha, a, b, NR, NULL, 0, tile, NR);
   for (int i = 0; i < rows; i++)
     for (int j = 0; j < columns; j++)
       c[i * ldc + j] = beta == 0 ? tile[i * NR + j] : tile[i * NR + j] + beta * c[i * ldc + j];

@@ -16,6 +16,19 @@ typedef int index4 __attribute__((vector_size(16)));
 #define SHUFFLE4(x, y, i, j, k, l) __builtin_shuffle(x, y, (index4){i, j, k, l})
 #endif
 
+// The same for `panels` whole panels side by side, each kc · width floats: a few at a time, so that whole
+// cache lines are read, and not so many places written that they do not fit a cache's ways.
+static inline void pack_side_by_side(int width, long panels, long kc, const float *source, long stride,
+                                     float *packed) {
+  enum { AT_A_TIME = 4 };
+  for (long first = 0; first < panels; first += AT_A_TIME) {
+    const long end = first + AT_A_TIME < panels ? first + AT_A_TIME : panels;
+    for (long k = 0; k < kc; k++)
+      for (long i = first; i < end; i++)
+        memcpy(packed + (i * kc + k) * width, source + k * stride + i * width, sizeof(float) * (size_t)width);
+  }
+}
+
 // panel[k][lane] = source[k · stride + lane] for kc steps: the lanes lie side by side in memory, so a step is
 // one copy of `width` floats.
 static inline void pack_rows(int width, int lanes, long kc, const float *source, long stride, float *panel) {
