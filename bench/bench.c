@@ -147,7 +147,8 @@ static bool open_run(const settings *s, char *run) {
   char line[160], machine[PATH + 64];
   snprintf(line, sizeof line, "%s\n", kind);
   write_line(run, "run.txt", "w", line);
-  write_line(run, "lessons.csv", "w", "lesson,number,title,unit,size_name,variant,where,why,status\n");
+  write_line(run, "lessons.csv", "w",
+             "lesson,number,title,unit,size_name,kinds,lanes,variant,where,why,status\n");
   write_line(run, "skipped.csv", "w", "lesson,reason\n");
   snprintf(machine, sizeof machine, "%s/machine.json", run);
   FILE *f = fopen(machine, "w");

@@ -207,8 +207,9 @@ void hd_table_list(const hd_lesson *lesson, enum hd_format format) {
       puts(v->why);
     } else if (format == HD_CSV) {
       printf("%02d-%s,%d,", lesson->number, lesson->name, lesson->number);
-      csv_text(lesson->title), csv_text(lesson->unit), csv_text(lesson->size_name), csv_text(v->name);
-      csv_text(places[v->where]), csv_text(v->why);
+      csv_text(lesson->title), csv_text(lesson->unit), csv_text(lesson->size_name);
+      csv_text(lesson->kinds ? lesson->kinds : ""), csv_text(lesson->lanes ? lesson->lanes : "");
+      csv_text(v->name), csv_text(places[v->where]), csv_text(v->why);
       printf("%s\n", status);
     } else {
       printf("%s\n{\"variant\":", i ? "," : "");

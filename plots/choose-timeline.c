@@ -52,21 +52,41 @@ static const hd_result *fullest_case(const hd_report_lesson *lesson, const char 
   return best;
 }
 
-// The first letter of a label is its kind; kinds are coloured in the order in which they turn up.
-static int colour_of(char *kinds, char kind) {
-  char *known = strchr(kinds, kind);
-  if (known == NULL) {
-    const size_t count = strlen(kinds);
-    kinds[count] = kind;
-    kinds[count + 1] = 0;
-    known = kinds + count;
-  }
-  static const int order[] = {1, 3, 4, 2, 5, 6, 7, 8};
-  return order[(known - kinds) % 8];
+// Part `index` of a list as lessons write it, "one, two", to text; false if there is none.
+static bool part_of(const char *list, int index, char *text, size_t size) {
+  for (; list && index > 0; index--) list = strstr(list, ", ") ? strstr(list, ", ") + 2 : NULL;
+  if (!list || !*list) return false;
+  const char *end = strstr(list, ", ");
+  snprintf(text, size, "%.*s", (int)(end ? end - list : (long)strlen(list)), list);
+  return true;
 }
 
-static void add_row(hd_plot *plot, const hd_report_lesson *lesson, const hd_result *row, double scale,
-                    char *kinds) {
+// The first letter of a label is its kind; kinds are coloured in the order in which they turn up.
+static int colour_of(hd_plot *plot, const hd_report_lesson *lesson, char kind) {
+  static const int order[HD_MAX_KINDS] = {1, 3, 4, 2, 5, 6, 7, 8};
+  for (int i = 0; i < plot->kind_count; i++)
+    if (plot->kinds[i].text[0] == kind) return plot->kinds[i].colour;
+  if (plot->kind_count == HD_MAX_KINDS) return order[HD_MAX_KINDS - 1];
+  const int known = plot->kind_count++;
+  char *text = plot->kinds[known].text;
+  for (int i = 0; part_of(lesson->kinds, i, text, sizeof plot->kinds[0].text) && text[0] != kind; i++) {
+  }
+  if (text[0] != kind) snprintf(text, sizeof plot->kinds[0].text, "%c", kind);
+  return plot->kinds[known].colour = order[known];
+}
+
+// "1", or "1 sums" where a rank has several lanes.
+static void name_lane(const hd_report_lesson *lesson, int lane, char *name, size_t size) {
+  int each = 0;
+  char text[20];
+  while (part_of(lesson->lanes, each, text, sizeof text)) each++;
+  if (each == 0)
+    snprintf(name, size, "%d", lane);
+  else if (part_of(lesson->lanes, lane % each, text, sizeof text))
+    snprintf(name, size, "%d %s", lane / each, text);
+}
+
+static void add_row(hd_plot *plot, const hd_report_lesson *lesson, const hd_result *row, double scale) {
   const long set = last_set(lesson, row);
   const int first = plot->lane_count;
   for (int i = 0; i < lesson->span_count; i++) {
@@ -75,11 +95,11 @@ static void add_row(hd_plot *plot, const hd_report_lesson *lesson, const hd_resu
     if (!of_row(s, row) || s->set != set || lane >= HD_MAX_LANES || plot->box_count == HD_MAX_BOXES) continue;
     hd_box *box = &plot->boxes[plot->box_count++];
     *box = (hd_box){.lane = lane, .start = scale * s->start_s, .end = scale * s->end_s};
-    box->colour = colour_of(kinds, s->label[0]);
+    box->colour = colour_of(plot, lesson, s->label[0]);
     snprintf(box->label, sizeof box->label, "%s", s->label);
     for (; plot->lane_count <= lane; plot->lane_count++)
-      snprintf(plot->lanes[plot->lane_count].name, sizeof plot->lanes[0].name, "%d",
-               plot->lane_count - first);
+      name_lane(lesson, plot->lane_count - first, plot->lanes[plot->lane_count].name,
+                sizeof plot->lanes[0].name);
   }
   snprintf(plot->lanes[first].group, sizeof plot->lanes[first].group, "%s", row->variant);
 }
@@ -100,11 +120,11 @@ void hd_choose_timeline(hd_plots *plots, const hd_report_run *run, const hd_repo
       if (same_case(&lesson->rows[j], shown) && of_row(&lesson->spans[i], &lesson->rows[j]))
         longest = fmax(longest, lesson->spans[i].end_s);
   const bool micro = longest < 2e-3, milli = longest < 2;
-  char kinds[32] = "", place[96], source[400], text[HD_TEXT], clock[128];
+  char place[96], source[400], text[HD_TEXT], clock[128];
   for (int i = 0; i < lesson->row_count; i++) {
     const hd_result *row = &lesson->rows[i];
     if (same_case(row, shown) && hd_at_place(lesson, row, device) && last_set(lesson, row) >= 0)
-      add_row(plot, lesson, row, micro ? 1e6 : milli ? 1e3 : 1, kinds);
+      add_row(plot, lesson, row, micro ? 1e6 : milli ? 1e3 : 1);
   }
   snprintf(plot->title, sizeof plot->title, "%s: who did what when, %s = %s", lesson->title,
            hd_size_name(lesson), hd_text_size(text, shown->size));
@@ -116,7 +136,6 @@ void hd_choose_timeline(hd_plots *plots, const hd_report_run *run, const hd_repo
   hd_caption_source(source, sizeof source, run, shown);
   snprintf(plot->caption, sizeof plot->caption,
            "%s One line per rank, or for each of its streams. The letter of a box is its kind of work, the "
-           "number what it worked on (see the "
-           "lesson's README); white is waiting.",
+           "number what it worked on; white is waiting.",
            source);
 }

@@ -7,7 +7,7 @@
 
 #include "report.h"
 
-enum { WIDTH = 900, LABEL_HEIGHT = 17, TOP = 76, BOTTOM = 62 };
+enum { WIDTH = 900, LABEL_HEIGHT = 17, TOP = 76, LEGEND = 22, BOTTOM = 62 };
 
 // ---- lists
 
@@ -302,7 +302,11 @@ static void write_boxes(const hd_plot *plot, FILE *data, FILE *driver, int *heig
     const int width = hd_text_width(plot->lanes[i].group) + hd_text_width(plot->lanes[i].name) + 2;
     if (width > left) left = width;
   }
-  *height = plot->lane_count * 22 + TOP + BOTTOM;
+  *height = plot->lane_count * 22 + TOP + LEGEND + BOTTOM;
+  define_strings(driver, "kind_name", plot->kind_count, plot->kinds[0].text, sizeof plot->kinds[0]);
+  fprintf(driver, "kinds = %d; array kind_colour[%d]\n", plot->kind_count, HD_MAX_KINDS);
+  for (int i = 0; i < plot->kind_count; i++)
+    fprintf(driver, "kind_colour[%d] = %d\n", i + 1, plot->kinds[i].colour);
   define_strings(driver, "lane_group", plot->lane_count, plot->lanes[0].group, sizeof plot->lanes[0]);
   define_strings(driver, "lane_name", plot->lane_count, plot->lanes[0].name, sizeof plot->lanes[0]);
   fprintf(driver, "lanes = %d\nx_max = %.9g\nleft_margin = %.4f\n", plot->lane_count, 1.01 * end,

@@ -83,7 +83,8 @@ typedef struct hd_report_lesson {
   char id[48];    // as in results.csv
   char slug[64];  // "07-gemm-cpu": the lesson's folder and the start of its file names
   char title[128], unit[16], size_name[32];
-  int number;  // -1 unknown
+  char kinds[256], lanes[64];  // of its timeline, see hd_lesson
+  int number;                  // -1 unknown
   hd_rung *rungs;
   int rung_count;
   hd_result *rows;  // in ladder order; of rows with the same key only the last one
@@ -214,7 +215,7 @@ typedef struct hd_box {  // a span on a lane of a timeline; lanes are counted fr
   char label[16];
 } hd_box;
 
-enum { HD_MAX_LANES = 64, HD_MAX_BOXES = 4096 };
+enum { HD_MAX_LANES = 64, HD_MAX_BOXES = 4096, HD_MAX_KINDS = 8 };
 
 typedef struct hd_plot {
   const char *script;  // "curves", "ladder", "panels", "timeline"
@@ -235,6 +236,11 @@ typedef struct hd_plot {
     char group[96], name[32];  // the group's name is written at its first lane
   } lanes[HD_MAX_LANES];
   int lane_count;
+  struct {
+    char text[48];
+    int colour;
+  } kinds[HD_MAX_KINDS];  // what a timeline's colours mean
+  int kind_count;
   bool drawn;
 } hd_plot;
 

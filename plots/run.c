@@ -112,8 +112,8 @@ static void load_lessons(hd_report_run *run) {
     char **f = csv.fields;
     if (csv.line == 1 && strcmp(f[0], "lesson") == 0) continue;
     long number;
-    if (count < 9) {
-      hd_csv_warn(&csv, "it has %d fields, not 9", count);
+    if (count < 11) {
+      hd_csv_warn(&csv, "it has %d fields, not 11", count);
       continue;
     }
     hd_report_lesson *lesson = need_lesson(run, f[0]);
@@ -122,11 +122,13 @@ static void load_lessons(hd_report_run *run) {
     copy(lesson->title, sizeof lesson->title, f[2]);
     copy(lesson->unit, sizeof lesson->unit, f[3]);
     copy(lesson->size_name, sizeof lesson->size_name, f[4]);
-    if (!*f[5]) continue;
-    hd_rung *rung = need_rung(lesson, f[5]);
-    copy(rung->where, sizeof rung->where, f[6]);
-    copy(rung->why, sizeof rung->why, f[7]);
-    copy(rung->status, sizeof rung->status, f[8]);
+    copy(lesson->kinds, sizeof lesson->kinds, f[5]);
+    copy(lesson->lanes, sizeof lesson->lanes, f[6]);
+    if (!*f[7]) continue;
+    hd_rung *rung = need_rung(lesson, f[7]);
+    copy(rung->where, sizeof rung->where, f[8]);
+    copy(rung->why, sizeof rung->why, f[9]);
+    copy(rung->status, sizeof rung->status, f[10]);
   }
   hd_csv_close(&csv);
 }

@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: MIT
 # What each lane did when. In `data`: start, end, lane from the top, colour, label or "-". Groups of lanes (one for
-# each variant) are named at their first lane.
+# each variant) are named at their first lane. Above them the kinds of work, each beside its colour.
 load scripts.'/style.gp'
+set tmargin at screen 1.0 - 98.0 / height
+x = 0.018
+do for [i = 1 : kinds] {
+  set object i rectangle from screen x, screen 1.0 - 79.0 / height to screen x + 12.0 / width, screen 1.0 - 67.0 / height \
+    fillcolor rgb palette[kind_colour[i]] fillstyle solid 0.85 noborder
+  set label 200 + i kind_name[i] at screen x + 18.0 / width, screen 1.0 - 73.0 / height left textcolor rgb ink
+  x = x + (40.0 + 7.6 * strlen(kind_name[i])) / width
+}
 set lmargin at screen left_margin
 set rmargin at screen 0.975
 set border 1

@@ -211,6 +211,7 @@ const hd_lesson hd_this_lesson = {
     .title = "Jacobi on a divided grid",
     .size_name = "n",
     .unit = "GB/s",
+    .kinds = "F cells, W waiting for halos, E edges",
     .flops = flops,
     .bytes = bytes,
     .rate = HD_RATE_BYTES,

@@ -215,6 +215,7 @@ const hd_lesson hd_this_lesson = {
     .title = "One product on several devices",
     .size_name = "n",
     .unit = "GFLOP/s",
+    .kinds = "P panel",
     .flops = flops,
     .rate = HD_RATE_FLOPS,
     .quick = {1021},

@@ -184,6 +184,7 @@ const hd_lesson hd_this_lesson = {
     .title = "A network cut into stages",
     .size_name = "width",
     .unit = "rows/s",
+    .kinds = "F forward, B backward, I its input's part, W its weights' part",
     .flops = flops,
     .items = items,
     .rate = HD_RATE_ITEMS,

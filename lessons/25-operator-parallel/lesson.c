@@ -183,6 +183,7 @@ const hd_lesson hd_this_lesson = {
     .title = "A branching network on streams and devices",
     .size_name = "width",
     .unit = "rows/s",
+    .kinds = "F forward, J join, L loss, G gather, B backward, W weights",
     .flops = flops,
     .items = items,
     .rate = HD_RATE_ITEMS,

@@ -178,6 +178,7 @@ const hd_lesson hd_this_lesson = {
     .title = "What every rank keeps",
     .size_name = "width",
     .unit = "rows/s",
+    .kinds = "P parameters awaited, F forward, A forward again, B backward, G gradients summed, U update",
     .flops = flops,
     .items = items,
     .rate = HD_RATE_ITEMS,

@@ -17,7 +17,7 @@ rows=$work/run/results.csv
 holds "five variants of four sizes are recorded" test "$(tail -n +2 "$rows" | wc -l)" = 20
 holds "only the right one has a time" test "$(awk -F, 'NR > 1 && $8 != "" { print $2 }' "$rows" | sort -u)" = right
 holds "the wrong ones say no" test "$(awk -F, 'NR > 1 && $17 == "no" { print $2 }' "$rows" | sort -u | wc -l)" = 4
-echo 'lesson,number,title,unit,size_name,variant,where,why,status' >"$work/run/lessons.csv"
+echo 'lesson,number,title,unit,size_name,kinds,lanes,variant,where,why,status' >"$work/run/lessons.csv"
 "$broken" --list --format csv >>"$work/run/lessons.csv"
 echo '{"id":"test","git":"test"}' >"$work/run/machine.json"
 expect 0 '' "$report" --results "$work/run" --out "$work/report"

@@ -43,7 +43,7 @@ typedef struct hd_output {
 // A stretch of work on a lane (a rank, a stream) of a timeline.
 typedef struct hd_span {
   int lane;
-  char label[16];         // "F3": a letter for the kind, which gives the colour, then what it worked on
+  char label[16];         // "F3": a letter for the kind (hd_lesson.kinds), then what it worked on
   double start_s, end_s;  // since the start of the run, in the clock of its place
 } hd_span;
 
@@ -117,6 +117,9 @@ typedef struct hd_lesson {
   const char *title;      // "SGEMM on a CPU"
   const char *size_name;  // what --size means: "n", "elements", "batch"
   const char *unit;       // "GFLOP/s", "GB/s", "images/s", "ms": see rate
+  // For lessons with a timeline (hd_add_span): its kinds of work, "F forward, B backward", and the lanes of
+  // each rank, "work, sums", if it has several; NULL: one.
+  const char *kinds, *lanes;
   // Work of one run, for rates and bounds. A NULL function means that the quantity does not apply.
   double (*flops)(const hd_case *c);
   double (*bytes)(const hd_case *c);  // the fewest bytes that must move through memory
