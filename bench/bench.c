@@ -3,7 +3,6 @@
 // only. A run is a folder; it holds what is done, so an interrupted run resumes where it stopped.
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,69 +15,25 @@
 #include <unistd.h>
 
 #include "heddle/clock.h"
+#include "heddle/data.h"
+#include "heddle/device.h"
 #include "heddle/error.h"
 #include "heddle/machine.h"
+#include "passes.h"
 #include "progress.h"
 
-enum { PATH = 512, MOST_PASSES = 128, MOST_ARGUMENTS = 16 };
-
-typedef struct pass {
-  char program[PATH];
-  char name[64];        // "22-data-parallel"
-  char arguments[128];  // "--device sim:t4"
-} pass;
+enum { PATH = PASS_PATH, MOST_ARGUMENTS = 16 };
 
 typedef struct settings {
   const char *lessons, *results, *suite, *profile;
-  double limit_s;
+  double limit_s;   // of one pass
+  double budget_s;  // of this call; 0: none
+  bool real_gpu;
 } settings;
 
 static volatile sig_atomic_t interrupted;
 static void interrupt(int signal) {
   interrupted = signal;
-}
-
-// ---------------------------------------------------------------- what is run
-
-static void add_pass(pass *passes, int *count, const char *program, const char *arguments) {
-  if (*count == MOST_PASSES) hd_fail(HD_EXIT_FAILURE, "more than %d passes in the suite", MOST_PASSES);
-  pass *p = &passes[(*count)++];
-  snprintf(p->program, sizeof p->program, "%s", program);
-  snprintf(p->name, sizeof p->name, "%s", strstr(program, "/lesson-") + strlen("/lesson-"));
-  snprintf(p->arguments, sizeof p->arguments, "%s", arguments);
-}
-
-// Every built lesson, each followed by its further passes of the suite file; a line that begins with this is
-// for the full profile only.
-#define FULL_ONLY "full "
-static int read_passes(const settings *s, pass *passes) {
-  char pattern[PATH];
-  snprintf(pattern, sizeof pattern, "%s/lesson-[0-9][0-9]-*", s->lessons);
-  glob_t found;
-  if (glob(pattern, 0, NULL, &found))
-    hd_fail(HD_EXIT_FAILURE, "no lesson is built in %s; run make first", s->lessons);
-  int count = 0;
-  for (size_t i = 0; i < found.gl_pathc; i++) {
-    struct stat file;
-    if (stat(found.gl_pathv[i], &file) || !S_ISREG(file.st_mode)) continue;
-    add_pass(passes, &count, found.gl_pathv[i], "");
-    FILE *f = fopen(s->suite, "r");
-    if (!f) hd_fail(HD_EXIT_USAGE, "cannot read the suite %s: %s", s->suite, strerror(errno));
-    char line[256];
-    while (fgets(line, sizeof line, f)) {
-      int number = 0, used = 0;
-      line[strcspn(line, "#\n")] = 0;
-      const bool full_only = strncmp(line, FULL_ONLY, strlen(FULL_ONLY)) == 0;
-      if (full_only && strcmp(s->profile, "full") != 0) continue;
-      const char *pass_of = full_only ? line + strlen(FULL_ONLY) : line;
-      if (sscanf(pass_of, "%d %n", &number, &used) == 1 && number == atoi(passes[count - 1].name) &&
-          pass_of[used])
-        add_pass(passes, &count, found.gl_pathv[i], pass_of + used);
-    }
-    fclose(f);
-  }
-  globfree(&found);
-  return count;
 }
 
 // ---------------------------------------------------------------- the run's folder
@@ -120,49 +75,6 @@ static void make_folders(const char *path) {
   }
 }
 
-// The latest run if it is unfinished and of the same revision and profile, else a new one.
-static bool open_run(const settings *s, char *run) {
-  char latest[PATH + 16], link[PATH], kind[128];
-  make_folders(s->results);
-  snprintf(latest, sizeof latest, "%s/latest", s->results);
-  snprintf(kind, sizeof kind, "%s %s", hd_machine_get()->git, s->profile);
-  if (file_has(latest, "run.txt", kind) && !file_has(latest, "run.txt", "complete")) {
-    const ssize_t length = readlink(latest, link, sizeof link - 1);
-    if (length > 0) {
-      link[length] = 0;
-      snprintf(run, PATH, "%.200s/%.200s", s->results, link);
-      return true;
-    }
-  }
-  char name[64];
-  const time_t now = time(NULL);
-  strftime(name, sizeof name, "%Y%m%d-%H%M%S", localtime(&now));
-  snprintf(run, PATH, "%.200s/%s", s->results, name);
-  for (int again = 2; mkdir(run, 0755); again++) {
-    if (errno != EEXIST)
-      hd_fail(HD_EXIT_FAILURE, "cannot make %s: %s; choose another folder with RESULTS=", run,
-              strerror(errno));
-    snprintf(run, PATH, "%.200s/%s-%d", s->results, name, again);
-  }
-  char line[160], machine[PATH + 64];
-  snprintf(line, sizeof line, "%s\n", kind);
-  write_line(run, "run.txt", "w", line);
-  write_line(run, "lessons.csv", "w",
-             "lesson,number,title,unit,size_name,kinds,lanes,variant,where,why,status\n");
-  write_line(run, "skipped.csv", "w", "lesson,reason\n");
-  snprintf(machine, sizeof machine, "%s/machine.json", run);
-  FILE *f = fopen(machine, "w");
-  if (!f) hd_fail(HD_EXIT_FAILURE, "cannot write %s: %s", machine, strerror(errno));
-  hd_machine_write(f, hd_machine_get());
-  fclose(f);
-  unlink(latest);
-  if (symlink(strrchr(run, '/') + 1, latest))
-    hd_fail(HD_EXIT_FAILURE, "cannot make the link %s: %s", latest, strerror(errno));
-  return false;
-}
-
-// ---------------------------------------------------------------- one lesson
-
 // Starts the program with its output appended to a file of the run's folder; returns its process.
 static pid_t start(const char *run, const pass *p, const char *file, char **arguments) {
   char path[PATH + 96];
@@ -189,43 +101,119 @@ static void list_variants(const char *run, const pass *p) {
   }
 }
 
-// The last line of a log, for the reason of a failure.
-static void last_line(const char *run, const char *file, char *to, size_t size) {
+// The latest run if it is unfinished and of the same revision, profile and GPU, else a new one.
+static bool open_run(const settings *s, const pass_plan *plan, char *run) {
+  char latest[PATH + 16], link[PATH], kind[128];
+  make_folders(s->results);
+  snprintf(latest, sizeof latest, "%s/latest", s->results);
+  const hd_machine *m = hd_machine_get();
+  snprintf(kind, sizeof kind, "%.60s %s %.60s", m->git, s->profile, m->gpu);
+  if (file_has(latest, "run.txt", kind) && !file_has(latest, "run.txt", "complete")) {
+    const ssize_t length = readlink(latest, link, sizeof link - 1);
+    if (length > 0) {
+      link[length] = 0;
+      snprintf(run, PATH, "%.200s/%.200s", s->results, link);
+      return true;
+    }
+  }
+  char name[64];
+  const time_t now = time(NULL);
+  strftime(name, sizeof name, "%Y%m%d-%H%M%S", localtime(&now));
+  snprintf(run, PATH, "%.200s/%s", s->results, name);
+  for (int again = 2; mkdir(run, 0755); again++) {
+    if (errno != EEXIST)
+      hd_fail(HD_EXIT_FAILURE, "cannot make %s: %s; choose another folder with RESULTS=", run,
+              strerror(errno));
+    snprintf(run, PATH, "%.200s/%s-%d", s->results, name, again);
+  }
+  char line[160], machine[PATH + 64];
+  snprintf(line, sizeof line, "%s\n", kind);
+  write_line(run, "run.txt", "w", line);
+  write_line(run, "lessons.csv", "w",
+             "lesson,number,title,unit,size_name,kinds,lanes,variant,where,why,status\n");
+  write_line(run, "skipped.csv", "w", "lesson,reason\n");
+  if (s->real_gpu) write_line(run, "verify.csv", "w", "lesson,seconds,result\n");
+  snprintf(machine, sizeof machine, "%s/machine.json", run);
+  FILE *f = fopen(machine, "w");
+  if (!f) hd_fail(HD_EXIT_FAILURE, "cannot write %s: %s", machine, strerror(errno));
+  hd_machine_write(f, m);
+  fclose(f);
+  static pass lessons[MOST_PASSES];
+  const int lesson_count = passes_lessons(plan, lessons);
+  for (int i = 0; i < lesson_count; i++) list_variants(run, &lessons[i]);
+  unlink(latest);
+  if (symlink(strrchr(run, '/') + 1, latest))
+    hd_fail(HD_EXIT_FAILURE, "cannot make the link %s: %s", latest, strerror(errno));
+  return false;
+}
+
+// ---------------------------------------------------------------- one lesson
+
+// Why a pass failed: the last message in what it appended to its log, or the last line.
+static void find_reason(const char *run, const char *file, off_t from, char *to, size_t size) {
   char path[PATH + 96], line[256];
+  bool message = false;
   snprintf(path, sizeof path, "%s/%s", run, file);
   snprintf(to, size, "no message");
   FILE *f = fopen(path, "r");
-  while (f && fgets(line, sizeof line, f)) {
-    line[strcspn(line, "\n")] = 0;
-    if (line[0]) snprintf(to, size, "%s", line);
-  }
+  if (f && fseeko(f, from, SEEK_SET) == 0)
+    while (fgets(line, sizeof line, f)) {
+      line[strcspn(line, "\n")] = 0;
+      const bool is_message = strncmp(line, "heddle: ", strlen("heddle: ")) == 0;
+      if (line[0] && (is_message || !message)) snprintf(to, size, "%s", line);
+      message = message || is_message;
+    }
   if (f) fclose(f);
 }
 
-// Runs one pass under its time limit; an empty reason means that it went well.
-static void run_pass(const settings *s, const char *run, const pass *p, progress *bar, char *reason,
-                     size_t size) {
-  char words[sizeof p->arguments], file[96], *arguments[MOST_ARGUMENTS + 1];
+static off_t size_of(const char *run, const char *file) {
+  char path[PATH + 96];
+  struct stat s;
+  snprintf(path, sizeof path, "%s/%s", run, file);
+  return stat(path, &s) ? 0 : s.st_size;
+}
+
+static void read_arguments(const settings *s, const char *run, const pass *p, char *words, char **arguments) {
   int count = 0;
-  char *fixed[] = {(char *)p->program, "--results", (char *)run, "--profile", (char *)s->profile};
-  for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) arguments[count++] = fixed[i];
-  snprintf(words, sizeof words, "%s", p->arguments);
+  arguments[count++] = (char *)p->program;
+  if (!p->verify) {
+    char *measured[] = {"--results", (char *)run, "--profile", (char *)s->profile};
+    for (size_t i = 0; i < sizeof measured / sizeof measured[0]; i++) arguments[count++] = measured[i];
+  }
   for (char *w = strtok(words, " "); w && count < MOST_ARGUMENTS; w = strtok(NULL, " "))
     arguments[count++] = w;
   arguments[count] = NULL;
+}
+
+// A real GPU's minutes are few: no lesson may take them from the others.
+static double limit_of(const settings *s, const pass *p) {
+  enum { ON_REAL_GPU = 120 };
+  if (s->limit_s > 0) return s->limit_s;
+  if (s->real_gpu && strstr(p->arguments, "--device gpu")) return ON_REAL_GPU;
+  return strcmp(s->profile, "full") == 0 ? 600 : 90;
+}
+
+// Runs one pass under its time limit; an empty reason means that it went well. False if it was stopped
+// because this call ends: it is not done then, and what it measured is kept.
+static bool run_pass(const settings *s, const char *run, const pass *p, progress *bar, char *reason,
+                     size_t size) {
+  char words[sizeof p->arguments], file[96], *arguments[MOST_ARGUMENTS + 1];
+  snprintf(words, sizeof words, "%s", p->arguments);
+  read_arguments(s, run, p, words, arguments);
   snprintf(file, sizeof file, "%s.log", p->name);
   reason[0] = 0;
-  const double begin = hd_wall();
+  const double begin = hd_wall(), limit = limit_of(s, p);
+  const off_t from = size_of(run, file);
   const pid_t child = start(run, p, file, arguments);
   int status = 0;
   while (waitpid(child, &status, WNOHANG) == 0) {
     const double seconds = hd_wall() - begin;
-    if (interrupted || seconds > s->limit_s) {
+    const bool ends = interrupted || (s->budget_s > 0 && progress_seconds(bar) > s->budget_s);
+    if (ends || seconds > limit) {
       kill(-child, SIGKILL);
       waitpid(child, &status, 0);
-      if (!interrupted)
-        snprintf(reason, size, "took longer than its limit of %.0f s and was stopped", s->limit_s);
-      return;
+      if (!ends) snprintf(reason, size, "took longer than its limit of %.0f s and was stopped", limit);
+      return !ends;
     }
     progress_draw(bar, p->name, seconds);
     nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
@@ -233,20 +221,77 @@ static void run_pass(const settings *s, const char *run, const pass *p, progress
   if (WIFSIGNALED(status))
     snprintf(reason, size, "crashed: %s", strsignal(WTERMSIG(status)));
   else if (WEXITSTATUS(status) != 0)
-    last_line(run, file, reason, size);
+    find_reason(run, file, from, reason, size);
+  for (char *c = reason; *c; c++)
+    if (*c == '"') *c = '\'';
+  return true;
+}
+
+// Writes down how a pass went; true if it failed.
+static bool record(const char *run, const pass *p, double seconds, const char *reason) {
+  char line[700];
+  const bool failed = reason[0];
+  if (p->verify) {
+    snprintf(line, sizeof line, "%s,%.1f,\"%s\"\n", p->name, seconds, failed ? reason : "ok");
+    write_line(run, "verify.csv", "a", line);
+  }
+  if (failed) {
+    snprintf(line, sizeof line, "%s,\"%s%s%s\"\n", p->name, p->arguments, p->arguments[0] ? ": " : "",
+             reason);
+    write_line(run, "skipped.csv", "a", line);
+    printf("%s %s: %s\n", p->name, p->arguments, reason);
+  } else {
+    printf("%5.1f s  %s %s\n", seconds, p->name, p->arguments);
+  }
+  snprintf(line, sizeof line, "%s %s %s\n", failed ? "failed" : "done", p->name, p->arguments);
+  write_line(run, "run.txt", "a", line);
+  return failed;
+}
+
+// Training lessons need images; where there are none their speed can still be measured.
+static void choose_data(const char *run, bool resumed) {
+  hd_dataset train, test;
+  char why[512], line[600];
+  if (getenv("HEDDLE_DATA")) return;
+  if (hd_dataset_load(NULL, &train, &test, why, sizeof why)) {
+    hd_dataset_free(&train);
+    hd_dataset_free(&test);
+    return;
+  }
+  setenv("HEDDLE_DATA", "synthetic", 1);
+  printf("training on synthetic images, whose accuracies say nothing about real ones: %s\n", why);
+  if (resumed) return;
+  for (char *c = why; *c; c++)
+    if (*c == '"') *c = '\'';
+  snprintf(line, sizeof line, "real images,\"the training lessons ran on synthetic ones: %s\"\n", why);
+  write_line(run, "skipped.csv", "a", line);
 }
 
 // ---------------------------------------------------------------- the suite
 
+static double seconds(const char *option, const char *value) {
+  char *end;
+  const double s = strtod(value, &end);
+  if (end == value || *end || !(s >= 0)) hd_fail(HD_EXIT_USAGE, "%s %s: seconds are needed", option, value);
+  return s;
+}
+
 static settings read_settings(int argc, char **argv) {
-  settings s = {
-      .lessons = "build/lessons", .results = "build/results", .suite = "bench/suite.txt", .profile = "quick"};
+  settings s = {.lessons = "build/lessons",
+                .results = "build/results",
+                .suite = "bench/suite.txt",
+                .profile = "quick",
+                .real_gpu = hd_device_count() > 0 && !hd_device_simulated()};
   for (int i = 1; i < argc; i++) {
     const char *value = i + 1 < argc ? argv[i + 1] : NULL;
     if (strcmp(argv[i], "--help") == 0) {
       puts(
-          "heddle-bench [--lessons DIR] [--results DIR] [--suite FILE] [--profile quick|full] [--limit "
-          "SECONDS]");
+          "heddle-bench [--lessons DIR] [--results DIR] [--suite FILE] [--profile quick|full]\n"
+          "  --limit SECONDS   the most that one pass may take\n"
+          "  --budget SECONDS  end after so long; the same command then goes on (0: no end)\n"
+          "  --plan PLAN       real: verify all on the GPU, then measure there, then the rest; lessons: one "
+          "after\n"
+          "                    the other. Default: real where there is a real GPU");
       exit(0);
     }
     if (!value) hd_fail(HD_EXIT_USAGE, "%s: unknown, or its value is missing; see --help", argv[i]);
@@ -259,58 +304,71 @@ static settings read_settings(int argc, char **argv) {
     else if (strcmp(argv[i], "--profile") == 0)
       s.profile = value;
     else if (strcmp(argv[i], "--limit") == 0)
-      s.limit_s = atof(value);
+      s.limit_s = seconds(argv[i], value);
+    else if (strcmp(argv[i], "--budget") == 0)
+      s.budget_s = seconds(argv[i], value);
+    else if (strcmp(argv[i], "--plan") == 0 && (strcmp(value, "real") == 0 || strcmp(value, "lessons") == 0))
+      s.real_gpu = strcmp(value, "real") == 0;
     else
       hd_fail(HD_EXIT_USAGE, "%s: unknown; see --help", argv[i]);
     i++;
   }
-  const bool full = strcmp(s.profile, "full") == 0;
-  if (!full && strcmp(s.profile, "quick") != 0)
+  if (strcmp(s.profile, "full") != 0 && strcmp(s.profile, "quick") != 0)
     hd_fail(HD_EXIT_USAGE, "--profile %s: must be quick or full", s.profile);
-  if (s.limit_s <= 0) s.limit_s = full ? 600 : 90;
   return s;
 }
 
+// Runs what is left of the passes; how many are done and how many of those failed.
+static void run_passes(const settings *s, const char *run, const pass *passes, int count, progress *bar,
+                       int *done, int *failed) {
+  char reason[300], line[256];
+  *done = *failed = 0;
+  for (int i = 0; i < count; i++, progress_step(bar), ++*done) {
+    const pass *p = &passes[i];
+    snprintf(line, sizeof line, "done %s %s", p->name, p->arguments);
+    if (file_has(run, "run.txt", line)) continue;
+    snprintf(line, sizeof line, "failed %s %s", p->name, p->arguments);
+    if (file_has(run, "run.txt", line)) {
+      ++*failed;
+      continue;
+    }
+    const double begin = progress_seconds(bar);
+    if (interrupted || (s->budget_s > 0 && begin > s->budget_s)) return;
+    const bool ended = run_pass(s, run, p, bar, reason, sizeof reason);
+    progress_clear(bar);
+    if (!ended) return;
+    *failed += record(run, p, progress_seconds(bar) - begin, reason);
+  }
+}
+
 int main(int argc, char **argv) {
-  const settings s = read_settings(argc, argv);
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  settings s = read_settings(argc, argv);
+  if (strcmp(HD_GPU_KIND, "cuda") == 0 && hd_device_count() == 0)
+    hd_fail(HD_EXIT_FAILURE,
+            "this was built for a real GPU (DEVICE=cuda) and the CUDA driver finds none here; measure where "
+            "nvidia-smi lists one, or use DEVICE=sim or DEVICE=cpu with another BUILD=folder");
+  const pass_plan plan = {s.lessons, s.suite, strcmp(s.profile, "full") == 0, s.real_gpu};
   static pass passes[MOST_PASSES];
-  const int count = read_passes(&s, passes);
-  char run[PATH], reason[300], line[600];
-  const bool resumed = open_run(&s, run);
+  char run[PATH], listing[PATH + 16];
+  int done, failed;
+  const bool resumed = open_run(&s, &plan, run);
+  snprintf(listing, sizeof listing, "%s/lessons.csv", run);
+  const int count = passes_read(&plan, listing, passes);
   signal(SIGINT, interrupt);
   signal(SIGTERM, interrupt);
   if (resumed) printf("resuming %s\n", run);
   progress bar = progress_start(count);
-  int failed = 0;
-  for (int i = 0; i < count && !interrupted; i++) {
-    const pass *p = &passes[i];
-    snprintf(line, sizeof line, "done %s %s", p->name, p->arguments);
-    if (!file_has(run, "run.txt", line)) {
-      if (!p->arguments[0]) list_variants(run, p);
-      const double begin = progress_seconds(&bar);
-      run_pass(&s, run, p, &bar, reason, sizeof reason);
-      if (interrupted) break;
-      progress_clear(&bar);
-      if (!reason[0]) {
-        printf("%5.1f s  %s %s\n", progress_seconds(&bar) - begin, p->name, p->arguments);
-      } else {
-        failed++;
-        printf("%s %s: %s\n", p->name, p->arguments, reason);
-        for (char *c = reason; *c; c++)
-          if (*c == '"') *c = '\'';
-        snprintf(line, sizeof line, "%s,\"%s%s%s\"\n", p->name, p->arguments, p->arguments[0] ? ": " : "",
-                 reason);
-        write_line(run, "skipped.csv", "a", line);
-      }
-      snprintf(line, sizeof line, "done %s %s\n", p->name, p->arguments);
-      write_line(run, "run.txt", "a", line);
-    }
-    progress_step(&bar);
-  }
-  progress_clear(&bar);
+  choose_data(run, resumed);
+  run_passes(&s, run, passes, count, &bar, &done, &failed);
   if (interrupted)
     hd_fail(128 + interrupted,
             "interrupted; what was measured is in %s, and the next make bench goes on from there", run);
+  if (done < count) {
+    printf("bench: the %.0f s are over with %d of %d passes done; the same command goes on; results in %s\n",
+           s.budget_s, done, count, run);
+    return 0;
+  }
   write_line(run, "run.txt", "a", "complete\n");
   printf("bench: %d of %d passes went well in %.0f s; results in %s\n", count - failed, count,
          progress_seconds(&bar), run);

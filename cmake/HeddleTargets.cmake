@@ -16,6 +16,11 @@ endif()
 target_link_libraries(hd_flags INTERFACE OpenMP::OpenMP_C OpenMP::OpenMP_CXX Threads::Threads m)
 target_include_directories(hd_flags INTERFACE ${CMAKE_SOURCE_DIR}/lib/include ${CMAKE_SOURCE_DIR})
 
+# CMake leaves nvcc's own folder out of the run path, and without the toolkit's package nothing else knows it.
+if(HD_GPU_KIND STREQUAL "cuda")
+  list(APPEND CMAKE_BUILD_RPATH ${CUDAToolkit_LIBRARY_DIR})
+endif()
+
 # Adds .cu files to a target: through nvcc for real GPUs, through simnvcc for simulated ones, not at all when off.
 set_property(GLOBAL PROPERTY HD_CU_FILES "")
 function(hd_add_cuda target)

@@ -60,4 +60,45 @@ expect 2 'must be quick or full' run --results "$work/x" --profile fast
 echo 'full 99 --size 33' >"$work/suite.txt"
 expect 1 ' of 1 passes went well' run --results "$work/quick"
 expect 1 ' of 2 passes went well' run --results "$work/whole" --profile full
+
+# A real GPU lent by the minute, played by two programs: all is verified there, then measured there, then the rest; the
+# budget ends the run, the same command goes on. One lesson fails to verify, which costs only itself.
+fake() { # fake NAME LISTING-LINES: a lesson that says how it was called
+  cat >"$work/gpu/lesson-$1" <<END
+#!/bin/sh
+case "\$*" in *--list*) printf '$2'; exit 0;; esac
+echo "$1 \$*" | sed 's/ --results [^ ]*//' >>'$work/order'
+[ -e '$work/slow' ] && sleep 5
+case "$1 \$*" in 09*--verify*) echo 'heddle: tiled is wrong' >&2; echo '| a table |'; exit 1;; esac
+exit 0
+END
+  chmod +x "$work/gpu/lesson-$1"
+}
+mkdir "$work/gpu"
+fake 08-first '08-first,8,t,u,n,,,slow,"1 core",why,built\n08-first,8,t,u,n,,,fast,"1 GPU",why,built\n'
+fake 09-second '09-second,9,t,u,n,,,many,"GPUs",why,built\n'
+fake 10-third '10-third,10,t,u,n,,,all,"threads",why,built\n10-third,10,t,u,n,,,no,"1 GPU",why,needs X\n'
+printf '8 --device sim:t4\nfull 9 --model cnn\n' >"$work/suite.txt"
+lent() { "$bench" --plan real --lessons "$work/gpu" --suite "$work/suite.txt" --results "$work/lent" --profile full "$@"; }
+touch "$work/slow"
+expect 0 'the 1 s are over with 0 of 8 passes done; the same command goes on' lent --budget 1
+rm "$work/slow"
+: >"$work/order"
+expect 0 'bench: 7 of 8 passes went well' lent --budget 100
+cat >"$work/wanted" <<END
+08-first --verify --device gpu
+09-second --verify --device gpu
+08-first --profile full --device gpu
+09-second --profile full --device gpu
+09-second --profile full --model cnn --device gpu
+08-first --profile full --device cpu
+10-third --profile full --device cpu
+09-second --profile full --model cnn --device cpu
+END
+holds "the GPU comes first" cmp "$work/order" "$work/wanted"
+holds "the failed verification is recorded" grep -q '^09-second,.*,"heddle: tiled is wrong"$' "$work/lent/latest/verify.csv"
+holds "and why" grep -q '^09-second,"--verify --device gpu: heddle: tiled is wrong"$' "$work/lent/latest/skipped.csv"
+holds "the other one passed" grep -q '^08-first,.*,"ok"$' "$work/lent/latest/verify.csv"
+holds "one run, not two" test "$(ls -d "$work"/lent/2* | wc -l)" = 1
+expect 2 'seconds are needed' lent --budget soon
 finish
