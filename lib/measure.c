@@ -25,6 +25,7 @@ void hd_add_output(hd_case *c, const char *name, void *data, size_t count, enum 
   hd_output *o = &c->outputs[c->output_count++];
   *o = (hd_output){
       .name = name, .data = data, .count = count, .type = type, .expected = hd_alloc(count, sizeof(double))};
+#pragma omp parallel for
   for (size_t i = 0; i < count; i++) o->expected[i] = NAN;
 }
 

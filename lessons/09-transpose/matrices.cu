@@ -28,6 +28,7 @@ void collect_matrices(hd_case *c) {
   const transpose_case *t = (const transpose_case *)c->state;
   HD_CUDA(cudaMemcpy(t->b, t->device_b, matrix_bytes(c), cudaMemcpyDeviceToHost));
   if (!t->copied) return;
+#pragma omp parallel for schedule(dynamic, 16)
   for (long i = 0; i < c->size; i++)
     for (long j = 0; j < i; j++) {
       const float upper = t->b[j * c->size + i];

@@ -35,6 +35,7 @@ static void setup(hd_case *c) {
   state *s = c->state = hd_alloc(1, sizeof *s);
   s->initial = hd_alloc(all_cells(c), sizeof(float));
   s->result = hd_alloc(cells(c), sizeof(float));
+#pragma omp parallel for
   for (size_t i = 0; i < all_cells(c); i++) s->initial[i] = cell_at(c->seed, i);
   hd_add_output(c, "grid", s->result, cells(c), HD_F32);
 }
@@ -50,8 +51,10 @@ static void reference(hd_case *c) {
   const state *s = c->state;
   const size_t n = (size_t)c->size, width = n + 2;
   double *now = hd_alloc(all_cells(c), sizeof *now), *next = hd_alloc(all_cells(c), sizeof *next);
+#pragma omp parallel for
   for (size_t i = 0; i < all_cells(c); i++) now[i] = next[i] = s->initial[i];
   for (int k = 0; k < ITERATIONS; k++) {
+#pragma omp parallel for
     for (size_t i = 1; i <= n; i++)
       for (size_t j = 1; j <= n; j++) {
         const double *x = now + i * width + j;

@@ -76,6 +76,24 @@ static void small_elements_are_measured_against_the_rest(void **state) {
   assert_true(isinf(hd_compare(almost, HD_F64, zeros, 2)));
 }
 
+// Many blocks, compared by several threads: one wrong element anywhere is found, a NaN too.
+static void compare_finds_one_wrong_of_many(void **state) {
+  (void)state;
+  enum { COUNT = 300001 };
+  static float data[COUNT];
+  static double expected[COUNT];
+  const size_t places[] = {0, 65535, 65536, 131072, 299999, COUNT - 1};
+  for (size_t i = 0; i < COUNT; i++) data[i] = 2, expected[i] = 2;
+  assert_true(hd_compare(data, HD_F32, expected, COUNT) == 0);
+  for (int p = 0; p < HD_COUNT(places); p++) {
+    data[places[p]] = 3;
+    assert_true(hd_compare(data, HD_F32, expected, COUNT) == 0.5);
+    data[places[p]] = NAN;
+    assert_true(isinf(hd_compare(data, HD_F32, expected, COUNT)));
+    data[places[p]] = 2;
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(even_counts_average_the_middle),
@@ -84,6 +102,7 @@ int main(void) {
       cmocka_unit_test(large_counts_use_the_normal_bound),
       cmocka_unit_test(compare_catches_every_kind_of_wrong),
       cmocka_unit_test(small_elements_are_measured_against_the_rest),
+      cmocka_unit_test(compare_finds_one_wrong_of_many),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
