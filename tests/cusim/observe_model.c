@@ -154,6 +154,40 @@ static void a_lone_warp_is_slow(void **state) {
   assert_true(sim_model_kernel(card, &l, &c).seconds < 1.05 * cycles / card->base_hz);
 }
 
+// A warp's increments of one word of shared memory: 32 turns each up to compute capability 7.5, one from 8.0
+// on.
+static void joined_increments(void **state) {
+  (void)state;
+  sim_launch l = {.kernel = "count", .grid = {1000, 1, 1}, .block = {256, 1, 1}, .registers = 32};
+  sim_counters joined = {.blocks = 1, .warps = 8, .threads = 256, .epochs = 1, .model_requests = 10000};
+  joined.model_lsu32 = joined.model_lsu16 = 320000;
+  sim_counters apart = joined;
+  joined.model_joined32 = 310000;
+  joined.model_joined16 = 300000;  // with 16 load and store lanes a request takes two cycles at least
+  for (const char *const *id = (const char *const[]){"t4", "v100", "a100", "h200", "a6000", NULL}; *id;
+       id++) {
+    const sim_card *card = sim_card_find(*id);
+    const double gain =
+        sim_model_kernel(card, &l, &apart).seconds / sim_model_kernel(card, &l, &joined).seconds;
+    if (card->major < 8)
+      assert_true(gain == 1);
+    else
+      assert_true(gain > (card->lsu_lanes < 32 ? 12 : 20));
+  }
+}
+
+// Atomics on one KiB of memory: a grid is not faster than one turn per cycle, however many SMs send them.
+static void hot_memory(void **state) {
+  (void)state;
+  const sim_card *card = sim_card_find("h200");
+  sim_launch l = {.kernel = "count", .grid = {1320, 1, 1}, .block = {256, 1, 1}, .registers = 32};
+  sim_counters c = {.blocks = 1, .warps = 8, .threads = 256, .epochs = 1, .atom_hottest = 1000};
+  c.atom_requests = c.atom_sectors = c.atom_degree = 100;
+  const sim_estimate e = sim_model_kernel(card, &l, &c);
+  assert_string_equal(e.limiter, "atomics");
+  assert_true(fabs(e.seconds - card->kernel_overhead_s - 1320e3 / card->boost_hz) < 1e-12);
+}
+
 static void small_launches_cost_their_overhead(void **state) {
   (void)state;
   const sim_card *card = sim_card_find("h200");
@@ -229,6 +263,8 @@ int main(void) {
       cmocka_unit_test(streaming_reaches_the_memory_roof),
       cmocka_unit_test(arithmetic_reaches_the_peak),
       cmocka_unit_test(a_lone_warp_is_slow),
+      cmocka_unit_test(joined_increments),
+      cmocka_unit_test(hot_memory),
       cmocka_unit_test(small_launches_cost_their_overhead),
       cmocka_unit_test(more_work_is_never_faster),
       cmocka_unit_test(library_products),

@@ -119,12 +119,35 @@ static void atomics_degree(void **state) {
   assert_int_equal(c.atom_degree, 32);
   assert_int_equal(c.atom_sectors, 1);
   assert_int_equal(c.atom_hottest, 32);
+  // A sector is served in one turn per lane on the same address; neighbouring sectors wait for each other.
   c = one_request(global, 4, 4, SIM_ATOMIC);
   assert_int_equal(c.atom_degree, 1);
+  assert_int_equal(c.atom_hottest, 4);
+  c = one_request(global, 32, 4, SIM_ATOMIC);
+  assert_int_equal(c.atom_hottest, 32);
+  c = one_request(global, 1024, 4, SIM_ATOMIC);
   assert_int_equal(c.atom_hottest, 1);
   c = one_request(shared, 0, 4, SIM_ATOMIC);
   assert_int_equal(c.shatom_requests, 1);
   assert_int_equal(c.shatom_degree, 32);
+}
+
+// Lanes on one word of shared memory wait for each other, also for increments; but of those a card saves all
+// turns but the first if it joins them. Different words of one bank take a turn each on any card.
+static void contended_shared_atomics(void **state) {
+  (void)state;
+  static const struct {
+    unsigned stride, turns, joined;
+  } known[] = {{0, 32, 31}, {4, 1, 0}, {128, 32, 0}, {64, 16, 0}};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    sim_counters c = one_request(shared, known[i].stride, 4, SIM_ATOMIC);
+    assert_int_equal(c.model_lsu32, known[i].turns);
+    assert_int_equal(c.model_joined32, 0);
+    c = one_request(shared, known[i].stride, 4, SIM_INCREMENT);
+    assert_int_equal(c.model_lsu32, known[i].turns);
+    assert_int_equal(c.model_joined32, known[i].joined);
+    assert_int_equal(c.model_joined16, known[i].joined ? known[i].joined - 1 : 0);
+  }
 }
 
 // An atomic announced by the executor is one request, whether it calls no hook, one, or many in a retry loop.
@@ -135,7 +158,7 @@ static void announced_atomics(void **state) {
     for (int i = 0; i < 32; i++) {
       uintptr_t address = global + 4 * (unsigned)(i % 4);
       sim_trace_switch(i);
-      sim_trace_atomic(i, (const void *)address, 4);
+      sim_trace_atomic(i, PC, (const void *)address, 4, hooks_called == 1);
       if (hooks_called > 0) feed(i, PC, address, 4, SIM_LOAD);
       for (int h = 0; h < hooks_called; h++) feed(i, PC + 4, address, 4, SIM_ATOMIC);
       if (hooks_called == 2) feed(i, PC + 12, address, 4, SIM_LOAD);
@@ -395,6 +418,7 @@ int main(void) {
       cmocka_unit_test(shared_wavefronts),
       cmocka_unit_test(the_worst_bank_counts),
       cmocka_unit_test(atomics_degree),
+      cmocka_unit_test(contended_shared_atomics),
       cmocka_unit_test(announced_atomics),
       cmocka_unit_test(warp_operations),
       cmocka_unit_test(transpose_tile),

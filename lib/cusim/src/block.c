@@ -417,13 +417,13 @@ void cusim_note_shared(const void *base, size_t bytes) {
   sim_check_shared(base, bytes);
 }
 
-void cusim_note_atomic(const void *address, size_t bytes, const void *line) {
+void cusim_note_atomic(const void *address, size_t bytes, bool increment, const void *line) {
   if (!self->traced) return;
   if (--cusim_patience == 0 || self->steps > STEPS - STEPS_OF_ATOMIC) {
     self->steps = 0;
     sim_yield();
   }
-  sim_trace_atomic(linear(self), address, bytes);
+  sim_trace_atomic(linear(self), (uintptr_t)line, address, bytes, increment);
   sim_check_access((uintptr_t)line, address, bytes, SIM_CHECK_WRITE | SIM_CHECK_ATOMIC);
 }
 

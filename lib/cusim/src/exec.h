@@ -153,8 +153,8 @@ void *cusim_dynamic_shared(void);
 // A static __shared__ variable of the running block; does anything only in traced blocks.
 void cusim_note_shared(const void *base, size_t bytes);
 // Marks the atomic that follows for the tracer and the checker, with the line of the kernel that makes it (a
-// no-op outside traced blocks).
-void cusim_note_atomic(const void *address, size_t bytes, const void *line);
+// no-op outside traced blocks). increment: it adds the constant 1.
+void cusim_note_atomic(const void *address, size_t bytes, bool increment, const void *line);
 // The barrier or warp operation that follows stands at the caller's line; for the checker.
 void cusim_note_site(void);
 // malloc and free of kernels.

@@ -115,6 +115,8 @@ static block_cost cost_of_block(const sim_card *card, const sim_counters *c, dou
   cost_of_issue(&cost, card, c, busy_quarters);
   bool narrow = card->lsu_lanes < WARP;
   cost.l1 = (double)(narrow ? c->model_lsu16 : c->model_lsu32) / n;
+  // From compute capability 8.0 on, lanes that increment one word of shared memory do so together.
+  if (card->major >= 8) cost.l1 -= (double)(narrow ? c->model_joined16 : c->model_joined32) / n;
   cost.l1 += (double)c->warp_ops / n * WARP / card->lsu_lanes;
   double sector_cycles = SECTOR / card->l2_bytes_per_cycle_sm;
   cost.l2 = (double)c->l1_miss_sectors / n * sector_cycles + 2 * (double)(c->st_lines + c->st_sectors) / n;

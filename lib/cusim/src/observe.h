@@ -30,7 +30,8 @@ unsigned sim_request_paired_wavefronts(const sim_request *, unsigned bytes);
 // The largest number of lanes with the same address.
 unsigned sim_request_degree(const sim_request *);
 
-enum sim_access { SIM_LOAD, SIM_STORE, SIM_ATOMIC };
+// SIM_INCREMENT: an atomic that adds the constant 1. In shared memory it is an instruction of its own.
+enum sim_access { SIM_LOAD, SIM_STORE, SIM_ATOMIC, SIM_INCREMENT };
 
 // ---------------------------------------------------------------- trace.c, called by hooks.c
 

@@ -139,8 +139,9 @@ static int by_address(const void *left, const void *right) {
 }
 
 static const char *site_kind(const sim_site *s) {
-  static const char *const names[2][3] = {{"global load", "global store", "global atomic"},
-                                          {"shared load", "shared store", "shared atomic"}};
+  static const char *const names[2][4] = {
+      {"global load", "global store", "global atomic", "global atomic"},
+      {"shared load", "shared store", "shared atomic", "shared increment"}};
   return names[s->space == SIM_SPACE_SHARED][s->access];
 }
 

@@ -98,12 +98,13 @@ typedef struct sim_counters {
   uint64_t static_shared_bytes;  // of one block
   // Inputs of the time model that no profiler reports (docs/cusim-model.md).
   uint64_t fp_sp_warp_inst, fp_dp_warp_inst, special_warp_inst;  // fp_warp_inst is the sum of the first two
-  uint64_t model_requests;                // memory warp instructions after merging adjacent shared loads
-  uint64_t model_lsu16, model_lsu32;      // their L1 cycles on an SM with 16 or 32 load/store lanes
-  uint64_t load_rounds, load_chain;       // epochs with a few global loads; rounds of long load loops
+  uint64_t model_requests;                  // memory warp instructions after merging adjacent shared loads
+  uint64_t model_lsu16, model_lsu32;        // their L1 cycles on an SM with 16 or 32 load/store lanes
+  uint64_t model_joined16, model_joined32;  // those of them that a card saves which joins a warp's increments
+  uint64_t load_rounds, load_chain;         // epochs with a few global loads; rounds of long load loops
   uint64_t load_serial;                   // rounds of loops whose loads find their address in the load before
   uint64_t dram_ld_bytes, dram_st_bytes;  // shares of the footprint: re-reads by other blocks hit L2
-  uint64_t atom_hottest;                  // sum over blocks of the most atomics on one address
+  uint64_t atom_hottest;                  // sum over blocks: cycles of the KiB of memory with most atomics
   uint64_t l1_miss_sectors;               // of global loads: not read by this block a short while before
   uint64_t int_warp_inst;                 // warp-level integer, address and control instructions
   uint64_t frame_bytes;                   // largest stack frame of the kernel, summed over blocks
@@ -140,8 +141,8 @@ void sim_trace_shared(const void *base, size_t bytes);  // a static __shared__ v
 void sim_trace_barrier(int thread);                     // __syncthreads reached
 void sim_trace_warp_op(void);                           // all lanes that take part have come to it
 void sim_trace_exit(int thread);                        // the thread returned; optional, bounds the log
-void sim_trace_atomic(int thread, const void *address,
-                      size_t bytes);  // call before the atomic; its hooks are then one
+// To be called before the atomic, whose hooks are then one. increment: it adds the constant 1.
+void sim_trace_atomic(int thread, uintptr_t pc, const void *address, size_t bytes, bool increment);
 void sim_trace_flops(int thread, int kind,
                      uint64_t count);  // for what is not inline code: half, tensor (kinds below)
 void sim_trace_close(sim_counters *sum);

@@ -19,18 +19,20 @@ static pthread_once_t own_once = PTHREAD_ONCE_INIT;
 static void resolve_noted(sim_trace *t) {
   bool count = t->noted.open && !t->noted.counted;
   t->noted.open = false;
-  if (count) sim_join_access(t, t->noted.thread, t->noted.pc, t->noted.address, t->noted.bytes, SIM_ATOMIC);
+  if (count)
+    sim_join_access(t, t->noted.thread, t->noted.pc, t->noted.address, t->noted.bytes, t->noted.access);
 }
 
-void sim_trace_atomic(int thread, const void *address, size_t bytes) {
+void sim_trace_atomic(int thread, uintptr_t pc, const void *address, size_t bytes, bool increment) {
   sim_trace *t = sim_trace_current;
   if (!t) return;
   resolve_noted(t);
   t->noted.open = true;
   t->noted.counted = false;
   t->noted.thread = thread;
-  t->noted.pc = (uintptr_t)__builtin_return_address(0);
+  t->noted.pc = pc;
   t->noted.address = address;
+  t->noted.access = increment ? SIM_INCREMENT : SIM_ATOMIC;
   t->noted.bytes = bytes;
 }
 
@@ -39,7 +41,7 @@ static bool part_of_noted(sim_trace *t, uintptr_t pc, const void *address, enum 
       (access == SIM_ATOMIC || !t->noted.counted)) {
     if (access == SIM_ATOMIC && !t->noted.counted) {
       t->noted.counted = true;
-      sim_join_access(t, t->thread, pc, address, t->noted.bytes, SIM_ATOMIC);
+      sim_join_access(t, t->thread, pc, address, t->noted.bytes, t->noted.access);
     }
     return true;
   }

@@ -122,11 +122,12 @@ struct sim_trace {
     uintptr_t pc;
     size_t bytes;
     int thread;
+    enum sim_access access;  // SIM_ATOMIC or SIM_INCREMENT
     bool open, counted;
   } noted;
 
   size_t l1_share;         // bytes of L1 for this block, if the SM is full of its like
-  key_table sectors, hot;  // distinct sectors of the block; atomics per address
+  key_table sectors, hot;  // distinct sectors of the block; cycles of atomics per piece of L2
   key_table load_windows;  // distinct sectors loaded in each window of each loop
   size_t frame;
   uint64_t accesses;

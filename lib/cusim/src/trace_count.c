@@ -44,10 +44,16 @@ static void count_unique(sim_trace *t, const request *r, const uintptr_t *sector
   }
 }
 
-static void count_hot(sim_trace *t, const request *r) {
-  for (int lane = 0; lane < LANES; lane++) {
+// A slice of L2 takes the atomics of one sector at a time, and of those on one address one after the other.
+// Neighbouring sectors lie in one slice.
+static void count_hot(sim_trace *t, const request *r, const uintptr_t *sector, unsigned count) {
+  enum { PIECE_SHIFT = 10 };
+  for (unsigned i = 0; i < count; i++) {
+    sim_request within = r->lanes;
+    for (int lane = 0; lane < LANES; lane++)
+      if (within.address[lane] >> 5 != sector[i]) within.mask &= ~(1u << lane);
     bool fresh;
-    if (r->lanes.mask >> lane & 1) ++*sim_table_at(&t->hot, r->lanes.address[lane], &fresh);
+    *sim_table_at(&t->hot, sector[i] >> (PIECE_SHIFT - 5), &fresh) += sim_request_degree(&within);
   }
 }
 
@@ -76,11 +82,12 @@ static void count_global(sim_trace *t, const request *r, sim_site *site) {
       c->st_lines += sim_request_units(&r->lanes, site->bytes, 7, unit);
       break;
     case SIM_ATOMIC:
+    case SIM_INCREMENT:
       c->atom_requests++;
       c->atom_sectors += sectors;
       c->atom_degree += sim_request_degree(&r->lanes);
       site->degree += sim_request_degree(&r->lanes);
-      count_hot(t, r);
+      count_hot(t, r, unit, sectors);
       break;
   }
   sim_model_request(t, sim_request_paired_wavefronts(&r->lanes, site->bytes));
@@ -108,7 +115,12 @@ static void count_shared(sim_trace *t, const request *r, sim_site *site) {
   c->shatom_requests++;
   c->shatom_degree += degree;
   site->degree += degree;
-  sim_model_request(t, degree > waves ? degree : waves);
+  const unsigned cycles = degree > waves ? degree : waves;
+  sim_model_request(t, cycles);
+  if (site->access == SIM_INCREMENT) {
+    c->model_joined32 += cycles - waves;
+    c->model_joined16 += (cycles > 2 ? cycles : 2) - (waves > 2 ? waves : 2);
+  }
 }
 
 void sim_count_request(sim_trace *t, const request *r) {

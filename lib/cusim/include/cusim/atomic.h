@@ -7,17 +7,18 @@
 // In the traced pass they stay outside the instrumentation and are announced as one atomic instead.
 #ifdef CUSIM_TRACED_PASS
 #define CUSIM_ATOMIC __attribute__((no_sanitize("thread"), noinline)) static
-#define CUSIM_NOTE_ATOMIC(p) cusim_note_atomic(p, sizeof *(p), __builtin_return_address(0))
+#define CUSIM_NOTE_ATOMIC(p, increment) \
+  cusim_note_atomic(p, sizeof *(p), increment, __builtin_return_address(0))
 #else
 #define CUSIM_ATOMIC static inline
-#define CUSIM_NOTE_ATOMIC(p) cusim_poll()
+#define CUSIM_NOTE_ATOMIC(p, increment) cusim_poll()
 #endif
 namespace cusim {
 // old = *p; *p = change(old), as one step; returns old. Works on the bits, so that NaN compares equal to
 // itself.
 template <class T, class Change>
 CUSIM_ATOMIC T atomic_update(T *p, Change change) {
-  CUSIM_NOTE_ATOMIC(p);
+  CUSIM_NOTE_ATOMIC(p, false);
   using bits = std::conditional_t<sizeof(T) == 8, unsigned long long,
                                   std::conditional_t<sizeof(T) == 2, unsigned short, unsigned>>;
   bits *address = reinterpret_cast<bits *>(p);
@@ -32,12 +33,21 @@ CUSIM_ATOMIC T atomic_update(T *p, Change change) {
 }
 template <class T>
 CUSIM_ATOMIC T integer_add(T *p, T value) {
-  CUSIM_NOTE_ATOMIC(p);
+  CUSIM_NOTE_ATOMIC(p, false);
   return __atomic_fetch_add(p, value, __ATOMIC_RELAXED);
+}
+// An addition of the constant 1: of those to one address nvcc's increments of shared memory are one.
+template <class T>
+CUSIM_ATOMIC T integer_increment(T *p) {
+  CUSIM_NOTE_ATOMIC(p, true);
+  return __atomic_fetch_add(p, (T)1, __ATOMIC_RELAXED);
 }
 template <class T>
 inline T atomic_add(T *p, T value) {
-  if constexpr (std::is_integral_v<T>) return integer_add(p, value);
+  if constexpr (std::is_integral_v<T>) {
+    if (sizeof(T) == 4 && __builtin_constant_p(value) && value == 1) return integer_increment(p);
+    return integer_add(p, value);
+  }
   return atomic_update(p, [value](T old) { return (T)(old + value); });
 }
 }  // namespace cusim

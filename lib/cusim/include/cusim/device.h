@@ -20,7 +20,7 @@ typedef unsigned char cusim_slot[16];
 void cusim_exchange(unsigned mask, const void *value, std::size_t bytes, const cusim_slot **all);
 unsigned cusim_lane(void);
 unsigned cusim_active_mask(unsigned line);
-void cusim_note_atomic(const void *address, std::size_t bytes, const void *line);
+void cusim_note_atomic(const void *address, std::size_t bytes, bool increment, const void *line);
 void cusim_note_site(void);
 void cusim_note_source(unsigned mask, unsigned lane);
 void *cusim_device_malloc(std::size_t bytes);
@@ -168,6 +168,21 @@ CUSIM_WAITS T warp_reduce(unsigned mask, T value, Combine combine) {
   return result;
 }
 
+// What a vote or a match computes is one instruction of the device: in the traced pass its loop stays unseen.
+#ifdef CUSIM_TRACED_PASS
+#define CUSIM_UNSEEN __attribute__((no_sanitize("thread"), no_sanitize_coverage, noinline)) static
+#else
+#define CUSIM_UNSEEN static inline
+#endif
+// Of the lanes in `part`, those whose first `bytes` bytes are these.
+CUSIM_UNSEEN unsigned lanes_with(const cusim_slot *all, unsigned part, const void *value, std::size_t bytes) {
+  unsigned equal = 0;
+  for (unsigned lane = 0; lane < 32; lane++)
+    if ((part >> lane & 1) && std::memcmp(all[lane], value, bytes) == 0) equal |= 1u << lane;
+  return equal;
+}
+#undef CUSIM_UNSEEN
+
 }  // namespace cusim
 
 template <class T>
@@ -194,8 +209,11 @@ CUSIM_WAITS T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32)
   return cusim::shuffle(mask, value, other, other < (lane & ~(unsigned)(width - 1)) + (unsigned)width);
 }
 CUSIM_WAITS unsigned __ballot_sync(unsigned mask, int predicate) {
-  const unsigned mine = predicate ? 1u << cusim_lane() : 0u;
-  return cusim::warp_reduce(mask, mine, [](unsigned a, unsigned b) { return a | b; });
+  const bool yes = predicate;
+  const cusim_slot *all;
+  const unsigned part = cusim::exchange(mask, yes, all);
+  const bool asked = true;
+  return cusim::lanes_with(all, part, &asked, sizeof asked);
 }
 CUSIM_WAITS int __any_sync(unsigned mask, int predicate) {
   return __ballot_sync(mask, predicate) != 0;
@@ -207,19 +225,14 @@ template <class T>
 CUSIM_WAITS unsigned __match_any_sync(unsigned mask, T value) {
   const cusim_slot *all;
   const unsigned part = cusim::exchange(mask, value, all);
-  unsigned equal = 0;
-  for (unsigned lane = 0; lane < 32; lane++)
-    if ((part >> lane & 1) && std::memcmp(all[lane], &value, sizeof value) == 0) equal |= 1u << lane;
-  return equal;
+  return cusim::lanes_with(all, part, &value, sizeof value);
 }
 // All ones and *all_equal set if every lane has the same bits, else 0.
 template <class T>
 CUSIM_WAITS unsigned __match_all_sync(unsigned mask, T value, int *all_equal) {
   const cusim_slot *all;
   const unsigned part = cusim::exchange(mask, value, all);
-  *all_equal = 1;
-  for (unsigned lane = 0; lane < 32; lane++)
-    if ((part >> lane & 1) && std::memcmp(all[lane], &value, sizeof value) != 0) *all_equal = 0;
+  *all_equal = cusim::lanes_with(all, part, &value, sizeof value) == part;
   return *all_equal ? part : 0;
 }
 CUSIM_WAITS int __uni_sync(unsigned mask, int predicate) {
