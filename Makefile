@@ -1,6 +1,6 @@
 # Forwards to CMake and its programs. `make help` lists what there is.
 #   PROFILE=quick|full   DEVICE=auto|cuda|sim|cpu   RESULTS=folder   BUDGET=seconds   L=lesson number   BUILD=folder   JOBS=n
-.PHONY: all deps configure build bench cusim-speed peers plots test lesson docs doctor clean help
+.PHONY: all deps configure build bench sanitize cusim-speed peers plots test lesson docs doctor clean help
 .NOTPARALLEL:
 PROFILE ?= quick
 DEVICE  ?= auto
@@ -22,6 +22,7 @@ help:
 	@echo 'make lesson L=07     build and run one lesson; ARGS="--size 1000" for its options'
 	@echo 'make cusim-speed     how fast kernels run on the simulated GPU, in wall time'
 	@echo 'make peers           all-reduce between two ranks, ours against OpenMPI'
+	@echo 'make sanitize        compute-sanitizer over every lesson, on a real GPU (DEVICE=cuda)'
 	@echo 'make doctor          what this machine has, and what each missing piece would add'
 	@echo 'make                 build only'
 	@echo 'make deps            install what is missing (apt)'
@@ -45,6 +46,11 @@ build: configure
 bench: configure
 	@cmake --build $(BUILD) -j$(JOBS) --target heddle-bench lessons -- --no-print-directory
 	@$(BUILD)/bench/heddle-bench --lessons $(BUILD)/lessons --results $(RESULTS) --suite bench/suite.txt --profile $(PROFILE) --budget $(BUDGET)
+
+# Real GPUs only: compute-sanitizer's four tools over every lesson's GPU variants.
+sanitize: configure
+	@cmake --build $(BUILD) -j$(JOBS) --target lessons -- --no-print-directory
+	@sh tools/sanitize.sh $(BUILD) $(RESULTS) $(BUDGET) $(ARGS)
 
 cusim-speed: build
 	@cmake --build $(BUILD) --target cusim-speed -- --no-print-directory
