@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fiber.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -115,7 +116,43 @@ static void forget_stacks(char *stacks, size_t count, size_t bytes) {
 #endif
 }
 
+// A worker's guard pages are a thousand system calls: what it leaves when its OS thread ends serves the next
+// one. A program whose host threads come and go, a thread for each rank, would pay them for every rank.
+enum { MOST_KEPT = 16 };
+typedef struct {
+  char *stacks;
+  size_t count, bytes;
+} stack_set;
+static stack_set kept[MOST_KEPT];
+static size_t kept_sets;
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool keep(stack_set set) {
+  pthread_mutex_lock(&kept_lock);
+  const bool room = kept_sets < MOST_KEPT;
+  if (room) kept[kept_sets++] = set;
+  pthread_mutex_unlock(&kept_lock);
+  return room;
+}
+
+static bool take_kept(stack_set *set) {
+  pthread_mutex_lock(&kept_lock);
+  const bool any = kept_sets > 0;
+  if (any) *set = kept[--kept_sets];
+  pthread_mutex_unlock(&kept_lock);
+  return any;
+}
+
+static void unmap(stack_set set) {
+  forget_stacks(set.stacks, set.count, set.bytes);
+  munmap(set.stacks, set.count * (set.bytes + SIM_GUARD_BYTES));
+  atomic_fetch_sub(&guards, set.count);
+}
+
 char *sim_stacks_map(size_t count, size_t bytes) {
+  for (stack_set set; take_kept(&set);
+       unmap(set))  // the limit has changed: nobody will ask for that size again
+    if (set.count == count && set.bytes == bytes) return set.stacks;
   const size_t all = count * (bytes + SIM_GUARD_BYTES);
   char *stacks = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stacks == MAP_FAILED) return NULL;
@@ -127,7 +164,6 @@ char *sim_stacks_map(size_t count, size_t bytes) {
 }
 
 void sim_stacks_unmap(char *stacks, size_t count, size_t bytes) {
-  forget_stacks(stacks, count, bytes);
-  munmap(stacks, count * (bytes + SIM_GUARD_BYTES));
-  atomic_fetch_sub(&guards, count);
+  const stack_set set = {stacks, count, bytes};
+  if (!keep(set)) unmap(set);
 }
