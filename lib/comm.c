@@ -3,6 +3,8 @@
 // communicator, since the other ranks would wait in vain.
 #include "heddle/comm.h"
 
+#include <unistd.h>
+
 #include "comm_internal.h"
 
 int hd_comm_rank(const hd_comm *c) {
@@ -50,6 +52,11 @@ void hd_comm_abort(hd_comm *c, const char *why) {
   char last[80];
   hd_comm_fail(c, "rank %d: aborted %s: %s", c->rank, hd_meet_last(c, last, sizeof last), why);
   settled(c, -1);
+}
+
+bool hd_comm_stall(hd_comm *c, double most_s) {
+  for (const double end = hd_meet_now() + most_s; !hd_comm_failed(c) && hd_meet_now() < end;) usleep(500);
+  return hd_comm_failed(c);
 }
 
 void hd_shard(size_t count, int rank, int world, size_t *offset, size_t *length) {

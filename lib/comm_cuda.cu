@@ -209,8 +209,21 @@ static int wait_for_handle(hd_comm *c, int handle) {
 
 // In the order of the table: designated initialisers are C++20.
 const hd_backend_table hd_comm_cuda_backend = {
-    open_gpu,          close_gpu,        release_gpu,       hd_comm_lane_stream,   barrier,
-    hd_gpu_all_reduce, hd_gpu_reduce,    hd_gpu_broadcast,  hd_gpu_reduce_scatter, hd_gpu_all_gather,
-    hd_gpu_send_start, hd_gpu_send_wait, hd_gpu_recv_start, hd_gpu_recv_wait,      start,
+    open_gpu,
+    close_gpu,
+    release_gpu,
+    hd_comm_lane_stream,
+    barrier,
+    hd_gpu_all_reduce,
+    hd_gpu_reduce,
+    hd_gpu_broadcast,
+    hd_gpu_reduce_scatter,
+    hd_gpu_all_gather,
+    hd_gpu_send_start,
+    hd_gpu_send_wait,
+    hd_gpu_recv_start,
+    hd_gpu_recv_wait,
+    start,
     wait_for_handle,
+    false,
 };

@@ -109,7 +109,11 @@ hd_group *hd_group_new(int world, hd_group *whole) {
   g->world = world;
   pthread_mutex_init(&g->lock, NULL);
   const size_t n = (size_t)world;
-  for (int lane = 0; lane < HD_LANES; lane++) g->slots[lane] = zeroed(n, sizeof(hd_slot));
+  for (int lane = 0; lane < HD_LANES; lane++) {
+    g->slots[lane] = zeroed(n, sizeof(hd_slot));
+    g->waiting[lane] = zeroed(n, sizeof(hd_waiting));
+  }
+  for (int r = 0; r < world; r++) g->numbers[r] = r;
   g->mailboxes = zeroed(n * n * HD_OPEN_RECEIVES, sizeof(hd_mailbox));
   g->ended = zeroed(n, sizeof(uint32_t));
   g->busy = zeroed(n, sizeof(uint32_t));
@@ -127,7 +131,10 @@ static void free_group(hd_group *g) {
     next = part->next;
     free_group(part);
   }
-  for (int lane = 0; lane < HD_LANES; lane++) free(g->slots[lane]);
+  for (int lane = 0; lane < HD_LANES; lane++) {
+    free(g->slots[lane]);
+    free(g->waiting[lane]);
+  }
   free(g->mailboxes);
   free(g->ended);
   free(g->busy);

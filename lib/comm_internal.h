@@ -4,6 +4,7 @@
 //   comm.c           the public calls: arguments checked, traffic counted, a backend asked to move the data
 //   comm_group.c     ranks as threads: starting, failing together, ending
 //   comm_meet.c      how ranks meet: fingerprints published and compared, flags, waits with a deadline
+//   comm_deadlock.c  waits that can never end
 //   comm_split.c     parts of a communicator
 //   comm_arith.c     reductions in host memory, by element type
 //   comm_threads.c   data movement in host memory
@@ -59,11 +60,24 @@ typedef struct hd_slot {
   uint64_t arrived;   // sequence of the last collective this rank has entered
   uint64_t left;      // … whose peers' buffers it will not touch any more
   uint64_t progress;  // ring pieces finished so far
+  uint64_t started,
+      finished;  // of a helper's lane: operations that its rank has sent it, and that it has done
   uint32_t wake, sleeping;
   hd_call call[2];  // by parity of the sequence: a fast rank publishes its next call while a slow one reads
                     // the last
   char small[2][HD_SMALL_BYTES] __attribute__((aligned(64)));  // copies of short inputs, likewise
 } __attribute__((aligned(128))) hd_slot;
+
+// What a thread waits for, shown to the others: that *word reaches value, which only the thread of one lane
+// of one peer can bring about; or that all ranks arrive at the lane's collective number `value`.
+enum { HD_ALL_RANKS = -1 };
+typedef struct hd_waiting {
+  uint64_t turn;  // odd while it waits
+  const struct hd_group *group;
+  int lane, peer;
+  const uint64_t *word;
+  uint64_t value;
+} hd_waiting;
 
 // Messages of one ordered pair (receiver, sender) take turns in HD_OPEN_RECEIVES boxes. The n-th one a box
 // holds goes through stages 3n (empty), 3n+1 (posted), 3n+2 (claimed), 3n+3 (taken).
@@ -90,6 +104,7 @@ typedef struct hd_backend_table {
   int (*recv_wait)(hd_comm *c, int from);
   int (*start)(hd_comm *c, hd_call *call);  // returns a handle
   int (*wait)(hd_comm *c, int handle);
+  bool has_helpers;  // started operations run on a thread of their own
 } hd_backend_table;
 
 extern const hd_backend_table hd_comm_threads_backend, hd_comm_cuda_backend;
@@ -112,11 +127,13 @@ struct hd_group {
   char ranks[200];  // of a part, in the numbers of the whole: for messages
   hd_group *parts;  // of the whole: all parts of it, a list; freed when the run ends
   hd_group *next;
-  void *states[HD_MOST_RANKS];  // of the backend, written by open
-  hd_slot *slots[HD_LANES];     // (world) each
-  hd_mailbox *mailboxes;        // (world, world, HD_OPEN_RECEIVES): receiver, sender
-  uint32_t *ended;              // (world): the rank's body has returned
-  uint32_t *busy;               // (world): operation << 8 | peer, for messages about missing ranks
+  void *states[HD_MOST_RANKS];    // of the backend, written by open
+  hd_slot *slots[HD_LANES];       // (world) each
+  hd_waiting *waiting[HD_LANES];  // (world) each: of the ranks (only of the whole) and of their helpers
+  int numbers[HD_MOST_RANKS];     // of a part's ranks in the whole
+  hd_mailbox *mailboxes;          // (world, world, HD_OPEN_RECEIVES): receiver, sender
+  uint32_t *ended;                // (world): the rank's body has returned
+  uint32_t *busy;                 // (world): operation << 8 | peer, for messages about missing ranks
 };
 
 struct hd_comm {
@@ -178,6 +195,19 @@ void hd_meet_taken(hd_comm *c, int peer);
 void hd_meet_end_posts(hd_comm *c);
 // "behind recv #3", what this rank has called last, for messages.
 const char *hd_meet_last(const hd_comm *c, char *text, size_t size);
+
+// A thread that runs the lane's operations waits from now on for what.peer (of the same group), and does not
+// any more. Between the two: can its wait never end, since who could end it waits, in the end, for this
+// thread?
+void hd_deadlock_wait(hd_comm *c, int lane, hd_waiting what);
+void hd_deadlock_go_on(hd_comm *c, int lane);
+bool hd_deadlock_found(const hd_comm *c, int lane);
+// Does this rank of the group wait, on whichever communicator?
+bool hd_deadlock_waits(const hd_group *g, int rank);
+// Makes a rank's sleeping thread look again whether it can go on.
+void hd_meet_wake(const hd_comm *c, int lane);
+// The rank waits for an operation that it started: for messages about missing ranks.
+void hd_meet_busy(hd_comm *c, bool waits);
 
 // For other waits with the group's deadline (the helper thread's): seconds of CLOCK_MONOTONIC.
 double hd_meet_now(void);

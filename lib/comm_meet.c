@@ -53,6 +53,10 @@ static void wake(hd_slot *slot) {
   syscall(SYS_futex, &slot->wake, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
+void hd_meet_wake(const hd_comm *c, int lane) {
+  wake(&c->group->slots[lane][c->rank]);
+}
+
 void hd_meet_wake_all(hd_group *g) {
   for (int lane = 0; lane < HD_LANES; lane++)
     for (int r = 0; r < g->world; r++) wake(&g->slots[lane][r]);
@@ -72,10 +76,45 @@ static void sleep_on(hd_slot *own, const uint64_t *word, uint64_t value, const h
   __atomic_store_n(&own->sleeping, 0, __ATOMIC_SEQ_CST);
 }
 
-enum outcome { REACHED, FAILED, ENDED, EXPIRED };
+enum outcome { NOT_YET, REACHED, FAILED, ENDED, EXPIRED, DEADLOCK };
 
-// Waits until *word ≥ value. FAILED: the communicator was poisoned (unless it is not to be heeded). ENDED:
-// the peer's body has returned without reaching it. EXPIRED: the deadline has passed.
+// What has happened so far.
+static enum outcome look(const hd_comm *c, const uint64_t *word, uint64_t value, int peer,
+                         bool heed_failure) {
+  const hd_group *g = c->group;
+  if (load(word) >= value) return REACHED;
+  if (heed_failure && flag(&g->whole->failed)) return FAILED;
+  if (flag(&g->ended[peer])) return load_in_order(word) >= value ? REACHED : ENDED;
+  return NOT_YET;
+}
+
+static enum outcome wait_asleep(hd_comm *c, int lane, const uint64_t *word, uint64_t value, int peer,
+                                bool heed_failure) {
+  const hd_group *g = c->group;
+  const bool arrival = word == &g->slots[lane][peer].arrived;
+  const double until = hd_meet_now() + g->deadline_s;
+  enum outcome outcome = NOT_YET;
+  hd_deadlock_wait(
+      c, lane,
+      (hd_waiting){.lane = lane, .peer = arrival ? HD_ALL_RANKS : peer, .word = word, .value = value});
+  while (outcome == NOT_YET) {
+    const double left = until - hd_meet_now();
+    outcome = look(c, word, value, peer, heed_failure);
+    if (outcome != NOT_YET) break;
+    if (left <= 0)
+      outcome = EXPIRED;
+    else if (heed_failure && hd_deadlock_found(c, lane))
+      outcome = DEADLOCK;
+    else
+      sleep_on(&g->slots[lane][c->rank], word, value, g, heed_failure, left);
+  }
+  hd_deadlock_go_on(c, lane);
+  return outcome;
+}
+
+// Waits until *word ≥ value, which is the peer's doing. FAILED: the communicator was poisoned (unless it is
+// not to be heeded). ENDED: the peer's body has returned without reaching it. EXPIRED: the deadline has
+// passed. DEADLOCK: the peer waits for this rank.
 static enum outcome wait_for(hd_comm *c, int lane, const uint64_t *word, uint64_t value, int peer,
                              bool heed_failure) {
   const hd_group *g = c->group;
@@ -85,19 +124,12 @@ static enum outcome wait_for(hd_comm *c, int lane, const uint64_t *word, uint64_
       relax();
       if (load(word) >= value) return REACHED;
     }
-  const double until = hd_meet_now() + g->deadline_s;
-  for (int turn = 0;; turn++) {
-    if (load(word) >= value) return REACHED;
-    if (heed_failure && flag(&g->whole->failed)) return FAILED;
-    if (flag(&g->ended[peer])) return load_in_order(word) >= value ? REACHED : ENDED;
-    if (turn < (g->spin ? YIELD_TURNS : YIELD_TURNS_CROWDED)) {
-      sched_yield();
-      continue;
-    }
-    const double left = until - hd_meet_now();
-    if (left <= 0) return EXPIRED;
-    sleep_on(&g->slots[lane][c->rank], word, value, g, heed_failure, left);
+  for (int turn = 0; turn < (g->spin ? YIELD_TURNS : YIELD_TURNS_CROWDED); turn++) {
+    const enum outcome outcome = look(c, word, value, peer, heed_failure);
+    if (outcome != NOT_YET) return outcome;
+    sched_yield();
   }
+  return wait_asleep(c, lane, word, value, peer, heed_failure);
 }
 
 // ---------------------------------------------------------------- words for messages
@@ -146,7 +178,8 @@ static const char *whereabouts(const hd_group *g, int rank, char *text, size_t s
   if (flag(&g->ended[rank]))
     snprintf(text, size, "rank %d (has ended)", rank);
   else if (operation == HD_OP_NONE)
-    snprintf(text, size, "rank %d (in no operation)", rank);
+    snprintf(text, size, "rank %d (in %s)", rank,
+             hd_deadlock_waits(g, rank) ? "an operation of another communicator" : "no operation");
   else if (operation == HD_OP_SEND || operation == HD_OP_RECV)
     snprintf(text, size, "rank %d (in %s with rank %u)", rank, NAMES[operation], busy & 255);
   else
@@ -154,9 +187,14 @@ static const char *whereabouts(const hd_group *g, int rank, char *text, size_t s
   return text;
 }
 
+// What a helper does is not what its rank does.
 static void set_busy(hd_comm *c, int lane, enum hd_operation operation, int peer) {
-  if (lane == HD_LANE_CALLS)
+  if (lane == HD_LANE_CALLS || !c->group->backend->has_helpers)
     __atomic_store_n(&c->group->busy[c->rank], (uint32_t)operation << 8 | (uint32_t)peer, __ATOMIC_RELAXED);
+}
+
+void hd_meet_busy(hd_comm *c, bool waits) {
+  set_busy(c, HD_LANE_CALLS, waits ? HD_OP_ALL_REDUCE_START : HD_OP_NONE, 0);
 }
 
 // ---------------------------------------------------------------- collectives
@@ -217,6 +255,9 @@ static int missing(hd_comm *c, int lane, const hd_call *call, enum outcome why) 
   }
   hd_meet_describe(call, text, sizeof text);
   if (why == ENDED) return hd_comm_fail(c, "rank %d: %s: missing %s", c->rank, text, ranks);
+  if (why == DEADLOCK)
+    return hd_comm_fail(c, "rank %d: %s: deadlock: waits for %s, who waits for this rank", c->rank, text,
+                        ranks);
   return hd_comm_fail(c, "rank %d: %s: waited %g s for %s", c->rank, text, c->group->deadline_s, ranks);
 }
 
@@ -316,6 +357,8 @@ static int pair_failed(hd_comm *c, const hd_call *call, int peer, enum outcome w
   hd_meet_describe(call, text, sizeof text);
   whereabouts(c->group, peer, where, sizeof where);
   if (why == ENDED) hd_comm_fail(c, "rank %d: %s: missing %s", c->rank, text, where);
+  if (why == DEADLOCK)
+    hd_comm_fail(c, "rank %d: %s: deadlock: waits for %s, who waits for this rank", c->rank, text, where);
   if (why == EXPIRED)
     hd_comm_fail(c, "rank %d: %s: waited %g s for %s", c->rank, text, c->group->deadline_s, where);
   hd_comm_failed(c);

@@ -40,7 +40,8 @@ static hd_group *make_part(const hd_comm *c, const int *member, int count) {
   g->backend = parent->backend;
   for (int i = 0; i < count; i++) {
     const size_t used = strlen(g->ranks);
-    snprintf(g->ranks + used, sizeof g->ranks - used, "%s%d", i ? ", " : "{", shown(c, member[i])->number);
+    g->numbers[i] = shown(c, member[i])->number;
+    snprintf(g->ranks + used, sizeof g->ranks - used, "%s%d", i ? ", " : "{", g->numbers[i]);
   }
   const size_t used = strlen(g->ranks);
   snprintf(g->ranks + used, sizeof g->ranks - used, "}");

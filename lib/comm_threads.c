@@ -300,23 +300,27 @@ static int send_wait(hd_comm *c, int to) {
 
 // ---------------------------------------------------------------- asynchronous all-reduce
 
-// The helper thread of a rank and its queue: operation number n is queue[n % capacity], done when completed >
-// n.
+// The helper thread of a rank and its queue: operation number n is queue[n % capacity], done when
+// shown->finished > n.
 typedef struct helper {
   hd_comm *c;
+  hd_slot *shown;  // how many were started and are finished: for the other ranks, too
   pthread_t thread;
   bool running, closing;
   pthread_mutex_t lock;
   pthread_cond_t changed;
   hd_call *queue;
-  uint64_t capacity, started, completed, waited;
+  uint64_t capacity, waited;
 } helper;
 
 enum { HANDLES = 1 << 30, FIRST_CAPACITY = 16, WAIT_TURNS = 50 };
 
 static int open_threads(hd_comm *c) {
   helper *h = hd_alloc(1, sizeof *h);
-  *h = (helper){.c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+  *h = (helper){.c = c,
+                .shown = &c->group->slots[HD_LANE_HELPER][c->rank],
+                .lock = PTHREAD_MUTEX_INITIALIZER,
+                .changed = PTHREAD_COND_INITIALIZER};
   c->state = h;
   return 0;
 }
@@ -325,13 +329,13 @@ static void *help(void *arg) {
   helper *h = arg;
   pthread_mutex_lock(&h->lock);
   while (true) {
-    while (h->completed == h->started && !h->closing) pthread_cond_wait(&h->changed, &h->lock);
-    if (h->completed == h->started) break;
-    hd_call call = h->queue[h->completed % h->capacity];
+    while (h->shown->finished == h->shown->started && !h->closing) pthread_cond_wait(&h->changed, &h->lock);
+    if (h->shown->finished == h->shown->started) break;
+    hd_call call = h->queue[h->shown->finished % h->capacity];
     pthread_mutex_unlock(&h->lock);
     all_reduce(h->c, HD_LANE_HELPER, &call);  // a failure poisons the communicator, which wait reports
     pthread_mutex_lock(&h->lock);
-    __atomic_store_n(&h->completed, h->completed + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&h->shown->finished, h->shown->finished + 1, __ATOMIC_RELEASE);
     pthread_cond_broadcast(&h->changed);
   }
   pthread_mutex_unlock(&h->lock);
@@ -340,10 +344,10 @@ static void *help(void *arg) {
 
 // Doubles the queue when all its places hold operations not completed. Called under the lock.
 static void make_room(helper *h) {
-  if (h->started - h->completed < h->capacity) return;
+  if (h->shown->started - h->shown->finished < h->capacity) return;
   const uint64_t capacity = h->capacity ? 2 * h->capacity : FIRST_CAPACITY;
   hd_call *queue = hd_alloc(capacity, sizeof *queue);
-  for (uint64_t n = h->completed; h->capacity && n < h->started; n++)
+  for (uint64_t n = h->shown->finished; h->capacity && n < h->shown->started; n++)
     queue[n % capacity] = h->queue[n % h->capacity];
   free(h->queue);
   h->queue = queue;
@@ -358,9 +362,9 @@ static int start(hd_comm *c, hd_call *call) {
   h->running = true;
   pthread_mutex_lock(&h->lock);
   make_room(h);
-  const uint64_t number = h->started;
+  const uint64_t number = h->shown->started;
   h->queue[number % h->capacity] = *call;
-  h->started++;
+  __atomic_store_n(&h->shown->started, number + 1, __ATOMIC_SEQ_CST);
   pthread_cond_broadcast(&h->changed);
   pthread_mutex_unlock(&h->lock);
   return (int)(number % HANDLES);
@@ -368,15 +372,26 @@ static int start(hd_comm *c, hd_call *call) {
 
 static int wait_threads(hd_comm *c, int handle) {
   helper *h = c->state;
-  const uint64_t age = (h->started + HANDLES - 1 - (uint64_t)handle) % HANDLES;  // 0: the last one started
-  if (handle < 0 || handle >= HANDLES || age >= h->started)
+  const uint64_t age =
+      (h->shown->started + HANDLES - 1 - (uint64_t)handle) % HANDLES;  // 0: the last one started
+  if (handle < 0 || handle >= HANDLES || age >= h->shown->started)
     return hd_comm_fail(c, "rank %d: wait for handle %d, but %llu operations were started", c->rank, handle,
-                        (unsigned long long)h->started);
-  const uint64_t number = h->started - 1 - age;
-  for (int turn = 0; turn < WAIT_TURNS && __atomic_load_n(&h->completed, __ATOMIC_ACQUIRE) <= number; turn++)
+                        (unsigned long long)h->shown->started);
+  const uint64_t number = h->shown->started - 1 - age;
+  for (int turn = 0; turn < WAIT_TURNS && __atomic_load_n(&h->shown->finished, __ATOMIC_ACQUIRE) <= number;
+       turn++)
     sched_yield();
   pthread_mutex_lock(&h->lock);
-  while (h->completed <= number) pthread_cond_wait(&h->changed, &h->lock);  // each operation has its deadline
+  if (h->shown->finished <= number) {
+    const hd_waiting own = {
+        .lane = HD_LANE_HELPER, .peer = c->rank, .word = &h->shown->finished, .value = number + 1};
+    hd_meet_busy(c, true);
+    hd_deadlock_wait(c, HD_LANE_CALLS, own);
+    hd_meet_wake(c, HD_LANE_HELPER);  // it may wait for somebody who waits for this rank
+    while (h->shown->finished <= number) pthread_cond_wait(&h->changed, &h->lock);  // it has its deadline
+    hd_deadlock_go_on(c, HD_LANE_CALLS);
+    hd_meet_busy(c, false);
+  }
   if (h->waited <= number) h->waited = number + 1;
   pthread_mutex_unlock(&h->lock);
   return hd_comm_failed(c) ? -1 : 0;
@@ -384,9 +399,9 @@ static int wait_threads(hd_comm *c, int handle) {
 
 static void close_threads(hd_comm *c) {
   helper *h = c->state;
-  if (h->waited < h->started && !hd_comm_failed(c))
+  if (h->waited < h->shown->started && !hd_comm_failed(c))
     hd_comm_fail(c, "rank %d ended without waiting for %llu all-reduce operations it started", c->rank,
-                 (unsigned long long)(h->started - h->waited));
+                 (unsigned long long)(h->shown->started - h->waited));
   if (h->running) {
     pthread_mutex_lock(&h->lock);
     h->closing = true;
@@ -426,4 +441,5 @@ const hd_backend_table hd_comm_threads_backend = {
     .recv_wait = hd_meet_post_end,
     .start = start,
     .wait = wait_threads,
+    .has_helpers = true,
 };

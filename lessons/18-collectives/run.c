@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "collectives.h"
 
@@ -38,7 +37,7 @@ static hd_traffic traffic_of(const member *m) {
 // What the rank that is to fail does instead of an all-reduce.
 static int misbehave(const trial *t, const member *m, float *x) {
   if (t->fault == DIES) return -1;
-  if (t->fault == STALLS) usleep((useconds_t)(2.5e6 * t->deadline_s));
+  if (t->fault == STALLS) hd_comm_stall(m->comm, 3 * t->deadline_s);
   if (t->fault == OTHER_CALL) return hd_broadcast(m->comm, x, t->count, HD_F32, 0);
   return t->run(m, x, t->fault == OTHER_SIZE ? t->count - 1 : t->count);
 }

@@ -41,7 +41,7 @@ void jacobi_gpu(const float *from, float *to, long columns, long first, long cou
 // Remembers a moment for the timeline.
 void mark(worker *w);
 
-enum fault { NO_FAULT, DIES, STALLS };
+enum fault { NO_FAULT, DIES, STALLS, OTHER_CALL };
 
 typedef struct trial {
   iteration *method;

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "halo.h"
 
@@ -25,7 +24,8 @@ static int iterate(const trial *t, worker *w) {
   for (w->iteration = 0; w->iteration < t->iterations; w->iteration++) {
     const bool now = w->iteration == t->iterations / 2 && hd_comm_rank(w->comm) == t->faulty;
     if (now && t->fault == DIES) return -1;
-    if (now && t->fault == STALLS) usleep((useconds_t)(2.5e6 * t->deadline_s));
+    if (now && t->fault == OTHER_CALL) return hd_barrier(w->comm);
+    if (now && t->fault == STALLS) hd_comm_stall(w->comm, 3 * t->deadline_s);
     if (t->moments && w->iteration == (traced > 0 ? traced : 0)) {
       w->ops->mark(w->ops, 0);
       w->marks = 0;

@@ -88,7 +88,7 @@ void block_collect(const block *b, float *y, float *dx, float *gradient);
 // ---------------------------------------------------------------- a whole run
 
 enum place { ON_CPU, ON_GPU };
-enum fault { NO_FAULT, DIES, STALLS, OTHER_SIZE };
+enum fault { NO_FAULT, DIES, STALLS, OTHER_SIZE, OTHER_CALL };
 
 typedef struct trial {
   const problem *problem;

@@ -4,7 +4,6 @@
 #include <kernels/nn/ops.h>
 #include <math.h>
 #include <pthread.h>
-#include <unistd.h>
 
 #include "block.h"
 
@@ -39,7 +38,11 @@ static void rank_body(hd_comm *comm, void *arg) {
   const trial *t = s->trial;
   const enum fault fault = t->faulty == hd_comm_rank(comm) ? t->fault : NO_FAULT;
   if (fault == DIES) return;
-  if (fault == STALLS) usleep((useconds_t)(3e6 * t->deadline_s));
+  if (fault == OTHER_CALL) {
+    hd_barrier(comm);
+    return;
+  }
+  if (fault == STALLS) hd_comm_stall(comm, 3 * t->deadline_s);
   block *b = block_open(t->problem, t->strategy, comm, hd_ops_open(t->place == ON_GPU, hd_comm_stream(comm)));
   const int less = fault == OTHER_SIZE;
   b->rows -= less;

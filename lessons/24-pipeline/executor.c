@@ -2,7 +2,6 @@
 // Idea: a rank that sends must not wait for one that computes, so every receive is opened as early as there
 // is room for what it brings; then messages travel while both sides compute.
 #include <string.h>
-#include <unistd.h>
 
 #include "runner.h"
 
@@ -119,7 +118,8 @@ int runner_step(runner *r, bool marks) {
   if (marks) r->ops->mark(r->ops, 0);
   for (int k = 0; k < r->plan.count[rank]; k++) {
     const instruction i = r->plan.list[rank][k];
-    if (k == half && t->fault == STALLS) usleep((useconds_t)(3e6 * t->deadline_s));
+    if (k == half && t->fault == OTHER_CALL) return hd_barrier(r->comm);
+    if (k == half && t->fault == STALLS) hd_comm_stall(r->comm, 3 * t->deadline_s);
     if (k == half && t->fault == DIES) {
       hd_comm_abort(r->comm, "it was told to die");
       return -1;

@@ -19,7 +19,7 @@ typedef struct problem {
   const float *initial;         // LAYERS times (width, width) weights and (width) biases, host
 } problem;
 
-enum fault { NO_FAULT, DIES, STALLS, OTHER_SIZE };
+enum fault { NO_FAULT, DIES, STALLS, OTHER_SIZE, OTHER_CALL };
 
 enum mistake {
   NO_MISTAKE,

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "run.h"
 
@@ -98,7 +97,8 @@ static int step(runner *r, bool marks) {
     const int n = t->plan->order[i];
     if (t->plan->device[n] != r->rank) continue;
     const bool half = done++ == mine / 2 && t->fault && t->faulty == r->rank;
-    if (half && t->fault == STALLS) usleep((useconds_t)(3e6 * t->deadline_s));
+    if (half && t->fault == OTHER_CALL) return hd_barrier(r->comm);
+    if (half && t->fault == STALLS) hd_comm_stall(r->comm, 3 * t->deadline_s);
     if (half && t->fault == DIES) {
       hd_comm_abort(r->comm, "it was told to die");
       return -1;

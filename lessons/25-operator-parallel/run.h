@@ -8,7 +8,7 @@
 #include "network.h"
 
 enum place { ON_CPU, ON_GPU };
-enum fault { NO_FAULT, DIES, STALLS };
+enum fault { NO_FAULT, DIES, STALLS, OTHER_CALL };
 
 // What a run is asked for and what it found.
 typedef struct trial {

@@ -4,7 +4,6 @@
 #include <heddle/error.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 // ---------------------------------------------------------------- what a rank keeps
 
@@ -129,9 +128,10 @@ void update_shards(rank *r) {
 
 // Tests: this rank fails in the middle of backward.
 static int strike(rank *r) {
-  if (r->trial->fault == STALLS) usleep((useconds_t)(3e6 * r->trial->deadline_s));
+  if (r->trial->fault == STALLS) hd_comm_stall(r->comm, 3 * r->trial->deadline_s);
   if (r->trial->fault == OTHER_SIZE) r->each--, r->padded--;
   if (r->trial->fault == DIES) hd_comm_abort(r->comm, "it was told to die");
+  if (r->trial->fault == OTHER_CALL) return hd_barrier(r->comm);
   return r->trial->fault == DIES ? -1 : 0;
 }
 

@@ -68,7 +68,7 @@ hd_traffic traffic_formula(const strategy *s, long width, int world);
 
 // ---------------------------------------------------------------- a whole run
 
-enum fault { NO_FAULT, DIES, STALLS, OTHER_SIZE };
+enum fault { NO_FAULT, DIES, STALLS, OTHER_SIZE, OTHER_CALL };
 
 // What run_ranks is asked for and what it found.
 typedef struct trial {

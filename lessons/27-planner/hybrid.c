@@ -6,7 +6,6 @@
 #include <lessons/24-pipeline/schedule.h>
 #include <math.h>
 #include <pthread.h>
-#include <unistd.h>
 
 // What comes from one neighbour, and what goes to it.
 typedef struct neighbour {
@@ -88,9 +87,10 @@ static int run_instruction(runner *r, instruction i) {
 // Tests: this rank fails in the middle of its instructions.
 static int strike(const runner *r) {
   const trial *t = r->trial;
-  if (t->fault == STALLS) usleep((useconds_t)(3e6 * t->deadline_s));
+  if (t->fault == STALLS) hd_comm_stall(r->world, 3 * t->deadline_s);
   if (t->fault == OTHER_SIZE) r->piece->rows--, r->piece->parameters--;
   if (t->fault == DIES) hd_comm_abort(r->world, "it was told to die");
+  if (t->fault == OTHER_CALL) return hd_barrier(r->world);
   return t->fault == DIES ? -1 : 0;
 }
 

@@ -10,7 +10,7 @@ enum mistake {
   WRONG_GROUP  // gradients are summed over all ranks, not over those that hold the same parameters
 };
 
-enum fault { NO_FAULT, DIES, STALLS, OTHER_SIZE };
+enum fault { NO_FAULT, DIES, STALLS, OTHER_SIZE, OTHER_CALL };
 
 typedef struct trial {
   const problem *problem;

@@ -18,15 +18,17 @@
 #include <pthread.h>
 
 #include "backends.h"
+#include "faults.h"
 
 enum { MOST_WORLD = 8, COUNT = 600 };
-static const double SHORT_S = 0.3, LONG_S = 20;
+static const double LONG_S = 20;
 
 #define EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
 // ---------------------------------------------------------------- every operation with every fault
 
 typedef enum fault {
+  NOBODY,
   DIES,
   STALLS,
   OTHER_COLLECTIVE,
@@ -35,8 +37,8 @@ typedef enum fault {
   OTHER_REDUCTION,
   OTHER_ROOT
 } fault;
-static const char *const FAULTS[] = {"dies",       "stalls",          "other collective", "other size",
-                                     "other type", "other reduction", "other root"};
+static const char *const FAULTS[] = {"does all",   "dies",       "stalls",          "other collective",
+                                     "other size", "other type", "other reduction", "other root"};
 
 // How one call is made: what ranks must agree on, and memory for it.
 typedef struct call {
@@ -125,17 +127,15 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void until_failed(hd_comm *c) {
-  for (const double end = now() + LONG_S; !hd_comm_failed(c) && now() < end;) usleep(500);
-}
-
 // What rank 1 does instead.
 static int misbehave(hd_comm *c, const job *j, call a) {
   switch (j->fault) {
+    case NOBODY:
+      break;
     case DIES:
       return 0;
     case STALLS:
-      until_failed(c);
+      hd_comm_stall(c, LONG_S);
       return -1;
     case OTHER_COLLECTIVE:
       return j->operation->call == barrier ? all_gather(c, &a) : barrier(c, &a);
@@ -169,8 +169,10 @@ static void faulty_body(hd_comm *c, void *arg) {
   if (takes_part && j->fault != STALLS) bad = j->operation->call(c, &a);
   if (bad)
     j->returned[rank] = -1;  // complete, but the others were so fast that they have failed in the next one
+  else if (!takes_part && j->fault != NOBODY)
+    hd_comm_stall(c, LONG_S);
   else if (!takes_part)
-    until_failed(c);
+    j->returned[rank] = 0;
   else
     j->returned[rank] = rank == 1 ? misbehave(c, j, a) : j->operation->call(c, &a);
   o->synchronize(o);
@@ -185,11 +187,22 @@ static int number_of_bad_call(const job *j) {
   return (j->fault == STALLS ? 1 : 1 + j->operation->meetings) + (shifted ? 2 : 0);
 }
 
+// What opening, the call and closing take without a fault.
+static double good_run_s(const job *j, enum hd_order order, int world) {
+  job good = {.operation = j->operation, .fault = NOBODY, .backend = j->backend};
+  const double start = now();
+  if (hd_comm_run(world, j->backend, order, 1, LONG_S, faulty_body, &good))
+    fail_msg("%s", hd_comm_error_text());
+  return now() - start;
+}
+
 static void check_fault(job *j, enum hd_order order, int world) {
-  // A message, or a started operation, could still come from a rank that is in something else.
+  // A message, or a started operation, could still come from a rank that is in something else, were it not
+  // that this one waits for the first.
   const bool late = j->operation->pair || j->operation->call == all_reduce_start;
-  const bool waits = j->fault == STALLS || (j->fault == OTHER_COLLECTIVE && late);
-  const double deadline = !waits ? LONG_S : j->backend == HD_COMM_NCCL ? SHORT_S : SHORT_S / 3;
+  const bool circle = j->fault == OTHER_COLLECTIVE && late;
+  const double deadline =
+      deadline_s(j->fault == STALLS, j->fault == STALLS ? good_run_s(j, order, world) : 0);
   const double start = now();
   const int failed = hd_comm_run(world, j->backend, order, 1, deadline, faulty_body, j);
   const double took = now() - start;
@@ -199,14 +212,17 @@ static void check_fault(job *j, enum hd_order order, int world) {
            FAULTS[j->fault], j->backend, order, text);
   snprintf(name, sizeof name, "%s #%d", j->operation->name, number_of_bad_call(j));
   if (failed != world - (j->fault == DIES)) fail_msg("%d ranks failed: %s", failed, where);
-  if (!(took < LONG_S / 2)) fail_msg("took %g s: %s", took, where);
+  if (j->fault != STALLS && !(took < LONG_S / 2)) fail_msg("took %g s: %s", took, where);
   if (!strstr(text, "rank 1")) fail_msg("names no rank: %s", where);
-  if (waits && j->fault != STALLS) {  // whoever's deadline is first tells
-    if (!strstr(text, "barrier") || !strstr(text, "(in ") || !strstr(text, "waited")) fail_msg("%s", where);
+  if (circle) {  // whoever notices first tells
+    if (!strstr(text, "barrier") || !strstr(text, "(in ") || !strchr(text, '#')) fail_msg("%s", where);
   } else if (!strstr(text, name)) {
     fail_msg("does not name %s: %s", name, where);
   }
-  const char *expected = waits ? "waited" : j->fault == DIES ? "has ended" : "mismatch";
+  const char *expected = circle               ? "deadlock"
+                         : j->fault == STALLS ? "waited"
+                         : j->fault == DIES   ? "has ended"
+                                              : "mismatch";
   if (!strstr(text, expected)) fail_msg("does not say \"%s\": %s", expected, where);
   for (int r = 0; r < world && (r < 2 || !j->operation->pair); r++)
     if (j->returned[r] != (r == 1 && j->fault == DIES ? 0 : -1))
@@ -266,21 +282,90 @@ static void mismatch_leaves_the_data_alone(void **state) {
 static void late_rank(hd_comm *c, void *arg) {
   (void)arg;
   float x = 0;
-  if (hd_comm_rank(c) == 1) usleep(450000);
+  if (hd_comm_rank(c) == 1) hd_comm_stall(c, LONG_S);
   hd_all_reduce(c, &x, 1, HD_F32, HD_SUM);
 }
 
-static void send_to_send(hd_comm *c, void *arg) {
+// Circles of ranks that wait for each other, in every kind of wait.
+static void send_round(hd_comm *c, void *arg) {
   (void)arg;
   float x = 0;
-  hd_send(c, &x, 1, HD_F32, 1 - hd_comm_rank(c));
+  hd_send(c, &x, 1, HD_F32, (hd_comm_rank(c) + 1) % hd_comm_world(c));
 }
 
-static void late_ranks_are_named_at_the_deadline(void **state) {
+static void receive_round(hd_comm *c, void *arg) {
+  (void)arg;
+  float x = 0;
+  hd_recv(c, &x, 1, HD_F32, (hd_comm_rank(c) + 1) % hd_comm_world(c));
+}
+
+// Rank 0's last operation is one that rank 2 would start behind its message, which rank 1 would take behind
+// its barrier.
+static void three_things(hd_comm *c, void *arg) {
+  (void)arg;
+  float x = 0, y[2000] = {0};
+  if (hd_comm_rank(c) == 1) hd_barrier(c);
+  if (hd_comm_rank(c) == 2) hd_send(c, &x, 1, HD_F32, 1);
+  if (hd_comm_rank(c) == 0) hd_wait(c, hd_all_reduce_start(c, y, 2000, HD_F32, HD_SUM));
+}
+
+// The other rank is in the whole, this one is in a part of the two.
+static void part_and_whole(hd_comm *c, void *arg) {
+  (void)arg;
+  hd_comm *part = hd_comm_split(c, hd_comm_rank(c) > 0, 0);
+  if (hd_comm_rank(c) < 2)
+    hd_barrier(c);
+  else
+    hd_barrier(part);
+}
+
+static void circles_are_noticed_at_once(void **state) {
   (void)state;
-  assert_fails(3, HD_ORDER_RANK, SHORT_S, 10, 3, late_rank,
-               WORDS("all_reduce #1", "0.3 s", "rank 1 (in no operation)"));
-  assert_fails(2, HD_ORDER_RANK, SHORT_S, 10, 2, send_to_send, WORDS("send #1", "0.3 s", "in send"));
+  assert_fails(2, HD_ORDER_RANK, LONG_S, 10, 2, send_round,
+               WORDS("send #1", "deadlock", "(in send with rank"));
+  assert_fails(8, HD_ORDER_RANK, LONG_S, 10, 8, send_round,
+               WORDS("send #1", "deadlock", "(in send with rank"));
+  assert_fails(3, HD_ORDER_RANK, LONG_S, 10, 3, receive_round,
+               WORDS("recv #1", "deadlock", "(in recv with rank"));
+  assert_fails(3, HD_ORDER_RANK, LONG_S, 10, 3, three_things, WORDS("#", "deadlock", "(in "));
+  assert_fails(3, HD_ORDER_RANK, LONG_S, 10, 3, part_and_whole, WORDS("barrier #", "deadlock", "(in "));
+}
+
+// Nobody is accused who only takes long: rank 0 computes for a while before it ends what all others wait for
+// in a chain.
+static int chain_turn(hd_comm *c, float *x, float *message) {
+  const int rank = hd_comm_rank(c), last = hd_comm_world(c) - 1;
+  const int handle = hd_all_reduce_start(c, x, 2000, HD_F32, HD_SUM);
+  if (rank == 0) usleep(150000);
+  if (rank > 0 && hd_recv(c, message, 1, HD_F32, rank - 1)) return -1;
+  if (rank < last && hd_send(c, message, 1, HD_F32, rank + 1)) return -1;
+  return handle < 0 || hd_wait(c, handle) || hd_barrier(c) ? -1 : 0;
+}
+
+static void chain(hd_comm *c, void *arg) {
+  const job *j = arg;
+  hd_ops *o = hd_ops_open(j->backend != HD_COMM_THREADS, hd_comm_stream(c));
+  float *x = o->alloc(o, 2001 * sizeof *x);
+  o->zero(o, x, 2001);
+  for (int turn = 0; turn < 3 && chain_turn(c, x, x + 2000) == 0; turn++) continue;
+  o->synchronize(o);
+  o->free(o, x, 2001 * sizeof *x);
+  o->close(o);
+}
+
+static void who_takes_long_is_waited_for(void **state) {
+  (void)state;
+  for (size_t b = 0; b < backend_count; b++) {
+    job j = {.backend = backends[b]};
+    if (hd_comm_run(4, backends[b], HD_ORDER_RANK, 1, LONG_S, chain, &j))
+      fail_msg("%s", hd_comm_error_text());
+  }
+}
+
+static void a_late_rank_is_named_at_the_deadline(void **state) {
+  (void)state;
+  assert_fails(3, HD_ORDER_RANK, 0.75, 10, 3, late_rank,
+               WORDS("all_reduce #1", "0.75 s", "rank 1 (in no operation)"));
 }
 
 static void exits_thread(hd_comm *c, void *arg) {
@@ -391,7 +476,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_operation_survives_every_fault),
       cmocka_unit_test(mismatch_leaves_the_data_alone),
-      cmocka_unit_test(late_ranks_are_named_at_the_deadline),
+      cmocka_unit_test(a_late_rank_is_named_at_the_deadline),
+      cmocka_unit_test(circles_are_noticed_at_once),
+      cmocka_unit_test(who_takes_long_is_waited_for),
       cmocka_unit_test(a_body_that_leaves_by_pthread_exit_has_ended),
       cmocka_unit_test(abort_ends_everybodys_wait),
       cmocka_unit_test(poisoned_communicator_stays_poisoned),

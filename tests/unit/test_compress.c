@@ -17,7 +17,6 @@
 #include <lessons/28-compress-private/low_rank.h>
 #include <lessons/28-compress-private/worker.h>
 #include <math.h>
-#include <time.h>
 
 enum { BATCH = 37, MOST_WORLD = 8 };
 static const int WORLDS[] = {1, 2, 3, 4, 8};
@@ -271,7 +270,6 @@ static void four_directions(float *x, int rank) {
 
 static void given_body(hd_comm *comm, void *arg) {
   given *g = arg;
-  const struct timespec long_enough = {1, 500000000};
   hd_ops *o = hd_ops_open(place == ON_GPU, hd_comm_stream(comm));
   worker *w = worker_open(&problem, g->strategy, comm, o, 10, 0);
   float *x = malloc(parameters * sizeof *x);
@@ -283,7 +281,7 @@ static void given_body(hd_comm *comm, void *arg) {
       some_gradient(x, w->step, w->rank);
     o->upload(o, w->model->gradient, x, parameters * sizeof *x);
     if (fault == DIES) break;
-    if (fault == STALLS) nanosleep(&long_enough, NULL);
+    if (fault == STALLS) hd_comm_stall(comm, 20);
     if (fault == ANOTHER_CALL ? hd_all_gather(comm, w->sum, w->inbox, 1, HD_F32) : worker_exchange(w)) break;
   }
   if (g->sum[w->rank]) o->download(o, g->sum[w->rank], w->sum, parameters * sizeof *x);

@@ -21,6 +21,8 @@
 #include <omp.h>
 #include <stdio.h>
 
+#include "faults.h"
+
 static const int WORLDS[] = {1, 2, 3, 4, 8};
 #define EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
@@ -258,7 +260,7 @@ static void a_failing_rank_is_an_error(void **state) {
   for (size_t at = 0; at < place_count; at++) EACH(w, WORLDS) EACH(s, strategies) {
       for (int f = DIES; f <= LEAVES && WORLDS[w] > 1; f++) {
         trial t = request(&k, strategies[s], places[at], WORLDS[w]);
-        t.deadline_s = 0.5;
+        t.deadline_s = deadline_s(false, 0);
         t.fault = (enum fault)f;
         const double start = hd_wall();
         assert_int_equal(run_ranks(&t), -1);

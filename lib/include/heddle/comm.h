@@ -42,6 +42,13 @@ typedef struct hd_traffic {
   uint64_t messages, bytes;
 } hd_traffic;
 
+// What is noticed, and when. At once: ranks that call different collectives or the same with different
+// arguments; a rank that has ended; hd_comm_abort; and ranks that wait for each other in a circle, whatever
+// in: a message or a started all-reduce against a barrier, two sends against each other, different
+// communicators. At the deadline: a rank that waits for nobody but does not come. Until then it could: a rank
+// that computes may still start the all-reduce, or open the receive, that others wait for, and its next call
+// is not known.
+
 // Runs body(comm, arg) on `world` new ranks and waits for all of them. Each rank runs its OpenMP regions with
 // `threads_per_rank` threads; with HD_COMM_CUDA rank r has logical device r current. deadline_s: the longest
 // any rank waits for another (0: the default of 30 s). Returns 0, or the number of ranks that failed; the
@@ -116,6 +123,10 @@ int hd_wait(hd_comm *c, int handle);
 
 // Makes every rank's current and later calls fail with `why` (a rank that found its data wrong, say).
 void hd_comm_abort(hd_comm *c, const char *why);
+
+// Waits until the communicator has failed, at most so long, and says whether it has: how a test lets a rank
+// stall.
+bool hd_comm_stall(hd_comm *c, double most_s);
 
 // The stream compute kernels of this rank go to (a cudaStream_t as void *); NULL with backend threads.
 void *hd_comm_stream(const hd_comm *c);
