@@ -1,6 +1,6 @@
 # Forwards to CMake and its programs. `make help` lists what there is.
 #   PROFILE=quick|full   DEVICE=auto|cuda|sim|cpu   RESULTS=folder   BUDGET=seconds   L=lesson number   BUILD=folder   JOBS=n
-.PHONY: all deps configure build bench sanitize cusim-speed peers plots test lesson docs doctor clean help
+.PHONY: all deps configure build bench sanitize cusim-speed peers plots test lesson lab grade docs doctor clean help
 .NOTPARALLEL:
 PROFILE ?= quick
 DEVICE  ?= auto
@@ -20,6 +20,8 @@ help:
 	@echo 'make bench plots     measure every lesson and draw the report (build/report/index.html)'
 	@echo 'make test            everything that can be checked, through CTest'
 	@echo 'make lesson L=07     build and run one lesson; ARGS="--size 1000" for its options'
+	@echo 'make lab L=09        put the file of a lesson'"'"'s lab into labs/'
+	@echo 'make grade L=09      grade it; FILE=path for another one'
 	@echo 'make cusim-speed     how fast kernels run on the simulated GPU, in wall time'
 	@echo 'make peers           all-reduce between two ranks, ours against OpenMPI'
 	@echo 'make sanitize        compute-sanitizer over every lesson, on a real GPU (DEVICE=cuda)'
@@ -70,6 +72,12 @@ lesson: build
 	if [ -z "$$program" ]; then \
 	  echo "heddle: there is no lesson $(L) yet; there are: $$(ls $(BUILD)/lessons | sed -n 's/^lesson-\([0-9]*\).*/\1/p' | tr '\n' ' ')" >&2; exit 2; fi; \
 	"$$program" $(ARGS)
+
+lab:
+	@tools/lab.sh '$(L)' labs
+
+grade: configure
+	@tools/grade.sh '$(BUILD)' '$(L)' '$(FILE)'
 
 doctor: configure
 	@cmake --build $(BUILD) -j$(JOBS) --target heddle-doctor lessons -- --no-print-directory >$(BUILD)/doctor.log 2>&1 || { cat $(BUILD)/doctor.log; exit 1; }

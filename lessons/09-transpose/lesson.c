@@ -64,6 +64,7 @@ static const hd_variant variants[] = {
     {"padded", ON_GPU(padded), "one unused word per row of the tile: no conflicts", NEEDS_CUDA},
     {"swizzled", ON_GPU(swizzled), "columns permuted by XOR: no conflicts and no unused words", NEEDS_CUDA},
     {"vectorized", ON_GPU(vectorized), "16 bytes per load and store: a quarter of the requests", NEEDS_CUDA},
+    HD_LAB({"yours", ON_GPU(yours), "the lab's", NEEDS_CUDA}, )  //
 };
 
 const hd_lesson hd_this_lesson = {

@@ -23,6 +23,7 @@ hd_run run_serial, run_omp_blocked;          // cpu.c
 hd_run run_copy, run_naive;                  // direct.cu
 hd_run run_tiled, run_padded, run_swizzled;  // tiled.cu
 hd_run run_vectorized;                       // vectorized.cu
+hd_run run_yours;                            // the lab's
 
 // B = Aᵀ by 32 × 32 blocks on all OpenMP threads. a, b: (n, n), not overlapping.
 void transpose_blocked(long n, const float *a, float *b);

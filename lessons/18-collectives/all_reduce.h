@@ -20,6 +20,7 @@ typedef int algorithm(const member *m, float *x, size_t count);
 algorithm all_reduce_naive, all_reduce_tree, all_reduce_doubling, all_reduce_ring, all_reduce_hierarchical;
 algorithm all_reduce_library;       // whatever the communicator does by itself
 algorithm all_reduce_power_of_two;  // a mistake: see doubling.c
+algorithm all_reduce_yours;         // the lab's
 
 // The two halves of the ring. Afterwards reduce_scatter has left chunk (rank + 1) % world of the sum in
 // place; all_gather expects it there.

@@ -112,6 +112,7 @@ BOTH(ring, all_reduce_ring)
 BOTH(hierarchical, all_reduce_hierarchical)
 BOTH(library, all_reduce_library)
 CPU(power_of_two, all_reduce_power_of_two)
+HD_LAB(BOTH(yours, all_reduce_yours))
 #if HD_HAVE_NCCL
 static void gpu_nccl(hd_case *c) {
   run_case(c, all_reduce_library, HD_COMM_NCCL);
@@ -160,6 +161,7 @@ static const hd_variant variants[] = {
     GPUS("gpu-ring", ring, "all links always busy"),
     GPUS("gpu-hierarchical", hierarchical, "fewer steps than the ring"),
     GPUS("gpu-direct", library, "heddle/comm.h: parts pushed to all peers at once, added in rank order"),
+    HD_LAB(RANKS("yours", yours, "the lab's"), GPUS("gpu-yours", yours, "the lab's"), )  //
     {.name = "gpu-nccl",
      .where = HD_GPUS,
      .run = WITH_NCCL(gpu_nccl),

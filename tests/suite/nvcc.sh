@@ -10,5 +10,5 @@ printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} sh -c '
   new= && grep -qE "__CUDA_ARCH__|asm|bf16|fp16|mma|pipeline" "{}" && new="-gencode arch=compute_90,code=sm_90"
   $nvcc -c -std=c++17 -O2 -gencode arch=compute_75,code=sm_75 $new -Werror all-warnings \
     -Xcompiler -Wall,-Wextra,-Wno-missing-field-initializers,-fopenmp -DHD_HAVE_CUDA=1 -I"$root/lib/include" -I"$root" \
-    -I"$(dirname {})" "{}" -o "$out/$(echo {} | tr / _).o" || { echo "FAILED: {}"; exit 1; }' || exit 1
+    -I"$(dirname {})" -I"$(dirname {})/.." "{}" -o "$out/$(echo {} | tr / _).o" || { echo "FAILED: {}"; exit 1; }' || exit 1
 echo "$# passed, 0 failed"

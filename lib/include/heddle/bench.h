@@ -178,6 +178,14 @@ double hd_compare(const void *data, enum hd_type type, const double *expected, s
 #define HD_WITH_BLIS(f) NULL
 #endif
 
+// The student's variant, in the program that `make grade` builds of a lesson: its entry in `variants` stands
+// in this macro, with a comma behind it.
+#if HEDDLE_LAB
+#define HD_LAB(...) __VA_ARGS__
+#else
+#define HD_LAB(...)
+#endif
+
 #define HD_COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 #ifdef __cplusplus
