@@ -182,9 +182,11 @@ typedef struct roofs {
   double taken_at;
 } roofs;
 
-static void sample_roofs(roofs *r, int threads) {
+static void sample_roofs(roofs *r, const hd_lesson *lesson, const hd_case *c) {
   if (r->count == MOST_ROOFS) return;
-  r->bytes[r->count] = hd_roof_bytes(threads);
+  const int threads = c->threads;
+  const bool reads = lesson->only_reads && lesson->only_reads(c);
+  r->bytes[r->count] = reads ? hd_roof_read(threads) : hd_roof_bytes(threads);
   r->flops[r->count] = hd_roof_flops(threads);
   r->ping[r->count++] = hd_ping_pong_ns();
   r->taken_at = hd_wall();
@@ -216,7 +218,7 @@ void hd_time_group(const hd_lesson *lesson, hd_case *c, hd_outcome *outcomes, in
   }
   roofs r = {0};
   if (left && at) call(at->place, c);
-  if (left && !gpu) sample_roofs(&r, c->threads);
+  if (left && !gpu) sample_roofs(&r, lesson, c);
   for (int i = 0; i < count; i++) {
     if (!live[i]) continue;
     // A sample of at least 50 µs, so that the clock's own cost stays under a thousandth.
@@ -242,7 +244,7 @@ void hd_time_group(const hd_lesson *lesson, hd_case *c, hd_outcome *outcomes, in
         left--;
       }
     }
-    if (!gpu && hd_wall() - r.taken_at > 0.3) sample_roofs(&r, c->threads);
+    if (!gpu && hd_wall() - r.taken_at > 0.3) sample_roofs(&r, lesson, c);
   }
   double flops = 0, bytes = 0, ping = 0;
   if (gpu) {

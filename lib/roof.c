@@ -7,23 +7,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
-#ifdef __SSE2__
-#include <immintrin.h>
-#endif
 
 #include "heddle/clock.h"
 #include "heddle/error.h"
-
-// Vectors as wide as the machine's registers, by GCC's vector extension: the same source for every SIMD
-// level.
-#if defined(__AVX512F__)
-enum { WIDTH = 16 };
-#elif defined(__AVX__)
-enum { WIDTH = 8 };
-#else
-enum { WIDTH = 4 };
-#endif
-typedef float vector __attribute__((vector_size(WIDTH * 4)));
+#include "heddle/simd.h"
 
 const char *hd_simd(void) {
 #if defined(__AVX512F__)
@@ -39,50 +26,62 @@ const char *hd_simd(void) {
 #endif
 }
 
-static void store_around_cache(float *to, vector value) {
-#if defined(__AVX512F__)
-  _mm512_stream_ps(to, (__m512)value);
-#elif defined(__AVX__)
-  _mm256_stream_ps(to, (__m256)value);
-#elif defined(__SSE2__)
-  _mm_stream_ps(to, (__m128)value);
-#else
-  *(vector *)to = value;
-#endif
+// 3 × 64 MiB: several times any last-level cache share of the machines we know, touched first by its users.
+enum { COUNT = 16 << 20, PASSES = 3 };
+static float *a, *b, *c;
+static void have_arrays(void) {
+  if (a) return;
+  a = hd_alloc(COUNT, sizeof(float));
+  b = hd_alloc(COUNT, sizeof(float));
+  c = hd_alloc(COUNT, sizeof(float));
+#pragma omp parallel for schedule(static)
+  for (long i = 0; i < COUNT; i++) a[i] = 0, b[i] = 1, c[i] = 2;
 }
 
 double hd_roof_bytes(int threads) {
-  // 3 × 64 MiB: several times any last-level cache share of the machines we know, touched first by its users.
-  enum { COUNT = 16 << 20, PASSES = 3 };
-  static float *a, *b, *c;
-  if (!a) {
-    a = hd_alloc(COUNT, sizeof(float));
-    b = hd_alloc(COUNT, sizeof(float));
-    c = hd_alloc(COUNT, sizeof(float));
-#pragma omp parallel for schedule(static)
-    for (long i = 0; i < COUNT; i++) a[i] = 0, b[i] = 1, c[i] = 2;
-  }
+  have_arrays();
   double best = INFINITY;
   for (int pass = 0; pass < PASSES; pass++) {
     const double start = hd_wall();
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (long i = 0; i < COUNT; i += WIDTH)
-      store_around_cache(a + i, *(const vector *)(b + i) + 3.0f * *(const vector *)(c + i));
+    for (long i = 0; i < COUNT; i += HD_WIDTH)
+      hd_store_around_cache(a + i, *(const hd_floats *)(b + i) + 3.0f * *(const hd_floats *)(c + i));
     best = fmin(best, hd_wall() - start);
   }
   return 12.0 * COUNT / best;
 }
 
-double hd_roof_flops(int threads) {
-  // More chains than latency × issue width of any core today (5 cycles × 2), so that only throughput counts.
-  enum { CHAINS = 12, STEPS = 40000, PASSES = 10 };
+double hd_roof_read(int threads) {
+  have_arrays();
   double best = INFINITY;
+  const float *const arrays[PASSES] = {a, b, c};
   for (int pass = 0; pass < PASSES; pass++) {
+    const float *x = arrays[pass];
     const double start = hd_wall();
 #pragma omp parallel num_threads(threads)
     {
-      vector x[CHAINS];
-      vector m = {0}, d = {0};
+      hd_floats sum[4] = {0};
+#pragma omp for schedule(static) nowait
+      for (long i = 0; i < COUNT; i += 4 * HD_WIDTH)
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) sum[k] += *(const hd_floats *)(x + i + k * HD_WIDTH);
+      __asm__ volatile("" : : "m"(sum));  // keeps the loads alive
+    }
+    best = fmin(best, hd_wall() - start);
+  }
+  return 4.0 * COUNT / best;
+}
+
+double hd_roof_flops(int threads) {
+  // More chains than latency × issue width of any core today (5 cycles × 2), so that only throughput counts.
+  enum { CHAINS = 12, STEPS = 40000, TRIES = 10 };
+  double best = INFINITY;
+  for (int pass = 0; pass < TRIES; pass++) {
+    const double start = hd_wall();
+#pragma omp parallel num_threads(threads)
+    {
+      hd_floats x[CHAINS];
+      hd_floats m = {0}, d = {0};
       m += 0.999f;
       d += 1e-3f;
 #pragma GCC unroll 12
@@ -91,14 +90,14 @@ double hd_roof_flops(int threads) {
 #pragma GCC unroll 12
         for (int k = 0; k < CHAINS; k++) x[k] = x[k] * m + d;
       }
-      vector sum = x[0];
+      hd_floats sum = x[0];
 #pragma GCC unroll 11
       for (int k = 1; k < CHAINS; k++) sum += x[k];
       __asm__ volatile("" : : "m"(sum));  // keeps the chains alive
     }
     best = fmin(best, hd_wall() - start);
   }
-  return 2.0 * WIDTH * CHAINS * STEPS * threads / best;
+  return 2.0 * HD_WIDTH * CHAINS * STEPS * threads / best;
 }
 
 double hd_roof_flops_best(int threads) {

@@ -4,6 +4,7 @@
 // their own.
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "choose.h"
@@ -364,8 +365,39 @@ static void choose_ladder(hd_plots *plots, const hd_report_run *run, const hd_re
   }
 }
 
-void hd_choose_plots(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
-                     const hd_report_run *committed, int committed_count) {
+// The part of its lesson that a variant "PART/NAME" belongs to: several computations of one lesson share no
+// plot.
+static size_t part_length(const char *variant) {
+  const char *slash = strchr(variant, '/');
+  return slash ? (size_t)(slash - variant) : 0;
+}
+
+static bool same_part(const char *a, const char *b) {
+  return part_length(a) == part_length(b) && strncmp(a, b, part_length(a)) == 0;
+}
+
+// Of a lesson, what the part of the rung `first` holds; the rest of the rungs and rows are left out.
+static hd_report_lesson part_of(const hd_report_lesson *lesson, int first) {
+  const char *name = lesson->rungs[first].name;
+  const int length = (int)part_length(name);
+  hd_report_lesson part = *lesson;
+  part.rungs = calloc((size_t)lesson->rung_count, sizeof *part.rungs);
+  part.rows = calloc((size_t)lesson->row_count + 1, sizeof *part.rows);
+  if (!part.rungs || !part.rows) hd_cannot("hold the lesson", lesson->id);
+  part.rung_count = part.row_count = 0;
+  for (int r = 0; r < lesson->rung_count; r++)
+    if (same_part(lesson->rungs[r].name, name)) part.rungs[part.rung_count++] = lesson->rungs[r];
+  for (int i = 0; i < lesson->row_count; i++)
+    if (same_part(lesson->rows[i].variant, name)) part.rows[part.row_count++] = lesson->rows[i];
+  if (length) {
+    snprintf(part.slug, sizeof part.slug, "%.48s-%.*s", lesson->slug, length, name);
+    snprintf(part.title, sizeof part.title, "%.80s, %.*s", lesson->title, length, name);
+  }
+  return part;
+}
+
+static void choose_part(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
+                        const hd_report_run *committed, int committed_count) {
   const char *places[MAX_PLACES];
   int count = hd_lesson_places(lesson, places, MAX_PLACES);
   hd_choose_histogram(plots, run, lesson);
@@ -376,5 +408,18 @@ void hd_choose_plots(hd_plots *plots, const hd_report_run *run, const hd_report_
     hd_choose_sweep(plots, run, lesson, places[i]);
     hd_choose_timeline(plots, run, lesson, places[i]);
     hd_choose_figures(plots, run, lesson, places[i]);
+  }
+}
+
+void hd_choose_plots(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
+                     const hd_report_run *committed, int committed_count) {
+  for (int first = 0; first < lesson->rung_count; first++) {
+    bool chosen = false;
+    for (int r = 0; r < first; r++) chosen |= same_part(lesson->rungs[r].name, lesson->rungs[first].name);
+    if (chosen) continue;
+    hd_report_lesson part = part_of(lesson, first);
+    choose_part(plots, run, &part, committed, committed_count);
+    free(part.rungs);
+    free(part.rows);
   }
 }

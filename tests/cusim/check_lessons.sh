@@ -22,6 +22,15 @@ for program in "$folder"/lesson-*; do
   case $lesson in
     lesson-00-*) clean "$lesson" --device gpu --size 33 ;;
     lesson-01-*) clean "$lesson" --device gpu --size 1 ;;  # one FMA per element of large arrays
+    lesson-10-*)  # several blocks, and tiles that look back; the mistakes are found where the result is right, too
+      for variant in atomic tree sequential shuffle vector single-pass cub; do
+        clean "$lesson" --size 1000 --variant reduce/$variant
+      done
+      clean "$lesson" --operation scan --device gpu --size 20000
+      for planted in barrier:race-shared mask:warp-mask fence:race-global; do
+        CUSIM_CHECK=1 "$program" --verify --size 1000 --variant reduce/wrong-${planted%:*} >"$work/out" 2>&1
+        holds "$lesson: a forgotten ${planted%:*} is not reported" grep -q "mistakes.cu:[0-9]*: ${planted#*:}" "$work/out"
+      done ;;
     lesson-17-*)
       for variant in staged peer managed; do clean "$lesson" --size 70 --variant $variant; done
       CUSIM_CHECK=1 "$program" --verify --size 70 --variant wrong-no-wait >"$work/out" 2>&1

@@ -71,6 +71,8 @@ static void vectors() {
   thrust::sort(d.begin(), d.end());
   EXPECT(d[0] == 0 && d[999] == 999, "sorted");
   EXPECT(thrust::reduce(d.begin(), d.end()) == 499500, "sum");
+  const thrust::constant_iterator<float> ones(1);  // one sum of floats would stand still at 2^24
+  EXPECT(thrust::reduce(ones, ones + (3 << 23)) == 3 << 23, "long sum");
   // A kernel in between, and the host behind it: each sees what was done before.
   twice<<<4, 256>>>(thrust::raw_pointer_cast(d.data()), 1000);
   EXPECT(thrust::reduce(d.begin(), d.end(), 0, thrust::plus<int>()) == 999000, "sum behind a kernel");

@@ -175,9 +175,34 @@ measured() {
   lacks out/plots/12-gemm-gpu-sizes-sim-t4.svg '(measured)'
 }
 
+# Two computations of one lesson, told apart by what stands before the slash, share no plot.
+parts() {
+  need_gnuplot
+  mkdir -p run
+  head -n 1 "$sample/results.csv" >run/results.csv
+  head -n 1 "$sample/lessons.csv" >run/lessons.csv
+  for part in sum scan; do
+    for rung in serial simd; do
+      echo "10-reduce-scan,10,Two,GB/s,n,$part/$rung,serial,why,built" >>run/lessons.csv
+      for size in 1000 2000; do
+        echo "10-reduce-scan,$part/$rung,$size,1,0,cpu,wall,1e-3,1e-3,1e-3,9,2,GB/s,1,0.5,0,yes,SAME,0,fixture" >>run/results.csv
+      done
+    done
+  done
+  expect 0 --results run --out out --committed none
+  for plot in sum-ladder sum-sizes scan-ladder scan-sizes; do
+    [ -s out/plots/10-reduce-scan-$plot-cpu.svg ] || fail "no plot $plot"
+  done
+  holds out/plots/10-reduce-scan-scan-sizes-cpu.svg 'scan/simd'
+  lacks out/plots/10-reduce-scan-scan-sizes-cpu.svg 'sum/simd'
+  holds out/plots/10-reduce-scan-scan-ladder-cpu.svg 'Two, scan: the ladder'
+  [ ! -e out/plots/10-reduce-scan-ladder-cpu.svg ] || fail "both computations share a plot"
+}
+
 case $case in
   page) page ;;
   plots) plots ;;
+  parts) parts ;;
   unverified) unverified ;;
   damaged) damaged ;;
   without-gnuplot) without_gnuplot ;;

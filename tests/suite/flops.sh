@@ -32,6 +32,17 @@ counted 12-gemm-gpu 256 "$@"
 holds "lesson 12: 2 n^3 FLOPs in each of 8 kernels: $(tr '\n' ' ' <"$work/counted")" \
   awk '$2 == 2 * 256 ^ 3 { n++ } END { exit !(n == 8 && NR == 8) }' "$work/counted"
 
+# A tree of n elements is n - 1 additions, over all its levels. With shuffles all lanes add in each of 5 steps, in 8 warps
+# and once more in the first: 1440 a block of 256.
+n=65536
+counted 10-reduce-scan $n "$@"
+sum_of() { awk -v kernel="\"$1_kernel\"" '$1 == kernel { sum += $2 } END { print sum }' "$work/counted"; }
+for expected in "atomic $n" "tree $((n - 1))" "sequential $((n - 1))" "shuffle $((1440 * (n / 256 + 1)))"; do
+  holds "lesson 10: $expected additions, not $(sum_of "${expected% *}")" test "$(sum_of "${expected% *}")" = "${expected#* }"
+done
+counted 10-reduce-scan $n --operation scan "$@"
+holds 'lesson 10: a scan of integers has no FLOPs' awk '$2 == 0 { n++ } END { exit !(n > 7 && NR == n) }' "$work/counted"
+
 counted 09-transpose 256 "$@"
 holds 'lesson 09: no FLOPs in any of 6 kernels' awk '$2 == 0 { n++ } END { exit !(n == 6 && NR == 6) }' "$work/counted"
 
@@ -98,7 +109,7 @@ for source in "$(dirname "$0")"/../../lessons/*/*.cu; do
     */00-*) ;;  # times calls
     */17-*) ;;  # turns bits over
     */25-*) ;;  # streams and events: no kernel
-    */01-* | */09-* | */12-* | */19-* | */21-* | */28-*) ;;
+    */01-* | */09-* | */10-* | */12-* | */19-* | */21-* | */28-*) ;;
     *) bad "nobody holds the FLOPs of $source against what its lesson declares" ;;
   esac
 done

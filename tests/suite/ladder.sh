@@ -1,9 +1,11 @@
 #!/bin/sh
-# The modelled ladder comes out in the published order. usage: ladder.sh CARD SIZE LESSON VARIANT…
+# The modelled ladder comes out in the published order. usage: ladder.sh CARD SIZE LESSON [--OPTION VALUE]… VARIANT…
 . "$(dirname "$0")/check.sh"
 card=$1 size=$2 lesson=$3
 shift 3
-"$lesson" --device "sim:$card" --size "$size" --format csv >"$work/rows" 2>"$work/errors" || cat "$work/errors"
+options=
+while [ "${1#--}" != "$1" ]; do options="$options $1 $2" && shift 2; done
+"$lesson" $options --device "sim:$card" --size "$size" --format csv >"$work/rows" 2>"$work/errors" || cat "$work/errors"
 before=0 name=nothing
 for variant; do
   value=$(awk -F, -v v="$variant" '$2 == v { print $12 }' "$work/rows")

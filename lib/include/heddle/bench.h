@@ -122,8 +122,9 @@ typedef struct hd_lesson {
   const char *kinds, *lanes;
   // Work of one run, for rates and bounds. A NULL function means that the quantity does not apply.
   double (*flops)(const hd_case *c);
-  double (*bytes)(const hd_case *c);  // the fewest bytes that must move through memory
-  double (*items)(const hd_case *c);  // images, updates, …, if neither of the above is the lesson's rate
+  double (*bytes)(const hd_case *c);     // the fewest bytes that must move through memory
+  bool (*only_reads)(const hd_case *c);  // they are loads: the CPU's roof is that of loads; NULL: a triad's
+  double (*items)(const hd_case *c);     // images, updates, …, if neither of the above is the lesson's rate
   enum {
     HD_RATE_FLOPS,
     HD_RATE_BYTES,

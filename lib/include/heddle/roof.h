@@ -8,6 +8,9 @@
 // element), by `threads` threads, the best of a few short passes (~20 ms).
 double hd_roof_bytes(int threads);
 
+// The same for work that only reads: bytes/s of loads alone, over arrays as large.
+double hd_roof_read(int threads);
+
 // fp32 FLOP/s of independent fused multiply-adds in registers, by `threads` threads (~5 ms).
 double hd_roof_flops(int threads);
 

@@ -258,13 +258,28 @@ Out reverse_copy(In first, In last, Out to) {
 
 // ---------------------------------------------------------------- reductions
 
+namespace details {
+// start + item(first) + … of `count` items. A GPU adds as a tree; where there are many, this one does, too:
+// one sum of floats would stand still at 2^24.
+template <class T, class Operation, class Item>
+T fold(size first, size count, T start, Operation operation, Item item) {
+  enum { FEW = 4096 };
+  if (count <= FEW) {
+    for (size i = first; i < first + count; i++) start = operation(start, item(i));
+    return start;
+  }
+  const size half = count / 2;
+  const T left = fold(first, half, start, operation, item);
+  return operation(left, fold(first + half + 1, count - half - 1, T(item(first + half)), operation, item));
+}
+}  // namespace details
+
 template <class It, class T, class Operation = plus<>>
 T reduce(It first, It last, T start, Operation operation = Operation()) {
   const std::size_t n = details::length(first, last);
   const details::work w("thrust::reduce");
   auto p = w.in(first, n);
-  for (details::size i = 0; i < (details::size)n; i++) start = operation(start, p[i]);
-  return start;
+  return details::fold(0, (details::size)n, start, operation, [&](details::size i) { return p[i]; });
 }
 template <class It>
 details::value_of<It> reduce(It first, It last) {
@@ -275,8 +290,8 @@ T transform_reduce(It first, It last, Function function, T start, Operation oper
   const std::size_t n = details::length(first, last);
   const details::work w("thrust::transform_reduce");
   auto p = w.in(first, n);
-  for (details::size i = 0; i < (details::size)n; i++) start = operation(start, function(p[i]));
-  return start;
+  return details::fold(0, (details::size)n, start, operation,
+                       [&](details::size i) { return function(p[i]); });
 }
 template <class A, class B, class T, class Plus = plus<>, class Times = multiplies<>, CUSIM_NOT_POLICY(A)>
 T inner_product(A first, A last, B second, T start, Plus add = Plus(), Times times = Times()) {
@@ -284,8 +299,7 @@ T inner_product(A first, A last, B second, T start, Plus add = Plus(), Times tim
   const details::work w("thrust::inner_product");
   auto a = w.in(first, n);
   auto b = w.in(second, n);
-  for (details::size i = 0; i < (details::size)n; i++) start = add(start, times(a[i], b[i]));
-  return start;
+  return details::fold(0, (details::size)n, start, add, [&](details::size i) { return times(a[i], b[i]); });
 }
 template <class It, class Predicate>
 std::ptrdiff_t count_if(It first, It last, Predicate predicate) {
