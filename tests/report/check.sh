@@ -183,7 +183,7 @@ parts() {
   head -n 1 "$sample/lessons.csv" >run/lessons.csv
   for part in sum scan; do
     for rung in serial simd; do
-      echo "10-reduce-scan,10,Two,GB/s,n,$part/$rung,serial,why,built" >>run/lessons.csv
+      echo "10-reduce-scan,10,Two,GB/s,n,,,$part/$rung,serial,why,built" >>run/lessons.csv
       for size in 1000 2000; do
         echo "10-reduce-scan,$part/$rung,$size,1,0,cpu,wall,1e-3,1e-3,1e-3,9,2,GB/s,1,0.5,0,yes,SAME,0,fixture" >>run/results.csv
       done
