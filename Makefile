@@ -1,6 +1,6 @@
 # Forwards to CMake and its programs. `make help` lists what there is.
 #   PROFILE=quick|full   DEVICE=auto|cuda|sim|cpu   RESULTS=folder   BUDGET=seconds   L=lesson number   BUILD=folder   JOBS=n
-.PHONY: all deps configure build bench sanitize cusim-speed peers plots test lesson lab grade docs doctor clean help
+.PHONY: all deps configure build bench sanitize counters cusim-speed peers plots test lesson lab grade docs doctor clean help
 .NOTPARALLEL:
 PROFILE ?= quick
 DEVICE  ?= auto
@@ -25,6 +25,7 @@ help:
 	@echo 'make cusim-speed     how fast kernels run on the simulated GPU, in wall time'
 	@echo 'make peers           all-reduce between two ranks, ours against OpenMPI'
 	@echo 'make sanitize        compute-sanitizer over every lesson, on a real GPU (DEVICE=cuda)'
+	@echo 'make counters        kernels counted by Nsight Compute (DEVICE=cuda) and by cusim (DEVICE=sim), side by side'
 	@echo 'make doctor          what this machine has, and what each missing piece would add'
 	@echo 'make                 build only'
 	@echo 'make deps            install what is missing (apt)'
@@ -53,6 +54,11 @@ bench: configure
 sanitize: configure
 	@cmake --build $(BUILD) -j$(JOBS) --target lessons -- --no-print-directory
 	@sh tools/sanitize.sh $(BUILD) $(RESULTS) $(BUDGET) $(ARGS)
+
+# On a real GPU those of Nsight Compute, else the simulator's; once RESULTS has both, side by side.
+counters: configure
+	@cmake --build $(BUILD) -j$(JOBS) --target lesson-01-roofline lesson-09-transpose lesson-12-gemm-gpu -- --no-print-directory
+	@sh tools/counters.sh $(BUILD) $(RESULTS)
 
 cusim-speed: build
 	@cmake --build $(BUILD) --target cusim-speed -- --no-print-directory

@@ -4,7 +4,7 @@ fail() {
   exit 1
 }
 # The toolkit's tools are not always on the path.
-for folder in ${CUDA_HOME:+"$CUDA_HOME/bin"} /usr/local/cuda/bin /usr/local/cuda/compute-sanitizer; do
+for folder in ${CUDA_HOME:+"$CUDA_HOME/bin"} /usr/local/cuda/bin /usr/local/cuda/compute-sanitizer /opt/nvidia/nsight-compute/*/; do
   PATH=$PATH:$folder
 done
 revision() { sed -n 's/.*"\(.*\)".*/\1/p' "$build/generated/revision.h" 2>/dev/null | grep . || echo unknown; }

@@ -8,6 +8,8 @@ build=$1 results=$2/sanitize budget=${3:-0} here=$(cd "$(dirname "$0")" && pwd)
 shift 2
 [ $# -gt 0 ] && shift
 . "$here/gpu.sh"
+grep -q '"sim"' "$build/generated/found.h" 2>/dev/null &&
+  fail "$build simulates GPUs: use DEVICE=cuda on a real one; the simulator's own checks are in docs/cusim-check.md"
 command -v compute-sanitizer >/dev/null ||
   fail "compute-sanitizer was not found; it is part of the CUDA toolkit: set CUDA_HOME, or put its folder on PATH"
 mkdir -p "$results" || exit 1

@@ -33,6 +33,9 @@ END
 chmod +x "$work/bin/compute-sanitizer"
 sanitize() { sh "$tools/sanitize.sh" "$work/build" "$work/results" "$@"; }
 expect 1 'compute-sanitizer was not found; it is part of the CUDA toolkit' sanitize
+echo '#define HD_GPU_KIND "sim"' >"$work/build/generated/found.h"
+expect 1 'build simulates GPUs: use DEVICE=cuda on a real one' sanitize
+echo '#define HD_GPU_KIND "cuda"' >"$work/build/generated/found.h"
 PATH=$work/bin:$PATH HEDDLE_LIMIT=3
 export PATH HEDDLE_LIMIT
 expect 1 'sanitize: 7 of 12 are clean' sanitize
