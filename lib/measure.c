@@ -149,6 +149,7 @@ static double roofline(const hd_lesson *lesson, const hd_case *c, double flops_p
 // On a GPU the arithmetic roof is that of the variant's own operands.
 static double bound(const hd_lesson *lesson, const hd_case *c, const hd_variant *v, double flops_per_s,
                     double bytes_per_s) {
+  if (v->bound_s) return v->bound_s(c, v->where);
   if (lesson->bound_s) return lesson->bound_s(c, v->where);
   if (hd_on_gpu(v->where)) flops_per_s = hd_device_product_peak(v->operands);
   return roofline(lesson, c, flops_per_s, bytes_per_s);

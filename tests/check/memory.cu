@@ -299,7 +299,7 @@ static __global__ void failed_launch_unseen_second(int *data) {
 }
 static int failed_launch_unseen(int bug) {
   int *data = (int *)device_bytes(BYTES);
-  failed_launch_unseen_first<<<1, bug ? 2048 : 1024>>>(data);
+  failed_launch_unseen_first<<<1, bug ? 2048 : 1024>>>(data);  // BUG: launch-failed
   failed_launch_unseen_second<<<BLOCKS, THREADS>>>(data);
   CHECK(cudaDeviceSynchronize());
   const int wrong = wrong_numbers(data, 1);

@@ -22,6 +22,14 @@ for program in "$folder"/lesson-*; do
   case $lesson in
     lesson-00-*) clean "$lesson" --device gpu --size 33 ;;
     lesson-01-*) clean "$lesson" --device gpu --size 1 ;;  # one FMA per element of large arrays
+    lesson-08-*)
+      for variant in pageable pinned mapped managed prefetch resident vectorized cublas; do
+        clean "$lesson" --size 70 --variant $variant
+      done
+      for mistake in 'no-wait host-race' 'unasked launch-failed'; do
+        CUSIM_CHECK=1 "$program" --verify --size 70 --variant "wrong-${mistake% *}" >"$work/out" 2>&1
+        holds "$lesson: wrong-${mistake% *} is not reported" grep -q "${mistake#* }" "$work/out"
+      done ;;
     lesson-10-*)  # several blocks, and tiles that look back; the mistakes are found where the result is right, too
       for variant in atomic tree sequential shuffle vector single-pass cub; do
         clean "$lesson" --size 1000 --variant reduce/$variant

@@ -3,7 +3,7 @@ if(NOT HD_HAVE_CMOCKA)  # the rest needs it
   return()
 endif()
 set(observe_source_dir ${PROJECT_SOURCE_DIR}/lib/cusim/src)
-set(observe_sources hooks trace trace_join trace_merge trace_count trace_table request decode called lines card model clock timeline sample profile report)
+set(observe_sources hooks trace trace_join trace_merge trace_count trace_table request decode called lines card preset model clock timeline sample profile report)
 list(TRANSFORM observe_sources PREPEND ${observe_source_dir}/)
 list(TRANSFORM observe_sources APPEND .c)
 add_library(cusim-observe-tested STATIC ${observe_sources} ${CMAKE_CURRENT_LIST_DIR}/observe_check.c)

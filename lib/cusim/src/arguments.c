@@ -4,17 +4,22 @@
 #include <string.h>
 
 #include "exec.h"
+#include "managed.h"
 
-// Where requests fall into sectors and lines, and how much of an array there is for a grid to read.
+// Where requests fall into sectors and lines, how much of an array there is for a grid to read, and in which
+// memory.
 static unsigned long long number_of(uintptr_t pointer, const sim_allocation *a) {
   enum { LINE = 128 };
-  return 1 + pointer % LINE + LINE * (unsigned long long)a->bytes;
+  const unsigned long long far = a->kind == SIM_PINNED || a->kind == SIM_MANAGED ? (unsigned)a->kind : 0;
+  return 1 + pointer % LINE + LINE * (unsigned long long)a->bytes + (far << 56);
 }
 
 unsigned long long cusim_pointer_number(const void *pointer) {
   sim_allocation a;
   if (!pointer) return 0;
-  return sim_memory_find(pointer, &a) ? number_of((uintptr_t)pointer, &a) : 1;
+  if (!sim_memory_find(pointer, &a)) return 1;
+  sim_managed_note(&a);
+  return number_of((uintptr_t)pointer, &a);
 }
 
 // Reals differ from launch to launch and are left out. In a structure only their bits tell them: those of
@@ -35,6 +40,7 @@ unsigned long long cusim_object_number(const void *object, size_t bytes) {
     if (at + step <= bytes) {
       memcpy(&pointer, from + at, step);
       if (pointer >> 32 && sim_memory_find((const void *)(uintptr_t)pointer, &a)) {
+        sim_managed_note(&a);
         h = (h ^ number_of((uintptr_t)pointer, &a)) * 1099511628211u;
         continue;
       }

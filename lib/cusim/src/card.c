@@ -127,6 +127,14 @@ const sim_link *sim_link_find(const char *id) {
   return NULL;
 }
 
+const sim_link *sim_card_host_link(const sim_card *card) {
+  const sim_machine *m = sim_machine_get();
+  if (strcmp(m->card->id, card->id) == 0) return m->host;
+  for (size_t i = 0; i < COUNT(usual_links); i++)
+    if (strcmp(usual_links[i].card, card->id) == 0) return sim_link_find(usual_links[i].host);
+  return m->host;
+}
+
 // ---------------------------------------------------------------- this process's machine
 
 enum { MOST_DEVICES = 64, USAGE = 2 };
@@ -170,6 +178,10 @@ static void read_machine(void) {
     machine.peer = link_setting("CUSIM_LINK", usual_links[i].peer);
     machine.host = link_setting("CUSIM_HOST_LINK", usual_links[i].host);
   }
+  machine.pageable_share = 0.4;
+  machine.fault_share = 0.5;
+  machine.fault_s = 20e-6;
+  sim_preset_apply(&machine, getenv("CUSIM_PRESET"));
 }
 
 const sim_machine *sim_machine_get(void) {

@@ -328,6 +328,7 @@ bool sim_check_write_report(void) {
 
 // Registered first, so that it runs after whatever the program and the other reports have registered.
 static void at_exit(void) {
+  sim_launch_unasked();
   sim_check_report_leaks();
   if (!sim_check_write_report()) return;
   fflush(NULL);

@@ -143,6 +143,9 @@ void sim_check_call_made(sim_check_call *c);
 void sim_check_call_name(const sim_check_call *c, char *text, size_t bytes);
 __attribute__((format(printf, 3, 4))) void sim_check_call_problem(const sim_check_call *c, const char *kind,
                                                                   const char *format, ...);
+// The program goes on to copy results, launches in vain again, or ends: is there a refused launch whose error
+// it has not asked for? (error.c)
+void sim_launch_unasked(void);
 // A library's call reads or writes these bytes, as a whole: are they device memory?
 void sim_check_argument(const void *p, size_t bytes, const char *call);
 

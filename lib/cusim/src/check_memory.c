@@ -113,15 +113,16 @@ static _Unwind_Reason_Code one_frame(struct _Unwind_Context *context, void *arg)
   int before = 0;
   // The instruction that faulted is where it is, not in front of where the frame goes on.
   const uintptr_t pc = _Unwind_GetIPInfo(context, &before) + (uintptr_t)(before != 0);
+  if (before) w->count = 0;  // what came so far are handlers of the fault, which may call each other
   if (w->skipped++ == 0 || !sim_in_image(pc)) return _URC_NO_REASON;
   w->pc[w->count++] = pc;
   return w->count == SIM_CHECK_FRAMES ? _URC_END_OF_STACK : _URC_NO_REASON;
 }
 
 void sim_check_backtrace(uintptr_t pc[SIM_CHECK_FRAMES]) {
-  memset(pc, 0, SIM_CHECK_FRAMES * sizeof *pc);
   walk w = {.pc = pc};
   _Unwind_Backtrace(one_frame, &w);
+  memset(pc + w.count, 0, (SIM_CHECK_FRAMES - (size_t)w.count) * sizeof *pc);
 }
 
 // ---------------------------------------------------------------- the table

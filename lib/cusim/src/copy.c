@@ -37,14 +37,11 @@ static bool matches(cudaMemcpyKind kind, side to, side from) {
   return false;
 }
 
-// Share of a link's bandwidth that pageable memory reaches: the driver copies it through a pinned buffer
-// first.
-static const double PAGEABLE_SHARE = 0.4;
-
 // How long one copy takes on which engine.
 static void time_copy(sim_op *op, side to, side from, size_t bytes, bool symbol) {
   const sim_machine *m = sim_machine_get();
-  const double slow = (to.pageable || from.pageable) && !symbol ? PAGEABLE_SHARE : 1;
+  // The driver copies pageable memory through a pinned buffer first.
+  const double slow = (to.pageable || from.pageable) && !symbol ? m->pageable_share : 1;
   if (to.device >= 0 && from.device >= 0 && to.device != from.device) {
     op->engine = SIM_COPY_PEER;
     op->seconds = sim_copy_seconds(m->peer, bytes);
@@ -186,6 +183,7 @@ cudaError_t sim_copy(const sim_copy_call *call, cudaStream_t stream, bool synchr
   const bool early = waits && !synchronous && !to.pageable && !sim_check_on() && stage(c);
   c->op.returns_early = early;
   sim_stream_issue(stream, &c->op);
+  if (to.device < 0) sim_launch_unasked();
   if (synchronous || to.pageable) sim_check_host_waits_stream(&checked);
   return synchronous || to.pageable ? sim_error(sim_sticky_error()) : cudaSuccess;
 }

@@ -20,7 +20,34 @@ cudaError_t sim_sticky_error(void) {
   return (cudaError_t)atomic_load(&sticky);
 }
 
+// ---------------------------------------------------------------- launches that nobody asked about
+
+// <<< >>> returns nothing: who does not ask for the last error never learns that a kernel did not start.
+static _Thread_local struct {
+  sim_check_call call;
+  const char *kernel;  // NULL: there is none
+  cudaError_t error;
+} unasked;
+
+void sim_launch_refused(const char *kernel, cudaError_t error, uintptr_t site) {
+  if (!sim_check_on()) return;
+  sim_launch_unasked();
+  unasked.call = (sim_check_call){.pc = {site}};
+  unasked.kernel = kernel;
+  unasked.error = error;
+}
+
+void sim_launch_unasked(void) {
+  if (!unasked.kernel) return;
+  sim_check_call_problem(
+      &unasked.call, "launch-failed",
+      "kernel %s did not start (%s), and the program went on without asking cudaGetLastError()",
+      unasked.kernel, cudaGetErrorString(unasked.error));
+  unasked.kernel = NULL;
+}
+
 cudaError_t cudaPeekAtLastError(void) {
+  unasked.kernel = NULL;
   return sim_sticky_error() ? sim_sticky_error() : last;
 }
 

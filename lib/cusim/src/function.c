@@ -157,6 +157,7 @@ cudaError_t cudaFuncGetName(const char **name, const void *function) {
 
 static _Thread_local struct {
   sim_call call[MOST_CALLS];
+  uintptr_t site[MOST_CALLS];
   int count;
 } pending;
 
@@ -166,6 +167,7 @@ void cusim_push_call(const sim_call *call) {
             MOST_CALLS);
     abort();
   }
+  pending.site[pending.count] = (uintptr_t)__builtin_return_address(0);
   pending.call[pending.count++] = *call;
 }
 
@@ -182,7 +184,10 @@ void cusim_launch(sim_kernel *kernel, void *packet) {
     if (packet) kernel->release(packet);
     return;
   }
-  sim_launch_kernel(kernel, call.grid, call.block, call.dynamic_shared, call.stream, packet, 0);
+  const uintptr_t site = pending.site[pending.count];
+  const int error =
+      sim_launch_kernel(kernel, call.grid, call.block, call.dynamic_shared, call.stream, packet, 0);
+  if (error && !sim_sticky_error()) sim_launch_refused(sim_kernel_name(kernel), (cudaError_t)error, site);
 }
 
 static cudaError_t launch_address(const void *function, dim3 grid, dim3 block, void **arguments,

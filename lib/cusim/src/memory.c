@@ -9,6 +9,7 @@
 #include "check.h"
 #include "exec.h"
 #include "heap.h"
+#include "managed.h"
 #include "stream.h"
 
 enum { MOST_DEVICES = 64 };
@@ -184,6 +185,7 @@ static cudaError_t release(void *p, bool host) {
     sim_check_bad_free(p, host);
     return sim_error(cudaErrorInvalidValue);
   }
+  if (gone.kind == SIM_MANAGED) sim_managed_forget(gone.base);
   sim_check_released(&gone, true);
   give_back(p, gone.bytes, gone.kind);
   return cudaSuccess;

@@ -205,8 +205,15 @@ static double share_of(const block_cost *cost, const grid_shape *g, const sim_es
   return fmin(1, at_least(room, at_least(units, memory)));
 }
 
+// Host memory that the kernel reaches by itself: reads and writes go over the link at the same time, each way
+// at the rate of a copy, behind one round trip.
+static double link_seconds(const sim_card *card, const sim_counters *c, double blocks) {
+  double bytes = at_least((double)c->link_ld_bytes, (double)c->link_st_bytes) / (double)c->blocks * blocks;
+  return bytes > 0 ? sim_copy_seconds(sim_card_host_link(card), (size_t)bytes) : 0;
+}
+
 sim_estimate sim_model_kernel(const sim_card *card, const sim_launch *launch, const sim_counters *c) {
-  sim_estimate e = {.limiter = "launch", .occupancy_limiter = "blocks", .share = 1};
+  sim_estimate e = {.limiter = "launch", .occupancy_limiter = "blocks", .share = 1, .managed_bytes = -1};
   double blocks = (double)volume(launch->grid);
   int threads = (int)volume(launch->block);
   e.sms_used = blocks < card->sm_count ? (int)blocks : card->sm_count;
@@ -234,13 +241,16 @@ sim_estimate sim_model_kernel(const sim_card *card, const sim_launch *launch, co
   double sm_s = cycles / clock_at(card, &cost, &g, cycles);
   e.share = share_of(&cost, &g, &e, card->sm_count, cycles);
   double hot_s = (double)c->atom_hottest / (double)c->blocks * blocks / card->boost_hz;
+  double link_s = link_seconds(card, c, blocks), roof_s = at_least(hot_s, link_s);
   double overhead = card->kernel_overhead_s;
-  e.seconds = overhead + at_least(sm_s, hot_s);
-  e.low_s = overhead + at_least(grid_cycles(&fast, &g) / card->boost_hz, hot_s);
-  e.high_s = overhead + at_least(grid_cycles(&slow, &g) / card->base_hz, hot_s);
+  e.managed_bytes = (double)c->managed_bytes / (double)c->blocks * blocks;
+  e.seconds = overhead + at_least(sm_s, roof_s);
+  e.low_s = overhead + at_least(grid_cycles(&fast, &g) / card->boost_hz, roof_s);
+  e.high_s = overhead + at_least(grid_cycles(&slow, &g) / card->base_hz, roof_s);
   e.limiter = slowest_term(&cost, cycles, g.rounds);
   if (hot_s > sm_s) e.limiter = "atomics";
-  if (overhead > at_least(sm_s, hot_s)) e.limiter = "launch";
+  if (link_s > at_least(sm_s, hot_s)) e.limiter = "link";
+  if (overhead > at_least(sm_s, roof_s)) e.limiter = "launch";
   return e;
 }
 

@@ -6,6 +6,7 @@
 
 #include "exec.h"
 #include "handles.h"
+#include "managed.h"
 #include "stream.h"
 
 enum { MOST_DEVICES = 64 };
@@ -157,12 +158,28 @@ cudaError_t cudaMallocFromPoolAsync(void **pointer, size_t bytes, cudaMemPool_t 
   return sim_memory_take(pointer, bytes, pool->device, stream);
 }
 
-// Managed memory is one for all here: a hint moves nothing, but must name managed memory.
+// A hint must name managed memory. The bytes are one for all; what a prefetch moves is its time alone
+// (managed.c).
 static cudaError_t check_managed(const void *pointer, size_t bytes) {
   sim_allocation a;
   if (!bytes || !sim_memory_find(pointer, &a) || a.kind != SIM_MANAGED)
     return sim_error(cudaErrorInvalidValue);
   return (uintptr_t)pointer - a.base + bytes <= a.bytes ? cudaSuccess : sim_error(cudaErrorInvalidValue);
+}
+
+typedef struct prefetch_op {
+  sim_op op;
+  uintptr_t base;
+  size_t allocated, bytes;
+  int device;  // -1: the host
+} prefetch_op;
+
+// Pages that are there already cost the call alone.
+static void place_prefetch(sim_op *op) {
+  const prefetch_op *p = (const prefetch_op *)op;
+  const size_t moved = op->skipped ? 0 : sim_managed_move(p->base, p->allocated, p->bytes, p->device);
+  op->seconds = sim_copy_seconds(sim_machine_get()->host, moved);
+  sim_stream_place(op);
 }
 
 cudaError_t cudaMemPrefetchAsync(const void *pointer, size_t bytes, cudaMemLocation to, unsigned flags,
@@ -171,8 +188,18 @@ cudaError_t cudaMemPrefetchAsync(const void *pointer, size_t bytes, cudaMemLocat
   if (!sim_stream_known(stream)) return sim_error(cudaErrorInvalidResourceHandle);
   const cudaError_t error = check_managed(pointer, bytes);
   if (error) return error;
-  const enum sim_engine way = to.type == cudaMemLocationTypeHost ? SIM_COPY_D2H : SIM_COPY_H2D;
-  sim_stream_push(stream, way, sim_copy_seconds(sim_machine_get()->host, bytes), 1, "prefetch");
+  sim_allocation a;
+  prefetch_op *p = sim_op_new(sizeof *p);
+  if (!p || !sim_memory_find(pointer, &a)) return sim_error(cudaErrorMemoryAllocation);
+  p->base = a.base;
+  p->allocated = a.bytes;
+  p->bytes = bytes;
+  p->device = to.type == cudaMemLocationTypeHost ? -1 : to.id;
+  p->op.engine = p->device < 0 ? SIM_COPY_D2H : SIM_COPY_H2D;
+  p->op.place = place_prefetch;
+  p->op.share = 1;
+  p->op.label = "prefetch";
+  sim_stream_issue(stream, &p->op);
   return cudaSuccess;
 }
 

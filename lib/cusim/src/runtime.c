@@ -4,6 +4,7 @@
 
 #include "child.h"
 #include "graph.h"
+#include "managed.h"
 
 static cudaError_t check(const sim_launch *l, sim_kernel *kernel, const sim_card *c) {
   const sim_dim3 g = l->grid, b = l->block;
@@ -33,6 +34,7 @@ typedef struct launch_op {
   void *packet;
   bool failed;
   sim_counters counters;
+  sim_managed_use managed;
   struct child_run *children;  // what they launched, and so on; in turn
   size_t child_count, child_room;
 } launch_op;
@@ -149,6 +151,7 @@ static void place_launch(sim_op *op) {
   } else {
     const sim_estimate estimate = sim_observe_launch(&l->launch, &l->counters);
     op->seconds = estimate.seconds + children_seconds(l);
+    op->seconds += sim_managed_fault(&l->managed, l->launch.device, estimate.managed_bytes);
     op->share = estimate.share;
   }
   sim_stream_place(op);
@@ -166,7 +169,10 @@ static cudaError_t issue(sim_kernel *kernel, sim_launch *launch, cudaStream_t st
   if (!packet) return cudaErrorMemoryAllocation;
   launch->device = sim_stream_device(stream);
   if (launch->device != sim_current_device()) return cudaErrorInvalidResourceHandle;
+  sim_managed_use managed = {.count = 0};
+  sim_managed_collect(&managed);
   launch->arguments = kernel->numbers(packet);
+  sim_managed_collect(NULL);
   const cudaError_t wrong = check(launch, kernel, sim_machine_get()->card);
   if (wrong) return wrong;
   launch_op *l = sim_op_new(sizeof *l);
@@ -176,6 +182,7 @@ static cudaError_t issue(sim_kernel *kernel, sim_launch *launch, cudaStream_t st
   launch->only_sampled = sim_only_sampled();
   l->checked = sim_stream_checked(stream);
   l->launch = *launch;
+  l->managed = managed;
   l->kernel = kernel;
   l->packet = packet;
   l->op.run = run_launch;

@@ -50,16 +50,30 @@ const sim_card *sim_card_find(const char *id);  // NULL if unknown
 const sim_card *sim_card_at(int);               // NULL behind the last one
 const char *sim_card_list(void);                // "t4 v100 a100 rtx4090 h100 h200 a6000"
 const sim_link *sim_link_find(const char *id);  // NULL if unknown
+// Between this card and its host: of the simulated machine if that has this card, else the usual one.
+const sim_link *sim_card_host_link(const sim_card *);
 
 // The machine simulated by this process, read once from the environment:
 // CUSIM_CARD (default h200), CUSIM_DEVICES (default 1), CUSIM_LINK (peer link; default is the card's usual
-// one), CUSIM_HOST_LINK. A bad value ends the process with one line on stderr and exit code 2.
+// one), CUSIM_HOST_LINK, CUSIM_PRESET (a file of constants instead of the preset's, preset.c). A bad value
+// ends the process with one line on stderr and exit code 2.
 typedef struct sim_machine {
   const sim_card *card;
   int devices;
   const sim_link *peer, *host;
+  // Of the host link's bandwidth: what copies of pageable memory reach, and pages that move because a kernel
+  // has faulted on them; and the time of the first such fault.
+  double pageable_share, fault_share, fault_s;
 } sim_machine;
 const sim_machine *sim_machine_get(void);
+
+// Constants of the time model by name, in the units of the name (preset.c): the i-th one's name, NULL behind
+// the last; its value in a machine.
+const char *sim_constant_name(int);
+double sim_constant_get(const sim_machine *, int);
+// Takes constants from a file of lines `name = value`; # begins a comment. The card and the links are then
+// copies of this machine's own. A bad line ends the process with exit code 2. NULL, "": nothing.
+void sim_preset_apply(sim_machine *, const char *file);
 
 // ---------------------------------------------------------------- chaos (schedule.c)
 
@@ -108,6 +122,8 @@ typedef struct sim_counters {
   uint64_t l1_miss_sectors;               // of global loads: not read by this block a short while before
   uint64_t int_warp_inst;                 // warp-level integer, address and control instructions
   uint64_t frame_bytes;                   // largest stack frame of the kernel, summed over blocks
+  uint64_t link_ld_bytes, link_st_bytes;  // of the footprint: host memory, which no cache of the device holds
+  uint64_t managed_bytes;                 // of the footprint: managed memory
 } sim_counters;
 
 enum { SIM_MOST_TRACED = 3 };
@@ -179,12 +195,13 @@ void sim_memory_read_symbols(void);
 typedef struct sim_estimate {
   double seconds;                 // device time of the kernel, without queueing
   double low_s, high_s;           // range over clock and unroll assumptions
-  const char *limiter;            // "issue", "L1", "L2", "latency", "DRAM", "launch"
+  const char *limiter;            // "issue", "L1", "L2", "latency", "DRAM", "link", "launch", …
   double occupancy;               // resident warps / maximum
   const char *occupancy_limiter;  // "registers", "shared", "threads", "blocks"
   int sms_used;
-  double share;   // of the device while it runs: what kernels of other streams cannot have
-  int registers;  // per thread, as known or guessed
+  double share;          // of the device while it runs: what kernels of other streams cannot have
+  int registers;         // per thread, as known or guessed
+  double managed_bytes;  // of managed memory that it touches; negative: not known
 } sim_estimate;
 
 // counters: sums over counters->blocks traced blocks, scaled here to the grid.

@@ -10,6 +10,8 @@
 cudaError_t sim_error(cudaError_t error);
 // A kernel went wrong: every later call fails with this error, as after a fault on a device.
 void sim_sticky(cudaError_t error);
+// A launch was refused, which only the last error tells: for the checker.
+void sim_launch_refused(const char *kernel, cudaError_t error, uintptr_t site);
 cudaError_t sim_sticky_error(void);
 
 int sim_current_device(void);

@@ -193,15 +193,25 @@ static void count_epochs(sim_trace *t) {
 }
 
 // This block's share of what the whole grid must move between DRAM and L2, if L2 absorbs every re-read by
-// another block: no more than each allocation holds.
+// another block: no more than each allocation holds. Host memory is told apart.
 static void count_footprint(sim_trace *t) {
   uint64_t grid = (uint64_t)t->launch.grid.x * t->launch.grid.y * t->launch.grid.z;
   for (int i = 0; i < t->allocation_count; i++) {
     const touched *a = &t->allocation[i];
     uint64_t most = (a->allocation.bytes + grid - 1) / grid;
     uint64_t loads = a->load_sectors * SECTOR, stores = a->store_sectors * SECTOR;
+    if (a->allocation.kind ==
+        SIM_PINNED) {  // over the link, and nothing on the device keeps it for other blocks
+      t->sum.link_ld_bytes += loads;
+      t->sum.link_st_bytes += stores;
+      continue;
+    }
     t->sum.dram_ld_bytes += loads < most ? loads : most;
     t->sum.dram_st_bytes += stores < most ? stores : most;
+    if (a->allocation.kind == SIM_MANAGED) {
+      const uint64_t either = loads > stores ? loads : stores;
+      t->sum.managed_bytes += either < most ? either : most;
+    }
   }
 }
 

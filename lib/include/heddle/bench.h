@@ -109,6 +109,7 @@ typedef struct hd_variant {
   bool (*fits)(
       const hd_case *c);  // false: skip this size or count (a slow variant at a large n); NULL: always
   enum hd_type operands;  // of its products: 16-bit ones are held against the tensor cores of a GPU
+  double (*bound_s)(const hd_case *c, enum hd_where where);  // overrides the lesson's; NULL: the lesson's
 } hd_variant;
 
 typedef struct hd_lesson {
