@@ -7,7 +7,7 @@
 #   clean VARIANT [OPTION…]                the same, and cusim's checker has nothing to report
 #   steady VARIANT SIZE THREADS…           the same error, so the same bits, for each number of threads
 #   faster RATIO VARIANT OTHER OPTION…     median times in one run, the best of three: a machine may be busy
-#   same FIGURE VARIANT OTHER OPTION…      a figure of the lesson's own CSV, "bytes-sent", not larger
+#   figure RATIO FIGURE VARIANT OTHER OPTION…   a figure of the lesson's own CSV ("bytes-sent"), at most RATIO times the other's
 #   without TEXT, at-most COUNT TEXT       lines of the file that hold TEXT
 set -u
 build=$1 lesson=$2
@@ -64,9 +64,10 @@ clean() { each checked "$@"; }
 # The value of a column for a variant of the run's results.
 column() { awk -F, -v variant="$2" -v column="$3" '$2 == variant { print $column }' "$work/$1/results.csv" | tail -n 1; }
 
-measured() { # OPTION…
+measured() { # OPTION…; what was modelled a moment ago is the same again
+  [ "$(cat "$work/run/options" 2>/dev/null)" = "$*" ] && ! grep -q ',wall,' "$work/run/results.csv" && return 0
   rm -rf "$work/run"
-  run "$@" --results "$work/run" && return 0
+  run "$@" --results "$work/run" && { echo "$*" >"$work/run/options"; return 0; }
   said
   return 1
 }
@@ -96,13 +97,14 @@ faster() {
   return 1
 }
 
-same() {
-  figure=$(echo "$1" | tr - ' ') variant=$2 other=$3
-  shift 3
+figure() {
+  ratio=$1 figure=$(echo "$2" | tr - ' ') variant=$3 other=$4
+  shift 4
   measured "$@" || return 1
   why=$(awk -F, -v figure="$figure" -v a="$variant" -v b="$other" '$6 == figure { value[$1] = $7 }
     END { printf "%s against %s", value[a] == "" ? "nothing" : value[a], value[b] }' "$work/run/$name.csv")
-  awk -v is="$why" 'BEGIN { split(is, part, " against "); exit !(part[1] + 0 > 0 && part[1] + 0 <= part[2] + 0) }'
+  awk -v is="$why" -v ratio="$ratio" \
+    'BEGIN { split(is, part, " against "); exit !(part[1] + 0 > 0 && part[1] + 0 <= ratio * part[2]) }'
 }
 
 without() { at_most 0 "$1"; }

@@ -87,6 +87,7 @@ static const strategy
     unequal = {.make = schedule_one_f_one_b, .micro_batches = MICRO_BATCHES, .unequal = true},
     same_input = {.make = schedule_gpipe, .micro_batches = MICRO_BATCHES, .mistake = SAME_INPUT},
     one_slot = {.make = schedule_gpipe, .micro_batches = MICRO_BATCHES, .mistake = ONE_SLOT};
+HD_LAB(static const strategy yours = {.make = schedule_yours, .micro_batches = MICRO_BATCHES};)
 
 // Every piece needs a layer; interleaving goes through the micro-batches in groups as large as the world.
 static bool fits(const hd_case *c, int most) {
@@ -130,6 +131,7 @@ BOTH(zero_bubble)
 BOTH(unequal)
 CPU(same_input)
 CPU(one_slot)
+HD_LAB(BOTH(yours))
 
 #define RANKS(label, function, when, because) \
   { .name = label, .where = HD_RANKS, .run = cpu_##function, .fits = when, .why = because }
@@ -176,6 +178,8 @@ static const hd_variant variants[] = {
     GPUS("gpu-interleaved", interleaved, two_pieces_each, "two pieces per GPU"),
     GPUS("gpu-zero-bubble", zero_bubble, a_layer_each, "weights' gradients last"),
     GPUS("gpu-unequal", unequal, three_for_the_first, "the slowest stage decides"),
+    HD_LAB(RANKS("yours", yours, two_pieces_each, "the lab's"),
+           GPUS("gpu-yours", yours, two_pieces_each, "the lab's"), )  //
 };
 
 const hd_lesson hd_this_lesson = {

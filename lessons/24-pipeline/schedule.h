@@ -34,6 +34,7 @@ schedule schedule_one_f_one_b(int ranks, int micro_batches);  // Narayanan et al
 schedule schedule_interleaved(int ranks, int micro_batches,
                               int chunks);                    // 2021; micro_batches: a multiple of ranks
 schedule schedule_zero_bubble(int ranks, int micro_batches);  // after Qi et al. 2023, ZB-H1
+schedule schedule_yours(int ranks, int micro_batches);        // the lab's
 void schedule_free(schedule *s);
 
 // Seconds (or any unit) of each kind on one piece of the network; hop: of a message from it to another rank.
