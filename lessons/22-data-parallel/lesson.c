@@ -119,7 +119,7 @@ BOTH(model_averaging)
 BOTH(all_reduce)
 CPU(large_batch)
 BOTH(weighted)
-CPU(joined)
+BOTH(joined)
 BOTH(accumulated)
 BOTH(bucketed)
 CPU(wrong_sum_after_step)
@@ -175,6 +175,7 @@ static const hd_variant variants[] = {
     GPUS("gpu-model-averaging", model_averaging, "a quarter of the communication"),
     GPUS("gpu-all-reduce", all_reduce, "a ring: every link works at once"),
     GPUS("gpu-weighted", weighted, "the largest share decides"),
+    GPUS("gpu-joined", joined, "the same, and ranks whose images have ended join in with zeros"),
     GPUS("gpu-accumulated", accumulated, "four times the launches, a quarter of the activations"),
     GPUS("gpu-bucketed", bucketed, "links and arithmetic at the same time"),
 };

@@ -14,7 +14,7 @@ typedef struct plan {
   int device[MOST_OPS];  // per operation
   int order[MOST_OPS];   // all operations; each device runs its own ones in this order
   double start[MOST_OPS], end[MOST_OPS], makespan;  // on paper, by plan_time
-  bool optimal;  // plan_exhaustive: the makespan is a lower bound of any plan, not only of those it tried
+  bool optimal;  // plan_exhaustive: no plan is shorter, whether it tried all of them or met a lower bound
 } plan;
 
 // Fills start, end and makespan: an operation begins when its device has done what comes before it and all
@@ -31,7 +31,8 @@ plan plan_greedy(const graph *g, int devices);
 // By rank: the operation with the longest way to the end first, where it ends first (HEFT, Topcuoglu et al.
 // 2002).
 plan plan_critical_path(const graph *g, int devices);
-// The best of the two and of all placements of groups, each in the order of ranks: branch and bound.
+// The best of the two and of all placements of groups, each in the order of ranks: branch and bound. Of up to
+// 8 operations every order is tried, too.
 plan plan_exhaustive(const graph *g, int devices);
 
 // Which ready operation goes first, given a device for each group: the one that can start first, of several

@@ -254,6 +254,13 @@ static void check_broadcast(job *j) {
     for (int r = 0; r < j->world; r++) {
       assert_int_equal(j->returned[r], 0);
       assert_same(j->result[r], inputs[j->root], j->count);
+      // NCCL's go round a ring, from each rank but the last to the next.
+      const bool last = (r + 1) % j->world == j->root;
+      const uint64_t messages = j->backend == HD_COMM_NCCL ? !last
+                                : r == j->root             ? (uint64_t)j->world - 1
+                                                           : 0;
+      assert_int_equal(j->traffic[r].messages, messages);
+      assert_int_equal(j->traffic[r].bytes, messages * j->count * sizeof(float));
     }
     end_job(j);
   }

@@ -210,6 +210,14 @@ static void accountant_is_right(void **state) {
   }
   // Whole batches: the plain Gaussian mechanism, D(a) = a/(2σ²).
   assert_true(fabs(renyi(1, 2, 7) - 7 / 8.0) < 1e-12);
+  // Of T such steps the best order is 1 + √(log(1/δ)/ρ) with ρ = T/(2σ²), and ε = ρ + 2√(ρ·log(1/δ)).
+  for (long steps = 1; steps <= 64; steps *= 2)
+    for (double sigma = 2; sigma <= 8; sigma *= 2) {
+      const double rho = (double)steps / (2 * sigma * sigma), epsilon = rho + 2 * sqrt(rho * log(1e5));
+      const double found = privacy_spent(1, sigma, steps, 1e-5);
+      if (!(found >= epsilon * (1 - 1e-12) && found < 1.005 * epsilon))
+        fail_msg("σ %g, %ld steps: ε %g, not %g", sigma, steps, found, epsilon);
+    }
   assert_true(isinf(privacy_spent(0.1, 0, 1, 1e-5)));
   assert_true(privacy_spent(0.1, 1, 0, 1e-5) == 0 && privacy_spent(0, 1, 100, 1e-5) == 0);
 }
