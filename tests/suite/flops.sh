@@ -51,6 +51,9 @@ holds 'lesson 10: a scan of integers has no FLOPs' awk '$2 == 0 { n++ } END { ex
 counted 09-transpose 256 "$@"
 holds 'lesson 09: no FLOPs in any of 6 kernels' awk '$2 == 0 { n++ } END { exit !(n == 6 && NR == 6) }' "$work/counted"
 
+counted 11-histogram 4096 "$@"
+holds 'lesson 11: no FLOPs in any of 6 kernels' awk '$2 == 0 && /_kernel/ { n++ } END { exit !(n == 6) }' "$work/counted"
+
 # A step is all of its matrix products; what is done per element is not declared.
 batch=128
 counted 22-data-parallel $batch --variant gpu-one-worker --devices 1 --data synthetic "$@"
@@ -114,7 +117,7 @@ for source in "$(dirname "$0")"/../../lessons/*/*.cu; do
     */00-*) ;;  # times calls
     */17-*) ;;  # turns bits over
     */25-*) ;;  # streams and events: no kernel
-    */01-* | */08-* | */09-* | */10-* | */12-* | */19-* | */21-* | */28-*) ;;
+    */01-* | */08-* | */09-* | */10-* | */11-* | */12-* | */19-* | */21-* | */28-*) ;;
     *) bad "nobody holds the FLOPs of $source against what its lesson declares" ;;
   esac
 done
