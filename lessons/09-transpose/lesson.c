@@ -58,6 +58,7 @@ static const hd_variant variants[] = {
     {"serial", HD_SERIAL, run_serial, "one CPU thread, reads rows and writes columns: the baseline"},
     {"omp-blocked", HD_THREADS, run_omp_blocked, "all cores, 32 x 32 blocks that stay in the cache"},
     {"copy", ON_GPU(copy), "no transpose, a plain copy by the same threads: the yardstick", NEEDS_CUDA},
+    {"memcpy", ON_GPU(memcpy), "the same copy by the library, cudaMemcpy on the device", NEEDS_CUDA},
     {"naive", ON_GPU(naive), "indices exchanged: loads of 4 sectors, stores of 32", NEEDS_CUDA},
     {"tiled", ON_GPU(tiled), "through a tile in shared memory: 4 and 4 sectors, but 32-way bank conflicts",
      NEEDS_CUDA},

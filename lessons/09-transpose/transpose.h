@@ -12,7 +12,7 @@ extern "C" {
 typedef struct transpose_case {
   float *a, *b;                // (n, n) on the host
   float *device_a, *device_b;  // (n, n) on the GPU, between place_matrices and release_matrices
-  bool copied;                 // device_b holds A, not Aᵀ: run_copy was here
+  bool copied;                 // device_b holds A, not Aᵀ: run_copy or run_memcpy was here
 } transpose_case;
 
 // The three steps of hd_place, the same for all rungs: matrices.cu.
@@ -20,7 +20,7 @@ hd_run place_matrices, collect_matrices, release_matrices;
 
 // In reading order.
 hd_run run_serial, run_omp_blocked;          // cpu.c
-hd_run run_copy, run_naive;                  // direct.cu
+hd_run run_copy, run_memcpy, run_naive;      // direct.cu
 hd_run run_tiled, run_padded, run_swizzled;  // tiled.cu
 hd_run run_vectorized;                       // vectorized.cu
 hd_run run_yours;                            // the lab's
