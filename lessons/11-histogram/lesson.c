@@ -11,20 +11,27 @@
 #include "heddle/random.h"
 #include "histogram.h"
 
-static enum { UNIFORM, SKEWED, CONSTANT } distribution;  // --keys
-static int bins = 256;                                   // --bins
+enum { UNIFORM, SKEWED, CONSTANT, MANY, KINDS };
+// A kind of keys is a part of the lesson, with its own rows and plots.
+static const char *const kinds[KINDS] = {"uniform", "skewed", "constant", "many"};
+static int kind, asked_bins;  // --keys; --bins, 0 if not given
+
+static int bin_count(void) {
+  return asked_bins ? asked_bins : kind == MANY ? 4096 : 256;
+}
 
 // Skewed: the density falls like 1 / (b + 1), as in Zipf's law; of 256 bins the first gets an eighth.
 static uint32_t key_of(uint32_t word) {
-  if (distribution == CONSTANT) return (uint32_t)bins / 2;
-  if (distribution == UNIFORM) return (uint32_t)((uint64_t)word * (uint64_t)bins >> 32);
-  const uint32_t b = (uint32_t)powf((float)bins + 1, hd_uniform(word)) - 1;
-  return b < (uint32_t)bins ? b : (uint32_t)bins - 1;
+  if (kind == CONSTANT) return (uint32_t)bin_count() / 2;
+  if (kind != SKEWED) return (uint32_t)((uint64_t)word * (uint64_t)bin_count() >> 32);
+  const uint32_t bins = (uint32_t)bin_count(), b = (uint32_t)powf((float)bins + 1, hd_uniform(word)) - 1;
+  return b < bins ? b : bins - 1;
 }
 
 static void setup(hd_case *c) {
   if (c->size > INT_MAX)
     hd_fail(HD_EXIT_USAGE, "n = %ld: at most %d keys, as counts have 32 bits", c->size, INT_MAX);
+  const int bins = bin_count();
   histogram_case *h = c->state = hd_alloc(1, sizeof *h);
   *h = (histogram_case){.bins = bins,
                         .keys = hd_alloc((size_t)c->size, sizeof(uint32_t)),
@@ -54,7 +61,7 @@ static void reference(hd_case *c) {
   enum { FEW = 1 << 20 };
   const histogram_case *h = c->state;
   double *counts = c->outputs[0].expected;
-  for (int b = 0; b < bins; b++) counts[b] = 0;
+  for (int b = 0; b < h->bins; b++) counts[b] = 0;
   if (c->size > FEW) {
     for (long i = 0; i < c->size; i++) counts[h->keys[i]]++;
     return;
@@ -83,68 +90,82 @@ static double memory(long n) {
   return 8.0 * (double)n;  // keys, and a simulated GPU's copy of them
 }
 
-// An atomic takes tens of nanoseconds: more keys teach nothing more.
-static bool few(const hd_case *c) {
-  return c->size <= 32 << 20;
+static bool only_reads(const hd_case *c) {
+  (void)c;
+  return true;
 }
+
+// few: an atomic takes tens of nanoseconds, more keys teach nothing more.
+#define KIND(name, number)                          \
+  static bool name(const hd_case *c) {              \
+    (void)c;                                        \
+    return kind == (number);                        \
+  }                                                 \
+  static bool few_##name(const hd_case *c) {        \
+    return kind == (number) && c->size <= 32 << 20; \
+  }
+KIND(uniform, UNIFORM)
+KIND(skewed, SKEWED)
+KIND(constant, CONSTANT)
+KIND(many, MANY)
 
 static const hd_place on_gpu = {HD_WITH_CUDA(place_arrays), HD_WITH_CUDA(collect_counts),
                                 HD_WITH_CUDA(release_arrays)};
 static const hd_place in_cub = {HD_WITH_CUDA(place_for_cub), HD_WITH_CUDA(collect_counts),
                                 HD_WITH_CUDA(release_arrays)};
-#define ON_GPU(name) HD_GPU, HD_WITH_CUDA(run_##name)
-#define NEEDS_CUDA .at = &on_gpu, .needs = "CUDA"
+#define ON_CPU(label, place, function, fitting, because) \
+  { .name = label, .where = place, .run = function, .fits = fitting, .why = because }
+#define ON_GPU(label, function, place, fitting, because)                                         \
+  {                                                                                              \
+    .name = label, .where = HD_GPU, .run = HD_WITH_CUDA(function), .at = place, .fits = fitting, \
+    .needs = "CUDA", .why = because                                                              \
+  }
+#define LADDER(part)                                                                                         \
+  ON_CPU(#part "/serial", HD_SERIAL, run_serial, part, "one CPU thread, one counter per bin: the baseline"), \
+      ON_CPU(#part "/copies", HD_SERIAL, run_copies, part,                                                   \
+             "four counters per bin: equal neighbours do not wait for each other"),                          \
+      ON_CPU(#part "/omp-atomic", HD_THREADS, run_omp_atomic, few_##part,                                    \
+             "all cores, one histogram, indivisible increments"),                                            \
+      ON_CPU(#part "/omp-private", HD_THREADS, run_omp_private, part,                                        \
+             "all cores, a histogram each, added up at the end"),                                            \
+      ON_GPU(#part "/global", run_global, &on_gpu, part,                                                     \
+             "one histogram in global memory: its atomics meet in L2"),                                      \
+      ON_GPU(#part "/shared", run_shared, &on_gpu, part,                                                     \
+             "a histogram per block in shared memory, merged once"),                                         \
+      ON_GPU(#part "/vector", run_vector, &on_gpu, part, "four keys per load: more bytes under way"),        \
+      ON_GPU(#part "/per-warp", run_per_warp, &on_gpu, part,                                                 \
+             "a histogram per warp: warps did not meet anyway"),                                             \
+      ON_GPU(#part "/per-lane", run_per_lane, &on_gpu, part,                                                 \
+             "a histogram per lane, each in a bank of its own: no lane waits"),                              \
+      ON_GPU(#part "/aggregated", run_aggregated, &on_gpu, part, "lanes with equal keys send one of them"),  \
+      ON_GPU(#part "/cub", run_cub, &in_cub, part, "the library: cub::DeviceHistogram")
 
-static hd_variant variants[] = {
-    {"serial", HD_SERIAL, run_serial, "one CPU thread, one counter per bin: the baseline"},
-    {"copies", HD_SERIAL, run_copies, "four counters per bin: equal neighbours do not wait for each other"},
-    {"omp-atomic", HD_THREADS, run_omp_atomic, "all cores, one histogram, indivisible increments",
-     .fits = few},
-    {"omp-private", HD_THREADS, run_omp_private, "all cores, a histogram each, added up at the end"},
-    {"global", ON_GPU(global), "one histogram in global memory: its atomics meet in L2", NEEDS_CUDA},
-    {"shared", ON_GPU(shared), "a histogram per block in shared memory, merged once", NEEDS_CUDA},
-    {"vector", ON_GPU(vector), "four keys per load: more bytes under way", NEEDS_CUDA},
-    {"per-warp", ON_GPU(per_warp), "a histogram per warp: warps did not meet anyway", NEEDS_CUDA},
-    {"per-lane", ON_GPU(per_lane), "a histogram per lane, each in a bank of its own: no lane waits",
-     NEEDS_CUDA},
-    {"aggregated", ON_GPU(aggregated), "lanes with equal keys send one of them", NEEDS_CUDA},
-    {"cub", ON_GPU(cub), "the library: cub::DeviceHistogram", .at = &in_cub, .needs = "CUDA"},
-};
+static hd_variant variants[] = {LADDER(uniform), LADDER(skewed), LADDER(constant), LADDER(many)};
 
-// Rows of other keys and bins are other rows: they say so in their names.
-static void name_variants(void) {
-  static const char *const names[] = {"", "-skewed", "-constant"};
-  static const char *plain[HD_COUNT(variants)];
-  static char full[HD_COUNT(variants)][40];
+// Rows of other bins are other rows: they say so in their names.
+static void add_to_names(const char *bins) {
+  static char names[HD_COUNT(variants)][48];
   for (int i = 0; i < HD_COUNT(variants); i++) {
-    if (!plain[i]) plain[i] = variants[i].name;
-    char number[16] = "";
-    if (bins != 256) snprintf(number, sizeof number, "-%d", bins);
-    snprintf(full[i], sizeof full[i], "%s%s%s", plain[i], names[distribution], number);
-    variants[i].name = full[i];
+    snprintf(names[i], sizeof names[i], "%.32s-%s", variants[i].name, bins);
+    variants[i].name = names[i];
   }
 }
 
 static bool option(const char *name, const char *value) {
-  if (strcmp(name, "--bins") == 0) {
+  if (strcmp(name, "--keys") == 0) {
+    for (kind = 0; kind < KINDS && strcmp(value, kinds[kind]) != 0;) kind++;
+    if (kind == KINDS) hd_fail(HD_EXIT_USAGE, "--keys %s: must be uniform, skewed, constant or many", value);
+  } else if (strcmp(name, "--bins") == 0) {
     char *end;
     const long number = strtol(value, &end, 10);
     if (*end || end == value || number < 1 || number > MOST_BINS)
       hd_fail(HD_EXIT_USAGE, "--bins %s: a whole number from 1 to %d is needed", value, MOST_BINS);
-    bins = (int)number;
-  } else if (strcmp(name, "--keys") == 0) {
-    if (strcmp(value, "uniform") == 0)
-      distribution = UNIFORM;
-    else if (strcmp(value, "skewed") == 0)
-      distribution = SKEWED;
-    else if (strcmp(value, "constant") == 0)
-      distribution = CONSTANT;
-    else
-      hd_fail(HD_EXIT_USAGE, "--keys %s: must be uniform, skewed or constant", value);
+    if (asked_bins) hd_fail(HD_EXIT_USAGE, "--bins %s: given twice", value);
+    asked_bins = (int)number;
+    add_to_names(value);
   } else {
     return false;
   }
-  name_variants();
   return true;
 }
 
@@ -164,6 +185,7 @@ const hd_lesson hd_this_lesson = {
     .sim_sampled = {8 << 20, 32 << 20},
     .verify = {0, 1, 33, 1000, 7919, 100003, -1},
     .memory = memory,
+    .only_reads = only_reads,
     .setup = setup,
     .teardown = teardown,
     .reference = reference,
@@ -172,6 +194,7 @@ const hd_lesson hd_this_lesson = {
     .variant_count = HD_COUNT(variants),
     .option = option,
     .option_help =
-        "  --bins N              counters (1 … 8192; default 256)\n"
-        "  --keys WHICH          uniform (default), skewed as in Zipf's law, or constant: all keys equal\n",
+        "  --keys WHICH          uniform (default); skewed as in Zipf's law; constant: all equal;\n"
+        "                        many: uniform, in 4096 bins instead of 256\n"
+        "  --bins N              so many bins instead (1 … 8192)\n",
 };

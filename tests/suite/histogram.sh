@@ -5,11 +5,11 @@
 lesson=$1
 unset CUSIM_TRACE CUSIM_CARD CUSIM_PROFILE
 
-for options in '--bins 1' '--bins 1000 --keys skewed' '--bins 8192' '--keys constant'; do
+for options in '--bins 1' '--bins 1000 --keys skewed' '--bins 8192' '--keys constant' '--keys many'; do
   holds "--verify $options: $("$lesson" --verify --size 33001 $options 2>&1 >/dev/null)" \
     "$lesson" --verify --size 33001 $options
 done
-for options in '--bins 0' '--bins 8193' '--bins x' '--bins -1' '--keys zipf'; do
+for options in '--bins 0' '--bins 8193' '--bins x' '--bins -1' '--keys zipf' '--bins 3 --bins 4'; do
   "$lesson" $options >"$work/out" 2>"$work/errors"
   status=$?
   holds "$options: exit status $status, $(cat "$work/errors")" \
@@ -35,13 +35,12 @@ counted aggregated_kernel shared 2048 2048
 
 # in_order CARD KEYS VARIANT…: from slow to fast.
 in_order() {
-  card=$1 keys=$2 suffix=
+  card=$1 keys=$2
   shift 2
-  [ "$keys" = uniform ] || suffix=-$keys
   "$lesson" --device "sim:$card" --keys "$keys" --size 8388608 --format csv >"$work/rows" 2>&1
   before=0 name=nothing
   for variant; do
-    value=$(awk -F, -v v="$variant$suffix" '$2 == v { print $12 }' "$work/rows")
+    value=$(awk -F, -v v="$keys/$variant" '$2 == v { print $12 }' "$work/rows")
     holds "$card, $keys: $variant ($value) is faster than $name ($before)" \
       awk "BEGIN { exit !(${value:-0} > $before) }"
     before=${value:-0} name=$variant
@@ -50,6 +49,7 @@ in_order() {
 if [ "$2" = counted ]; then  # without capstone the model knows memory only
   in_order h200 uniform global shared vector
   in_order h200 constant global aggregated vector
+  in_order h200 many global shared vector
   in_order t4 constant global shared vector aggregated per-lane
 fi
 finish

@@ -28,7 +28,7 @@ enum hd_where {
   HD_GPUS,   // several GPUs: c->devices of them
 };
 
-enum { HD_MAX_OUTPUTS = 4, HD_MAX_VARIANTS = 40, HD_MAX_SIZES = 8, HD_MAX_FIGURES = 24 };
+enum { HD_MAX_OUTPUTS = 4, HD_MAX_VARIANTS = 48, HD_MAX_SIZES = 8, HD_MAX_FIGURES = 24 };
 
 // One output of the computation: the harness fills it with a poison pattern before every verified run and
 // compares it with expected, which the lesson's reference fills.
