@@ -242,6 +242,9 @@ static void run_counts(run *r, hd_case *c, unsigned places) {
   c->devices = 0;
 }
 
+static const unsigned CPU_PLACES = 1u << HD_SERIAL | 1u << HD_THREADS | 1u << HD_RANKS;
+static const unsigned GPU_PLACES = 1u << HD_GPU | 1u << HD_GPUS;
+
 static double available_memory(void) {
   double kilobytes = 0;
   char line[128];
@@ -257,6 +260,7 @@ static void run_size(run *r, long size, unsigned places) {
     hd_fail(HD_EXIT_USAGE, "%s = %ld needs %.1f GiB of memory, %.1f GiB are free; use a smaller --size",
             lesson->size_name, size, lesson->memory(size) / 0x1p30, available_memory() / 0x1p30);
   hd_case c = {.size = size, .threads = 1, .seed = r->options->seed, .full = r->options->full};
+  c.reduced = r->options->verify || (places & GPU_PLACES && hd_device_simulated());
   omp_set_num_threads(omp_get_num_procs());
   hd_table_title(r->table, lesson, &c);
   hd_progress("computing", "the reference");
@@ -317,7 +321,8 @@ static int sampled_devices(const hd_options *o, int i, enum hd_where *where) {
 // blocks.
 static void run_sampled(run *r, long size) {
   baseline bases[3] = {0};
-  hd_case small = {.size = lesson->sim_quick[0], .seed = r->options->seed};
+  hd_case small = {
+      .size = lesson->sim_quick[0] ? lesson->sim_quick[0] : size, .seed = r->options->seed, .reduced = true};
   hd_case c = {.size = size, .seed = r->options->seed, .full = r->options->full};
   const hd_variant *unused[HD_MAX_VARIANTS];
   enum hd_where where;
@@ -337,9 +342,6 @@ static void run_sampled(run *r, long size) {
   free(c.spans);
   for (int i = 0; i < c.output_count; i++) free(c.outputs[i].expected), free(small.outputs[i].expected);
 }
-
-static const unsigned CPU_PLACES = 1u << HD_SERIAL | 1u << HD_THREADS | 1u << HD_RANKS;
-static const unsigned GPU_PLACES = 1u << HD_GPU | 1u << HD_GPUS;
 
 static bool contains(const long *list, long size) {
   for (int i = 0; i < HD_MAX_SIZES && list[i]; i++)
@@ -366,7 +368,7 @@ static void run_sizes(run *r) {
   const long *gpu = o->full ? lesson->gpu_full : lesson->gpu_quick;
   const long *sim = o->full ? lesson->sim_full : lesson->sim_quick;
   if (!gpu[0]) gpu = cpu;
-  if (hd_device_simulated() && sim[0]) gpu = sim;
+  if (hd_device_simulated() && (sim[0] || lesson->sim_sampled[0])) gpu = sim;
   const bool cpu_wanted = o->device != HD_DEVICE_GPU,
              gpu_wanted = o->device != HD_DEVICE_CPU && hd_device_count() > 0 &&
                           (lesson_has(HD_GPU) || lesson_has(HD_GPUS));

@@ -111,13 +111,18 @@ done
 counted 28-compress-private $batch --variant gpu-top-k --devices 1 --data synthetic "$@"
 holds "lesson 28: who selects compares" test "$(grep -cE '"(histogram|count|write)_kernel" 0$' "$work/counted")" -ge 4
 
+# Declared are the FLOPs of a run, the same as of one launch where all kernels are joined.
+counted 15-streams 1 --verify --part kernels --variant kernels/joined "$@"
+holds "lesson 15: 2 FLOPs for each of 64 steps of 16384 elements: $(tr '\n' ' ' <"$work/counted")" \
+  grep -qx "\"relax\" $((2 * 64 * 16384))" "$work/counted"
+
 # A lesson whose kernels nobody has counted must not slip through.
 for source in "$(dirname "$0")"/../../lessons/*/*.cu; do
   case $source in
     */00-*) ;;  # times calls
     */17-*) ;;  # turns bits over
     */25-*) ;;  # streams and events: no kernel
-    */01-* | */08-* | */09-* | */10-* | */11-* | */12-* | */19-* | */21-* | */28-*) ;;
+    */01-* | */08-* | */09-* | */10-* | */11-* | */12-* | */15-* | */19-* | */21-* | */28-*) ;;
     *) bad "nobody holds the FLOPs of $source against what its lesson declares" ;;
   esac
 done

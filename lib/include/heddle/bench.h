@@ -50,10 +50,12 @@ typedef struct hd_span {
 // One size of one lesson under one thread or device count.
 typedef struct hd_case {
   long size;
-  int threads;     // OpenMP threads or CPU ranks; set with omp_set_num_threads before run
-  int devices;     // GPUs; 0 for CPU variants
-  uint64_t seed;   // of all random inputs; from --seed, default 1
-  bool full;       // --profile full
+  int threads;    // OpenMP threads or CPU ranks; set with omp_set_num_threads before run
+  int devices;    // GPUs; 0 for CPU variants
+  uint64_t seed;  // of all random inputs; from --seed, default 1
+  bool full;      // --profile full
+  bool reduced;  // set before setup: only checked, or executed whole by simulated GPUs. A lesson whose --size
+                 // is not the size of its inputs may take smaller ones
   bool verifying;  // true while the harness checks a run, false while it times one (on simulated GPUs one run
                    // is both)
   void *state;     // the lesson's own: set in setup, freed in teardown
@@ -137,7 +139,8 @@ typedef struct hd_lesson {
   long gpu_quick[HD_MAX_SIZES], gpu_full[HD_MAX_SIZES];  // GPU variants; all 0: as on the CPU
   long sim_quick[HD_MAX_SIZES], sim_full[HD_MAX_SIZES];  // simulated GPUs; all 0: as gpu_*
   long sim_sampled[HD_MAX_SIZES];  // only modelled: a few blocks are executed, after a whole run of the first
-                                   // sim_quick size was checked
+                                   // sim_quick size was checked, or, if there is none, of the same size,
+                                   // reduced
   long verify[HD_MAX_SIZES];       // awkward sizes: 0, 1, 33, 1000, a prime, -1
   bool sweep_threads;              // HD_THREADS variants at 1, 2, 4 … threads, not only at all
   int sweep_ranks[HD_MAX_SIZES], sweep_devices[HD_MAX_SIZES];  // for HD_RANKS and HD_GPUS; end at 0
