@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The scan on a CPU. Each sum needs the one before it, and yet it can be computed by many lanes and cores.
+#include <omp.h>
 #include <sched.h>
 #include <stdatomic.h>
 
@@ -22,14 +23,31 @@ static inline int shifts(hd_ints shift[MOST_STEPS]) {
   return steps;
 }
 
+// What a thread scans, and what it adds up on the way for later: NULL, or as many integers, the sum of which
+// will stand in `total`.
+typedef struct piece {
+  const int *k;
+  int *y;
+  long n;
+  const int *later;
+  const int *after;  // what it will add up after that
+  int total;
+} piece;
+
+enum { AHEAD = 4096 };  // integers, 16 KiB: what a core reads while the first of them come from memory
+
 // Idea: a vector is scanned in log2(lanes) steps; in each, all lanes add what stands 1, 2, 4, 8 lanes below.
 // What the next vector waits for is one addition. The results go around the cache: a line that will be
-// overwritten as a whole need not be fetched first, which would be a third of all traffic.
+// overwritten as a whole need not be fetched first, which would be a third of all traffic. What is read is
+// asked for AHEAD.
 //
-// y must be aligned to a vector where k is. `before` is the sum of all that comes before k; `soon` is NULL,
-// or an array as long that will be needed next. Returns before + k[0] + … + k[n - 1].
-static int scan_from(int before, long n, const int *k, int *y, const int *soon) {
-  hd_ints shift[MOST_STEPS], last, carry = {0};
+// y must be aligned to a vector where k is. `before` is the sum of all that comes before k. `adds` is
+// constant in both calls: each is a loop of its own.
+static inline __attribute__((always_inline)) void scan_or_both(piece *p, int before, bool adds) {
+  const int *const k = p->k, *const later = p->later, *const after = p->after;
+  int *const y = p->y;
+  const long n = p->n;
+  hd_ints shift[MOST_STEPS], last, carry = {0}, ahead = {0};
   const hd_ints zero = {0};
   const int steps = shifts(shift);
   for (int lane = 0; lane < HD_WIDTH; lane++) last[lane] = HD_WIDTH - 1;
@@ -37,7 +55,12 @@ static int scan_from(int before, long n, const int *k, int *y, const int *soon) 
   long i = 0;
   for (; i + HD_WIDTH <= n; i += HD_WIDTH) {
     hd_ints sum = *(const hd_ints *)(k + i);
-    if (soon) __builtin_prefetch(soon + i, 0, 2);
+    if (adds) {
+      ahead += *(const hd_ints *)(later + i);
+      __builtin_prefetch(i + AHEAD < n ? later + i + AHEAD : after + i + AHEAD - n);
+    } else {
+      __builtin_prefetch(k + i + AHEAD);
+    }
 #pragma GCC unroll 4
     for (int step = 0; step < steps; step++) sum += hd_shuffle(zero, sum, shift[step]);
     hd_store_around_cache(y + i, (hd_floats)(sum + carry));
@@ -45,12 +68,20 @@ static int scan_from(int before, long n, const int *k, int *y, const int *soon) 
   }
   int sum = carry[0];
   for (; i < n; i++) y[i] = sum += k[i];
-  return sum;
+  p->total = 0;
+  for (int lane = 0; lane < HD_WIDTH; lane++) p->total += ahead[lane];
+}
+
+static void scan_piece(piece *p, int before) {
+  if (p->later)
+    scan_or_both(p, before, true);
+  else
+    scan_or_both(p, before, false);
 }
 
 void run_scan_simd(hd_case *c) {
   const scan_case *s = c->state;
-  scan_from(0, c->size, s->k, s->y, NULL);
+  scan_piece(&(piece){.k = s->k, .y = s->y, .n = c->size}, 0);
 }
 
 static int sum_of(const int *k, long n) {
@@ -67,7 +98,7 @@ static int sum_of(const int *k, long n) {
 }
 
 enum { MOST_THREADS = 1024 };  // that the harness allows
-enum { CHUNK = 32 << 10 };     // integers: 128 KiB, two of which stay in any L2 cache
+enum { CHUNK = 16 << 10 };     // integers: 64 KiB, several of which stay in any L2 cache
 
 // Idea: a piece for each thread. First every thread adds up its piece; then it knows what comes before each
 // piece, and every thread scans its own.
@@ -89,7 +120,7 @@ void run_scan_two_pass(hd_case *c) {
       const long begin = chunks * p / pieces * CHUNK, end = chunks * (p + 1) / pieces * CHUNK;
       int before = 0;
       for (long q = 0; q < p; q++) before += total[q];
-      scan_from(before, (end < n ? end : n) - begin, s->k + begin, s->y + begin, NULL);
+      scan_piece(&(piece){.k = s->k + begin, .y = s->y + begin, .n = (end < n ? end : n) - begin}, before);
     }
   }
 }
@@ -109,21 +140,29 @@ static int add_to(chain *link, long chunk, int total) {
   return before;
 }
 
-// Idea: pieces so small that they are still in the core's cache when they are read for the second time. The
-// threads take them in turns, so the chunk before mine is being added up at the same time as mine, and its
-// sum comes when I need it. While a chunk is scanned, this thread's next one is fetched into the cache: then
-// memory reads and writes at all times, as in a copy.
+// Idea: chunks so small that they are still in the core's cache when they are read for the second time. The
+// threads take them in turns. While a thread scans a chunk, it adds up its next one, which so comes into the
+// cache: memory reads and writes all the time, as in a copy, and never only one of them.
 //
-// Prediction: 8 bytes move. The GPU's last rung is the same idea.
+// Prediction: 8 bytes move, as fast as in a copy. The GPU's last rung is the same idea.
 void run_scan_chained(hd_case *c) {
   const scan_case *s = c->state;
-  const long n = c->size, chunks = (n + CHUNK - 1) / CHUNK, ahead = (long)c->threads * CHUNK;
+  const long n = c->size, chunks = (n + CHUNK - 1) / CHUNK, whole = n / CHUNK;
   chain link = {0};
-#pragma omp parallel for schedule(static, 1)
-  for (long i = 0; i < chunks; i++) {
-    const long begin = i * CHUNK, length = n - begin < CHUNK ? n - begin : CHUNK;
-    const int *k = s->k + begin;
-    const int before = add_to(&link, i, sum_of(k, length));
-    scan_from(before, length, k, s->y + begin, begin + ahead + length <= n ? k + ahead : NULL);
+#pragma omp parallel
+  {
+    const long threads = omp_get_num_threads();
+    int total = 0;
+    bool known = false;  // the sum of this thread's next chunk
+    for (long i = omp_get_thread_num(); i < chunks; i += threads) {
+      const int *k = s->k + i * CHUNK;
+      piece p = {.k = k, .y = s->y + i * CHUNK, .n = i < whole ? CHUNK : n - i * CHUNK};
+      if (!known) total = sum_of(p.k, p.n);
+      known = i + threads < whole;
+      if (known) p.later = k + threads * CHUNK;
+      p.after = i + 2 * threads < whole ? k + 2 * threads * CHUNK : k;
+      scan_piece(&p, add_to(&link, i, total));
+      total = p.total;
+    }
   }
 }

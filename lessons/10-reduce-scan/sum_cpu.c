@@ -22,29 +22,34 @@ void run_sum_serial(hd_case *c) {
 }
 
 enum { MOST_THREADS = 1024 };  // that the harness allows
-enum { CHAINS = 8, STEP = CHAINS * HD_WIDTH, BLOCK = 8192 };
+enum { CHAINS = 4, STEP = CHAINS * HD_WIDTH, BLOCK = 4096 };
 
-// Idea: CHAINS × HD_WIDTH sums side by side, none of which waits for another. They may be of floats, because
-// each is short: an element of a block of 8192 goes through at most 8192 / 32 + 5 additions in fp32 (fewer
-// with wider vectors), the blocks are then added in double.
+// Idea: 2 × CHAINS × HD_WIDTH sums side by side, none of which waits for another. They may be of floats,
+// because each is short: an element goes through at most BLOCK / STEP + 5 additions in fp32, what comes out
+// of a block is added in double. The two halves of the array are read at the same time: a core's prefetchers
+// follow several streams, and get a fifth more out of two than out of one.
 //
 // Prediction: bound by memory, at any speed of the additions.
 static double sum_of(const float *x, long n) {
+  const long half = n / 2 / STEP * STEP;
+  const float *y = x + half;
   double sum = 0;
-  long i = 0;
-  while (i + STEP <= n) {
-    const long end = n - i < BLOCK ? i + (n - i) / STEP * STEP : i + BLOCK;
-    hd_floats part[CHAINS] = {0};
+  for (long i = 0; i < half;) {
+    const long end = half - i < BLOCK ? half : i + BLOCK;
+    hd_floats part[2 * CHAINS] = {0};
     for (; i < end; i += STEP) {
-#pragma GCC unroll 8
-      for (int k = 0; k < CHAINS; k++) part[k] += *(const hd_floats *)(x + i + k * HD_WIDTH);
+#pragma GCC unroll 4
+      for (int k = 0; k < CHAINS; k++) {
+        part[k] += *(const hd_floats *)(x + i + k * HD_WIDTH);
+        part[CHAINS + k] += *(const hd_floats *)(y + i + k * HD_WIDTH);
+      }
     }
 #pragma GCC unroll 8
-    for (int half = CHAINS / 2; half; half /= 2)
-      for (int k = 0; k < half; k++) part[k] += part[k + half];
+    for (int left = CHAINS; left; left /= 2)
+      for (int k = 0; k < left; k++) part[k] += part[k + left];
     for (int lane = 0; lane < HD_WIDTH; lane++) sum += part[0][lane];
   }
-  for (; i < n; i++) sum += x[i];
+  for (long i = 2 * half; i < n; i++) sum += x[i];
   return sum;
 }
 

@@ -1,0 +1,47 @@
+#!/bin/sh
+# What kernels ask of memory is what their lesson says, exactly: every block is counted. usage: requests.sh FOLDER
+. "$(dirname "$0")/check.sh"
+folder=$1
+unset CUSIM_CARD
+export CUSIM_TRACE=all
+
+# profile LESSON SIZE OPTION…: all kernels of one run, into $work/profile.csv
+profile() {
+  lesson=$1 size=$2
+  shift 2
+  CUSIM_PROFILE=$work/profile.csv "$folder/lesson-$lesson" --device sim:h200 --size "$size" --format csv "$@" \
+    >"$work/rows" 2>"$work/errors" || cat "$work/errors"
+}
+
+# exactly KERNEL COLUMN VALUE: of its largest launch
+exactly() {
+  value=$(awk -F, -v kernel="\"$1\"" -v name="$2" '
+    NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) column = i }
+    $1 == kernel && $column + 0 > most { most = $column + 0 }
+    END { printf "%.0f\n", most }' "$work/profile.csv")
+  holds "$1: $2 is $value, not $3" test "$value" = "$3"
+}
+loads=l1tex__t_requests_pipe_lsu_mem_global_op_ld.sum
+load_sectors=l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum
+store_sectors=l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum
+atomics=l1tex__t_requests_pipe_lsu_mem_global_op_atom.sum
+
+# Lesson 10: n floats are n / 8 sectors however they are read, by requests of 32 or of 128 of them.
+n=65536
+profile 10-reduce-scan $n
+for kernel in atomic tree sequential shuffle vector; do exactly ${kernel}_kernel $load_sectors $((n / 8)); done
+exactly single_pass_kernel $load_sectors $((n / 8 + n / 1024 / 8))  # and the sums of its blocks
+exactly tree_kernel $loads $((n / 32))
+exactly vector_kernel $loads $((n / 128))
+exactly atomic_kernel $atomics $((n / 32))
+exactly single_pass_kernel $atomics $((n / 1024))     # one count per block
+exactly tree_kernel warp_barriers $((n / 256 * 8 * 9))  # 8 warps, 9 barriers
+exactly shuffle_kernel warp_barriers $((n / 256 * 8))
+exactly shuffle_kernel warp_operations $((n / 256 * 9 * 5))  # 5 shuffles in 8 warps and in the first once more
+# Its scan: 8 tiles of 8192. Each reads and writes once; what is asked of other tiles depends on who comes when.
+profile 10-reduce-scan $n --operation scan
+exactly total_kernel $load_sectors $((n / 8))
+exactly total_kernel $store_sectors 8
+exactly scan_kernel $store_sectors $((n / 8))
+exactly look_back_kernel $atomics 8
+finish
