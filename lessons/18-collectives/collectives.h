@@ -25,7 +25,7 @@ typedef struct trial {
   float *sum;                      // the result of all ranks; NaN where they differ
   double seconds;                  // of one all-reduce, by the slowest rank
   hd_traffic sent[HD_MOST_RANKS];  // by each rank in one all-reduce
-  double memory;                   // bytes of the vector and of what arrives, per rank
+  double memory;                   // bytes of the vector and of what arrives, of the rank that keeps most
 } trial;
 
 // Returns 0, or -1 with hd_comm_error_text().
