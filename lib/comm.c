@@ -88,11 +88,13 @@ static int check(hd_comm *c, const hd_call *call, size_t ranks) {
 }
 
 int hd_barrier(hd_comm *c) {
+  if (hd_comm_own(c)) return -1;
   hd_call call = {.operation = HD_OP_BARRIER};
   return settled(c, c->group->backend->barrier(c, &call));
 }
 
 int hd_all_reduce(hd_comm *c, void *data, size_t count, enum hd_type type, enum hd_reduce_op op) {
+  if (hd_comm_own(c)) return -1;
   hd_call call = {
       .operation = HD_OP_ALL_REDUCE, .reduce_op = op, .count = count, .type = type, .in = data, .out = data};
   return settled(c, check(c, &call, 1) ? -1 : c->group->backend->all_reduce(c, HD_LANE_CALLS, &call));
@@ -100,6 +102,7 @@ int hd_all_reduce(hd_comm *c, void *data, size_t count, enum hd_type type, enum 
 
 int hd_reduce(hd_comm *c, const void *in, void *out, size_t count, enum hd_type type, enum hd_reduce_op op,
               int root) {
+  if (hd_comm_own(c)) return -1;
   hd_call call = {.operation = HD_OP_REDUCE,
                   .reduce_op = op,
                   .count = count,
@@ -112,6 +115,7 @@ int hd_reduce(hd_comm *c, const void *in, void *out, size_t count, enum hd_type 
 }
 
 int hd_broadcast(hd_comm *c, void *data, size_t count, enum hd_type type, int root) {
+  if (hd_comm_own(c)) return -1;
   hd_call call = {
       .operation = HD_OP_BROADCAST, .count = count, .type = type, .root = root, .in = data, .out = data};
   return settled(c, check(c, &call, 1) ? -1 : c->group->backend->broadcast(c, &call));
@@ -119,6 +123,7 @@ int hd_broadcast(hd_comm *c, void *data, size_t count, enum hd_type type, int ro
 
 int hd_reduce_scatter(hd_comm *c, const void *in, void *out, size_t count_each, enum hd_type type,
                       enum hd_reduce_op op) {
+  if (hd_comm_own(c)) return -1;
   hd_call call = {.operation = HD_OP_REDUCE_SCATTER,
                   .reduce_op = op,
                   .count = count_each,
@@ -129,6 +134,7 @@ int hd_reduce_scatter(hd_comm *c, const void *in, void *out, size_t count_each, 
 }
 
 int hd_all_gather(hd_comm *c, const void *in, void *out, size_t count_each, enum hd_type type) {
+  if (hd_comm_own(c)) return -1;
   hd_call call = {.operation = HD_OP_ALL_GATHER, .count = count_each, .type = type, .in = in, .out = out};
   return settled(c, check(c, &call, (size_t)c->world) ? -1 : c->group->backend->all_gather(c, &call));
 }
@@ -149,11 +155,13 @@ static hd_call pair_call(bool sends, void *data, size_t count, enum hd_type type
 }
 
 int hd_send_start(hd_comm *c, const void *data, size_t count, enum hd_type type, int to) {
+  if (hd_comm_own(c)) return -1;
   hd_call call = pair_call(true, (void *)data, count, type, to);
   return settled(c, check_pair(c, &call) ? -1 : c->group->backend->send_start(c, &call, to));
 }
 
 int hd_recv_start(hd_comm *c, void *data, size_t count, enum hd_type type, int from) {
+  if (hd_comm_own(c)) return -1;
   hd_call call = pair_call(false, data, count, type, from);
   return settled(c, check_pair(c, &call) ? -1 : c->group->backend->recv_start(c, &call, from));
 }
@@ -165,10 +173,12 @@ static int check_peer(hd_comm *c, int peer) {
 }
 
 int hd_send_wait(hd_comm *c, int to) {
+  if (hd_comm_own(c)) return -1;
   return settled(c, check_peer(c, to) ? -1 : c->group->backend->send_wait(c, to));
 }
 
 int hd_recv_wait(hd_comm *c, int from) {
+  if (hd_comm_own(c)) return -1;
   return settled(c, check_peer(c, from) ? -1 : c->group->backend->recv_wait(c, from));
 }
 
@@ -204,6 +214,7 @@ int hd_exchange(hd_comm *c, const hd_transfer *transfers, int count) {
 }
 
 int hd_all_reduce_start(hd_comm *c, void *data, size_t count, enum hd_type type, enum hd_reduce_op op) {
+  if (hd_comm_own(c)) return -1;
   hd_call call = {.operation = HD_OP_ALL_REDUCE_START,
                   .reduce_op = op,
                   .count = count,
@@ -214,5 +225,6 @@ int hd_all_reduce_start(hd_comm *c, void *data, size_t count, enum hd_type type,
 }
 
 int hd_wait(hd_comm *c, int handle) {
+  if (hd_comm_own(c)) return -1;
   return settled(c, c->group->backend->wait(c, handle));
 }

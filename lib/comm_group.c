@@ -13,6 +13,7 @@
 enum { DEFAULT_DEADLINE_S = 30, GATE_CLOSED = 0, GATE_OPEN = 1, GATE_CANCELLED = 2 };
 
 static _Thread_local char last_error[512];
+static _Thread_local hd_comm *own;  // the whole's handle of the rank that this thread is
 
 // What one rank's thread is given.
 typedef struct rank_thread {
@@ -51,6 +52,22 @@ int hd_comm_fail(hd_comm *c, const char *format, ...) {
   return hd_comm_failed(c) ? -1 : 0;
 }
 
+static bool holds(const hd_comm *c, const hd_comm *wanted) {
+  if (c == wanted) return true;
+  for (const hd_comm *part = c->parts; part; part = part->next)
+    if (holds(part, wanted)) return true;
+  return false;
+}
+
+int hd_comm_own(const hd_comm *c) {
+  static const char why[] =
+      "a communicator of another run or of another rank; it holds for the body it was given to";
+  if (own && holds(own, c)) return 0;
+  if (own) return hd_comm_fail(own, "rank %d: %s", own->rank, why);
+  snprintf(last_error, sizeof last_error, "no rank: %s", why);
+  return -1;
+}
+
 bool hd_comm_failed(hd_comm *c) {
   if (!__atomic_load_n(&c->group->whole->failed, __ATOMIC_SEQ_CST)) return false;
   __atomic_store_n(&c->failed, 1, __ATOMIC_RELAXED);
@@ -80,6 +97,7 @@ static void *rank_main(void *arg) {
   if (cancelled) return NULL;
   omp_set_num_threads(c->threads);
   if (c->group->backend->open(c) == 0) {
+    own = c;
     pthread_cleanup_push(end_rank, c);
     r->body(c, r->arg);
     pthread_cleanup_pop(1);

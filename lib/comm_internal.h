@@ -160,6 +160,10 @@ struct hd_comm {
 // Poisons the communicator. The first message of a run is kept. Returns -1.
 __attribute__((format(printf, 2, 3))) int hd_comm_fail(hd_comm *c, const char *format, ...);
 
+// Is this handle one of the calling rank's own? Else -1, and its communicator has failed. The handle may
+// dangle: it is compared, not used.
+int hd_comm_own(const hd_comm *c);
+
 // A group of `world` ranks with nobody in it yet: a part, freed with its whole, or a whole (NULL).
 hd_group *hd_group_new(int world, hd_group *whole);
 

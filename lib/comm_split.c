@@ -72,6 +72,7 @@ static hd_comm *join(hd_comm *c, hd_group *g, int rank) {
 }
 
 hd_comm *hd_comm_split(hd_comm *c, int colour, int key) {
+  if (hd_comm_own(c)) return NULL;
   choice mine = {colour, key, c->number, NULL};
   int member[HD_MOST_RANKS] = {0}, count = 0, rank = 0;
   if (meet(c, &mine)) return NULL;

@@ -119,6 +119,7 @@ typedef struct job {
   fault fault;
   enum hd_backend backend;
   int returned[MOST_WORLD];
+  bool old_whole;
 } job;
 
 static double now(void) {
@@ -459,6 +460,43 @@ static void bad_arguments_are_named(void **state) {
   assert_int_equal(hd_comm_run(2, HD_COMM_THREADS, HD_ORDER_RANK, 0, 1, bad_root, NULL), 2);
 }
 
+// Groups made in one run of ranks and used in the next, as by programs that start their processes twice; or a
+// handle that went to another rank by way of a global.
+static hd_comm *kept[2], *kept_part[2];
+static void keeps_its_groups(hd_comm *c, void *arg) {
+  (void)arg;
+  kept[hd_comm_rank(c)] = c;
+  kept_part[hd_comm_rank(c)] = hd_comm_split(c, 0, 0);
+}
+
+static void uses_old_groups(hd_comm *c, void *arg) {
+  job *j = arg;
+  float x[4] = {0};
+  const int rank = hd_comm_rank(c);
+  hd_comm *old = j->old_whole ? kept[1 - rank] : kept_part[1 - rank];
+  j->returned[rank] = hd_all_reduce(old, x, 4, HD_F32, HD_SUM) || hd_barrier(old);
+}
+
+static void uses_a_neighbours_group(hd_comm *c, void *arg) {
+  keeps_its_groups(c, NULL);
+  if (hd_barrier(c) == 0) uses_old_groups(c, arg);
+}
+
+static void groups_end_with_their_run(void **state) {
+  (void)state;
+  for (size_t b = 0; b < backend_count; b++)
+    for (int whole = 0; whole < 2; whole++) {
+      job j = {.backend = backends[b], .old_whole = whole > 0};
+      assert_int_equal(hd_comm_run(2, backends[b], HD_ORDER_RANK, 1, LONG_S, keeps_its_groups, NULL), 0);
+      assert_int_equal(hd_comm_run(2, backends[b], HD_ORDER_RANK, 1, LONG_S, uses_old_groups, &j), 2);
+      assert_non_null(strstr(hd_comm_error_text(), "a communicator of another run"));
+      assert_true(j.returned[0] && j.returned[1]);
+      assert_int_equal(hd_comm_run(2, backends[b], HD_ORDER_RANK, 1, LONG_S, uses_a_neighbours_group, &j), 2);
+      assert_non_null(strstr(hd_comm_error_text(), "of another rank"));
+    }
+  assert_int_equal(hd_barrier(kept[0]), -1);  // of no rank at all
+}
+
 static float forgotten[2][5000];
 static void does_not_wait(hd_comm *c, void *arg) {
   (void)arg;
@@ -483,6 +521,7 @@ int main(void) {
       cmocka_unit_test(abort_ends_everybodys_wait),
       cmocka_unit_test(poisoned_communicator_stays_poisoned),
       cmocka_unit_test(bad_arguments_are_named),
+      cmocka_unit_test(groups_end_with_their_run),
       cmocka_unit_test(forgotten_waits_are_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,8 +52,8 @@ typedef struct hd_traffic {
 // Runs body(comm, arg) on `world` new ranks and waits for all of them. Each rank runs its OpenMP regions with
 // `threads_per_rank` threads; with HD_COMM_CUDA rank r has logical device r current. deadline_s: the longest
 // any rank waits for another (0: the default of 30 s). Returns 0, or the number of ranks that failed; the
-// first failure is described in hd_comm_error_text. A handle belongs to its rank's thread; body must wait for
-// what it started.
+// first failure is described in hd_comm_error_text. A handle belongs to its rank's thread and
+// ends with the run: calls with another one fail. body must wait for what it started.
 int hd_comm_run(int world, enum hd_backend backend, enum hd_order order, int threads_per_rank,
                 double deadline_s, void (*body)(hd_comm *comm, void *arg), void *arg);
 const char *hd_comm_error_text(void);  // of the last hd_comm_run of this thread; "" if it succeeded
