@@ -15,6 +15,7 @@ void place_arrays(hd_case *c) {
   histogram_case *h = (histogram_case *)c->state;
   h->device_keys = (uint32_t *)upload(h->keys, (size_t)c->size * sizeof h->keys[0]);
   h->device_counts = (int32_t *)upload(h->counts, (size_t)h->bins * sizeof h->counts[0]);
+  place_storage(c);
 }
 
 void collect_counts(hd_case *c) {

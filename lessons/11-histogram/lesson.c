@@ -111,14 +111,12 @@ KIND(many, MANY)
 
 static const hd_place on_gpu = {HD_WITH_CUDA(place_arrays), HD_WITH_CUDA(collect_counts),
                                 HD_WITH_CUDA(release_arrays)};
-static const hd_place in_cub = {HD_WITH_CUDA(place_for_cub), HD_WITH_CUDA(collect_counts),
-                                HD_WITH_CUDA(release_arrays)};
 #define ON_CPU(label, place, function, fitting, because) \
   { .name = label, .where = place, .run = function, .fits = fitting, .why = because }
-#define ON_GPU(label, function, place, fitting, because)                                         \
-  {                                                                                              \
-    .name = label, .where = HD_GPU, .run = HD_WITH_CUDA(function), .at = place, .fits = fitting, \
-    .needs = "CUDA", .why = because                                                              \
+#define ON_GPU(label, function, fitting, because)                                                  \
+  {                                                                                                \
+    .name = label, .where = HD_GPU, .run = HD_WITH_CUDA(function), .at = &on_gpu, .fits = fitting, \
+    .needs = "CUDA", .why = because                                                                \
   }
 #define LADDER(part)                                                                                         \
   ON_CPU(#part "/serial", HD_SERIAL, run_serial, part, "one CPU thread, one counter per bin: the baseline"), \
@@ -128,17 +126,14 @@ static const hd_place in_cub = {HD_WITH_CUDA(place_for_cub), HD_WITH_CUDA(collec
              "all cores, one histogram, indivisible increments"),                                            \
       ON_CPU(#part "/omp-private", HD_THREADS, run_omp_private, part,                                        \
              "all cores, a histogram each, added up at the end"),                                            \
-      ON_GPU(#part "/global", run_global, &on_gpu, part,                                                     \
-             "one histogram in global memory: its atomics meet in L2"),                                      \
-      ON_GPU(#part "/shared", run_shared, &on_gpu, part,                                                     \
-             "a histogram per block in shared memory, merged once"),                                         \
-      ON_GPU(#part "/vector", run_vector, &on_gpu, part, "four keys per load: more bytes under way"),        \
-      ON_GPU(#part "/per-warp", run_per_warp, &on_gpu, part,                                                 \
-             "a histogram per warp: warps did not meet anyway"),                                             \
-      ON_GPU(#part "/per-lane", run_per_lane, &on_gpu, part,                                                 \
+      ON_GPU(#part "/global", run_global, part, "one histogram in global memory: its atomics meet in L2"),   \
+      ON_GPU(#part "/shared", run_shared, part, "a histogram per block in shared memory, merged once"),      \
+      ON_GPU(#part "/vector", run_vector, part, "four keys per load: more bytes under way"),                 \
+      ON_GPU(#part "/per-warp", run_per_warp, part, "a histogram per warp: warps did not meet anyway"),      \
+      ON_GPU(#part "/per-lane", run_per_lane, part,                                                          \
              "a histogram per lane, each in a bank of its own: no lane waits"),                              \
-      ON_GPU(#part "/aggregated", run_aggregated, &on_gpu, part, "lanes with equal keys send one of them"),  \
-      ON_GPU(#part "/cub", run_cub, &in_cub, part, "the library: cub::DeviceHistogram")
+      ON_GPU(#part "/aggregated", run_aggregated, part, "lanes with equal keys send one of them"),           \
+      ON_GPU(#part "/cub", run_cub, part, "the library: cub::DeviceHistogram")
 
 static hd_variant variants[] = {LADDER(uniform), LADDER(skewed), LADDER(constant), LADDER(many)};
 
