@@ -32,6 +32,7 @@ static void write_device(char *to, size_t size, const hd_variant *v, const hd_ca
 static bool wanted(const hd_options *o, const hd_variant *v) {
   if (!v->run || (hd_on_gpu(v->where) && hd_device_count() == 0)) return false;
   if (o->variant && strcmp(o->variant, v->name) != 0) return false;
+  if (o->no_mistakes && v->wrong_on_purpose) return false;
   if (o->device == HD_DEVICE_CPU && hd_on_gpu(v->where)) return false;
   return !(o->device == HD_DEVICE_GPU && !hd_on_gpu(v->where));
 }

@@ -19,6 +19,7 @@ static void help(const hd_lesson *lesson) {
       "  --devices N           GPUs (1 … %d); default: the lesson's sweep\n"
       "  --device WHICH        all, cpu, gpu, or sim:CARD (simulated GPUs only; h200, t4, …)\n"
       "  --variant NAME        one variant\n"
+      "  --no-mistakes         leave out the variants that are wrong on purpose\n"
       "  --profile P           quick (default) or full\n"
       "  --format F            table (default), csv or json\n"
       "  --results DIR         append the rows to DIR/results.csv; rows already there are not measured "
@@ -92,6 +93,10 @@ hd_options hd_options_read(const hd_lesson *lesson, int argc, char **argv) {
     }
     if (strcmp(name, "--verify") == 0) {
       o.verify = true;
+      continue;
+    }
+    if (strcmp(name, "--no-mistakes") == 0) {
+      o.no_mistakes = true;
       continue;
     }
     if (strcmp(name, "--list") == 0) {

@@ -8,7 +8,7 @@ enum hd_device_choice { HD_DEVICE_ALL, HD_DEVICE_CPU, HD_DEVICE_GPU };
 enum hd_format { HD_TABLE, HD_CSV, HD_JSON };
 
 typedef struct hd_options {
-  bool verify, full, list, size_given;
+  bool verify, full, list, size_given, no_mistakes;
   long size;
   int threads, devices;  // 0: the lesson's own sweep
   uint64_t seed;

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Verifies every lesson's GPU variants under the four tools of compute-sanitizer, several at a time.
+# Verifies every lesson's GPU variants, but those that are wrong on purpose, under the four tools of compute-sanitizer,
+# several at a time.
 # usage: sanitize.sh BUILD RESULTS [SECONDS [LESSON-ARGUMENTS…]]   SECONDS: end then, the same command goes on (0: no end)
 # RESULTS/sanitize/sanitize.csv gets a row for each lesson and tool; the log of what is not clean lies beside it. Exits
 # with 1 if anything is not clean. HEDDLE_LIMIT: the most seconds of a lesson under a tool (120); JOBS: how many at once (4).
@@ -13,7 +14,7 @@ grep -q '"sim"' "$build/generated/found.h" 2>/dev/null &&
 command -v compute-sanitizer >/dev/null ||
   fail "compute-sanitizer was not found; it is part of the CUDA toolkit: set CUDA_HOME, or put its folder on PATH"
 mkdir -p "$results" || exit 1
-rows=$results/sanitize.csv arguments="--verify --device gpu${*:+ $*}" git=$(revision) end=0
+rows=$results/sanitize.csv arguments="--verify --no-mistakes --device gpu${*:+ $*}" git=$(revision) end=0
 [ -e "$rows" ] || echo 'lesson,tool,arguments,result,seconds,git' >"$rows"
 [ "$budget" -gt 0 ] && end=$(($(date +%s) + budget))
 export build results rows arguments git end

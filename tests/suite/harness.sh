@@ -9,6 +9,7 @@ expect 1 'nan is wrong at n = 1000' "$broken" --verify
 expect 1 'off-by-one is wrong at n = 1:' "$broken" --verify
 expect 0 '^right +1 core' "$broken" --verify --variant right
 expect 0 'wrong, as it should teach' "$broken" --verify --variant on-purpose
+expect 2 '^heddle: --variant on-purpose: does not apply' "$broken" --verify --variant on-purpose --no-mistakes
 for how in dies stalls other-collective other-size; do
   HD_BREAK=$how expect 1 'rank 2.*all_reduce.*#1|all_reduce.*#1.*rank 2' timeout 20 "$broken" --verify
 done
