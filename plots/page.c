@@ -396,7 +396,24 @@ static void write_model_section(FILE *out, const hd_page *page) {
         out);
     return;
   }
-  double sum = 0, worst = 0;
+  fputs(
+      "<div class=card><table>\n<tr><th>lesson</th><th class=n>pairs</th><th class=n>mean error</th>"
+      "<th>worst</th><th class=n>model / measured</th><th>order of the ladder</th></tr>\n",
+      out);
+  for (int l = 0; l < page->run->lesson_count; l++) {
+    const hd_report_lesson *lesson = &page->run->lessons[l];
+    const hd_agreement g = hd_agreement_of(page->model_pairs, page->model_pair_count, lesson);
+    if (g.pairs == 0) continue;
+    char order[256], size[HD_TEXT];
+    hd_agreement_order(order, sizeof order, &g);
+    text(out, "<tr><td>", lesson->slug, "</td>");
+    fprintf(out, "<td class=n>%d</td><td class=n>× %.2f</td>", g.pairs, g.mean_error);
+    text(out, "<td>", g.worst->a->variant, "");
+    fprintf(out, ", %s = %s</td><td class=n>%.2f</td>", *lesson->size_name ? lesson->size_name : "size",
+            hd_text_size(size, g.worst->a->size), hd_pair_ratio(g.worst));
+    text(out, g.reversed > 0 ? "<td class=\"bad wrap\">" : "<td>", order, "</td></tr>\n");
+  }
+  fputs("</table></div>\n", out);
   fputs(
       "<div class=card><table>\n<tr><th>lesson</th><th>variant</th><th class=n>size</th><th>preset</th>"
       "<th class=n>modelled</th><th>measured on</th><th class=n>measured</th><th class=n>model / "
@@ -405,9 +422,7 @@ static void write_model_section(FILE *out, const hd_page *page) {
   for (int i = 0; i < page->model_pair_count; i++) {
     const hd_pair *pair = &page->model_pairs[i];
     char size[HD_TEXT], a[HD_TEXT], b[HD_TEXT], name[64];
-    double ratio = pair->a->median_s / pair->b->median_s;
-    sum += fabs(log(ratio));
-    worst = fmax(worst, fabs(log(ratio)));
+    double ratio = hd_pair_ratio(pair);
     text(out, "<tr><td>", pair->lesson->slug, "</td>");
     text(out, "<td>", pair->a->variant, "</td>");
     fprintf(out, "<td class=n>%s</td>", hd_text_size(size, pair->a->size));
@@ -417,12 +432,13 @@ static void write_model_section(FILE *out, const hd_page *page) {
     fprintf(out, "<td class=n>%s</td><td class=n>%.2f</td></tr>\n", hd_text_time(b, pair->b->median_s),
             ratio);
   }
+  const hd_agreement all = hd_agreement_of(page->model_pairs, page->model_pair_count, NULL);
   fprintf(
       out,
       "</table></div>\n<p>%d pairs: median of model / measured %.2f, geometric mean error a factor of %.2f, "
       "worst %.2f.</p>\n",
-      page->model_pair_count, hd_median_ratio(page->model_pairs, page->model_pair_count),
-      exp(sum / page->model_pair_count), exp(worst));
+      page->model_pair_count, hd_median_ratio(page->model_pairs, page->model_pair_count), all.mean_error,
+      exp(fabs(log(hd_pair_ratio(all.worst)))));
   write_plots(out, page->model_plots);
 }
 

@@ -8,8 +8,11 @@
 //   plot.c          one plot: its data file, its driver for plots/*.gp
 //   studio.c        the folders of plots, and gnuplot
 //   compare.c       two runs against each other; modelled rows against measured ones
+//   agreement.c     how well modelled times agree with measured ones
 //   page.c          index.html
 //   report.c        main
+//
+// heddle-calibrate (calibrate.c, fit.c) reads the same runs.
 #ifndef HEDDLE_REPORT_H
 #define HEDDLE_REPORT_H
 #include <stdbool.h>
@@ -301,6 +304,24 @@ hd_pair *hd_pairs_of_model(const hd_report_run *run, const hd_report_run *others
 double hd_median_ratio(const hd_pair *pairs, int count);
 bool hd_intervals_overlap(const hd_result *a, const hd_result *b);
 void hd_choose_model_plot(hd_plots *plots, const hd_pair *pairs, int count);
+
+// ---- agreement.c
+
+typedef struct hd_agreement {
+  int pairs;
+  double mean_error;     // geometric mean of the larger of a / b and b / a; NAN without pairs
+  const hd_pair *worst;  // NULL without pairs
+  // Of two variants at one size, of which one is clearly faster on the card: how many such twos, and how many
+  // the model has the other way round; one of these.
+  int compared, reversed;
+  const hd_pair *slower, *faster;
+} hd_agreement;
+
+// The pairs of one lesson; NULL: all.
+hd_agreement hd_agreement_of(const hd_pair *pairs, int count, const hd_report_lesson *lesson);
+// "right", or what is wrong with the order.
+void hd_agreement_order(char *out, size_t size, const hd_agreement *g);
+double hd_pair_ratio(const hd_pair *pair);  // a / b
 
 // ---- page.c
 
