@@ -109,16 +109,6 @@ static double bound_s(const hd_case *c, enum hd_where where) {
   return part == PIPELINE ? paper_bound(&r->cost, (int)c->size) : r->cost.joined;
 }
 
-// The CPU computes an array as one: chunks are nothing to it.
-static bool whole_fits(const hd_case *c) {
-  return part == PIPELINE && c->size == 1;
-}
-static bool cpu_kernels_fit(const hd_case *c) {
-  return part == KERNELS && c->size > 1;
-}
-static bool cpu_graph_fits(const hd_case *c) {
-  return part == GRAPH && c->size > 1;
-}
 static bool pipeline_fits(const hd_case *c) {
   (void)c;
   return part == PIPELINE;
@@ -151,8 +141,8 @@ static const hd_place arrays_at = {HD_WITH_CUDA(arrays_place), HD_WITH_CUDA(arra
 #define STEPS_OF(label, function, ...) ON_GPU("graph/" label, function, arrays_at, graph_fits, __VA_ARGS__)
 
 static const hd_variant variants[] = {
-    ON_CPU("pipeline/serial", HD_SERIAL, run_serial, whole_fits, "one CPU thread"),
-    ON_CPU("pipeline/openmp", HD_THREADS, run_openmp, whole_fits, "all cores"),
+    ON_CPU("pipeline/serial", HD_SERIAL, run_serial, pipeline_fits, "one CPU thread"),
+    ON_CPU("pipeline/openmp", HD_THREADS, run_openmp, pipeline_fits, "all cores"),
     CHUNKS("one-stream", run_one_stream, "upload, kernel, download, and again: nothing overlaps"),
     CHUNKS("streams-2", run_streams_2, "two chunks on their way: two of the three engines work"),
     CHUNKS("streams-3", run_streams_3, "three: the slowest engine never rests"),
@@ -163,13 +153,13 @@ static const hd_variant variants[] = {
     CHUNKS("default", run_default_stream, "streams-3, but kernels in no stream: everybody waits"),
     CHUNKS("wrong-event", run_wrong_no_event, "by-engine without its events", .wrong_on_purpose = true),
     CHUNKS("wrong-buffer", run_wrong_one_buffer, "breadth with a single buffer", .wrong_on_purpose = true),
-    ON_CPU("kernels/openmp", HD_THREADS, run_openmp, cpu_kernels_fit, "all cores of the CPU"),
+    ON_CPU("kernels/openmp", HD_THREADS, run_openmp, kernels_fit, "all cores of the CPU"),
     KERNELS_OF("one-stream", run_kernels_1, "one kernel at a time, on an eighth of an H200"),
     KERNELS_OF("streams-2", run_kernels_2, "two side by side"),
     KERNELS_OF("streams-8", run_kernels_8, "as many as there are SMs for"),
     KERNELS_OF("streams-32", run_kernels_32, "more than there are SMs for"),
     KERNELS_OF("joined", run_kernels_joined, "all blocks in one kernel"),
-    ON_CPU("graph/serial", HD_SERIAL, run_serial, cpu_graph_fits, "one CPU thread, which launches nothing"),
+    ON_CPU("graph/serial", HD_SERIAL, run_serial, graph_fits, "one CPU thread, which launches nothing"),
     STEPS_OF("stream", run_chain, "a launch per step"),
     STEPS_OF("graph", run_graph, "all steps in one launch", .before = HD_WITH_CUDA(prepare_graph)),
     STEPS_OF("updated", run_updated, "and its input exchanged before", .before = HD_WITH_CUDA(prepare_graph)),
@@ -186,8 +176,8 @@ const hd_lesson hd_this_lesson = {
     .lanes = "up, SMs, down",
     .flops = flops,
     .rate = HD_RATE_TIME,
-    .quick = {1, 16},
-    .full = {1, 16},
+    .quick = {16},  // chunks are nothing to a CPU
+    .full = {16},
     .gpu_quick = {1, 2, 4, 8, 16, 32, 64, 128},
     .gpu_full = {1, 2, 4, 8, 16, 32, 64, 128},
     .sim_sampled = {1, 2, 4, 8, 16, 32, 64, 128},
