@@ -57,8 +57,10 @@ void hd_device_peaks(double *flops, double *bytes) {
 }
 
 // 16-bit FLOPs of one SM's tensor cores in a clock: 512 multiply-adds since Volta, 1024 in an A100, 2048
-// since Hopper, 4096 in a B200 (white papers of the architectures). bf16 came with compute capability 8.
+// since Hopper, 4096 in a B200 (white papers of the architectures). bf16 came with compute capability 8, and
+// with it tf32 at half the rate.
 static double tensor_flops(int major, int minor, enum hd_type operands) {
+  if (operands == HD_TF32) return tensor_flops(major, minor, HD_BF16) / 2;
   if (operands != HD_F16 && (operands != HD_BF16 || major < 8)) return 0;
   if (major < 7) return 0;
   if (major == 8 && minor == 0) return 2048;

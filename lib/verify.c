@@ -15,6 +15,8 @@ static double element(const void *data, enum hd_type type, size_t i) {
   switch (type) {
     case HD_F32:
       return ((const float *)data)[i];
+    case HD_TF32:
+      return ((const float *)data)[i];
     case HD_F64:
       return ((const double *)data)[i];
     case HD_I32:

@@ -326,6 +326,34 @@ static void test_captured(void) {
   CHECK(cudaFree(c));
 }
 
+// 1 + 2^-11 + 2^-20 lies between two numbers of tf32 and fp16, nearer to the upper one; bf16 has only 1
+// there.
+static void test_rounded(cublasHandle_t handle) {
+  const float x = 1 + 0x1p-11f + 0x1p-20f, one = 1, zero = 0;
+  float *d, result;
+  CHECK(cudaMalloc(&d, 2 * sizeof *d));
+  CHECK(cudaMemcpy(d, &x, sizeof x, cudaMemcpyHostToDevice));
+  const struct {
+    cublasMath_t mode;
+    cublasComputeType_t compute;
+    float root;
+  } cases[] = {{CUBLAS_DEFAULT_MATH, CUBLAS_COMPUTE_32F, x},
+               {CUBLAS_TF32_TENSOR_OP_MATH, CUBLAS_COMPUTE_32F, 1 + 0x1p-10f},
+               {CUBLAS_DEFAULT_MATH, CUBLAS_COMPUTE_32F_FAST_TF32, 1 + 0x1p-10f},
+               {CUBLAS_DEFAULT_MATH, CUBLAS_COMPUTE_32F_FAST_16F, 1 + 0x1p-10f},
+               {CUBLAS_DEFAULT_MATH, CUBLAS_COMPUTE_32F_FAST_16BF, 1}};
+  for (const auto &c : cases) {
+    CHECK_BLAS(cublasSetMathMode(handle, c.mode));
+    CHECK_BLAS(cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, &one, d, CUDA_R_32F, 1, d, CUDA_R_32F,
+                            1, &zero, d + 1, CUDA_R_32F, 1, c.compute, CUBLAS_GEMM_DEFAULT));
+    CHECK(cudaMemcpy(&result, d + 1, sizeof result, cudaMemcpyDeviceToHost));
+    EXPECT(result == c.root * c.root, "mode %d, compute %d: %.9g, not %.9g", (int)c.mode, (int)c.compute,
+           result, c.root * c.root);
+  }
+  CHECK_BLAS(cublasSetMathMode(handle, CUBLAS_DEFAULT_MATH));
+  CHECK(cudaFree(d));
+}
+
 int main(void) {
   test_captured();
   cublasHandle_t handle;
@@ -339,6 +367,7 @@ int main(void) {
   test_levels(handle);
   test_types(handle);
   test_lt();
+  test_rounded(handle);
   EXPECT(cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, -1, 1, 1, &one, NULL, 1, NULL, 1, &zero, NULL, 1) ==
              CUBLAS_STATUS_INVALID_VALUE,
          "a negative size");

@@ -227,6 +227,45 @@ static void more_work_is_never_faster(void **state) {
   }
 }
 
+// An asynchronous copy that is waited for at once is a load; the earlier it was issued, the less is waited
+// for, down to what the block takes without it.
+static void copies_ahead_cost_less(void **state) {
+  (void)state;
+  const sim_card *card = sim_card_find("h200");
+  sim_launch l = {.kernel = "copies", .grid = {132, 1, 1}, .block = {128, 1, 1}, .registers = 128};
+  sim_counters c = {.blocks = 1, .warps = 4, .threads = 128, .epochs = 101, .barriers = 400};
+  c.fp_warp_inst = c.fp_sp_warp_inst = 40000;
+  const double without = sim_model_kernel(card, &l, &c).seconds;
+  c.load_rounds = 100;
+  const double loads = sim_model_kernel(card, &l, &c).seconds;
+  c.load_rounds = 0;
+  c.async_waits = 100;
+  double before = sim_model_kernel(card, &l, &c).seconds;
+  assert_true(fabs(before - loads) < 1e-12 * loads);
+  for (uint64_t span = 1; span < 16; span++) {
+    c.async_span = 100 * span;
+    const double now = sim_model_kernel(card, &l, &c).seconds;
+    assert_true(now <= before && now >= without);
+    before = now;
+  }
+  assert_true(before == without && loads > 2 * without);
+}
+
+// A product of warps reaches mma_fraction of the peak; tf32 half of that.
+static void tensor_cores_reach_their_share(void **state) {
+  (void)state;
+  const sim_card *card = sim_card_find("h200");
+  sim_counters c = {.blocks = 1, .warps = 4, .threads = 128, .epochs = 1, .flop_tensor = 1000000000};
+  sim_launch l = {.kernel = "mma", .grid = {132 * 8, 1, 1}, .block = {128, 1, 1}, .registers = 128};
+  const double half = sim_model_kernel(card, &l, &c).seconds;
+  const double rate = 1e9 * 132 * 8 / half, most = 0.63 * 989e12 * card->base_hz / card->boost_hz;
+  assert_true(rate > 0.98 * most && rate <= 1.001 * most);
+  c.flop_tensor_tf32 = c.flop_tensor;
+  assert_true(fabs(sim_model_kernel(card, &l, &c).seconds / half - 2) < 0.01);
+  const double tf32 = sim_model_gemm(card, 8192, 8192, 8192, 4, true).seconds;
+  assert_true(fabs(tf32 / sim_model_gemm(card, 8192, 8192, 8192, 2, true).seconds - 2) < 0.01);
+}
+
 static void library_products(void **state) {
   (void)state;
   const sim_card *card = sim_card_find("h200");
@@ -267,6 +306,8 @@ int main(void) {
       cmocka_unit_test(hot_memory),
       cmocka_unit_test(small_launches_cost_their_overhead),
       cmocka_unit_test(more_work_is_never_faster),
+      cmocka_unit_test(copies_ahead_cost_less),
+      cmocka_unit_test(tensor_cores_reach_their_share),
       cmocka_unit_test(library_products),
       cmocka_unit_test(cards_and_links),
   };

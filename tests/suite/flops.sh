@@ -15,7 +15,7 @@ counted() {
     NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
     function of(name) { return $column["smsp__sass_thread_inst_executed_op_" name "_pred_on.sum"] }
     {
-      flops = $column["library_flops"] + of("fadd") + of("fmul") + 2 * of("ffma")
+      flops = $column["library_flops"] + $column["matrix_unit_flops"] + of("fadd") + of("fmul") + 2 * of("ffma")
       flops += of("dadd") + of("dmul") + 2 * of("dfma")
       printf "%s %.0f\n", $1, flops / $column["launches"]
     }' "$work/profile.csv" >"$work/counted"
@@ -31,6 +31,10 @@ holds "lesson 01: $(cat "$work/counted") FLOPs, declared $declared" \
 counted 12-gemm-gpu 256 "$@"
 holds "lesson 12: 2 n^3 FLOPs in each of 8 kernels: $(tr '\n' ' ' <"$work/counted")" \
   awk '$2 == 2 * 256 ^ 3 { n++ } END { exit !(n == 8 && NR == 8) }' "$work/counted"
+
+counted 13-tensor-cores 256 "$@"
+holds "lesson 13: 2 n^3 FLOPs in each of 11 kernels: $(tr '\n' ' ' <"$work/counted")" \
+  awk '$NF == 2 * 256 ^ 3 { n++ } END { exit !(n == 11 && NR == 11) }' "$work/counted"
 
 # One launch is of the rung whose block is too large: it never runs.
 counted 08-first-kernel 4096 "$@"
@@ -122,7 +126,7 @@ for source in "$(dirname "$0")"/../../lessons/*/*.cu; do
     */00-*) ;;  # times calls
     */17-*) ;;  # turns bits over
     */25-*) ;;  # streams and events: no kernel
-    */01-* | */08-* | */09-* | */10-* | */11-* | */12-* | */15-* | */19-* | */21-* | */28-*) ;;
+    */01-* | */08-* | */09-* | */10-* | */11-* | */12-* | */13-* | */15-* | */19-* | */21-* | */28-*) ;;
     *) bad "nobody holds the FLOPs of $source against what its lesson declares" ;;
   esac
 done

@@ -8,7 +8,7 @@
 #include "cuda_fp16.h"
 #include "cusim/device.h"
 
-extern "C" void cusim_note_tensor(unsigned long long operations);
+extern "C" void cusim_note_tensor(unsigned long long operations, unsigned operand_bytes);
 
 namespace nvcuda {
 namespace wmma {
@@ -95,6 +95,12 @@ struct fragment {
 };
 
 namespace details {
+// The lanes come to their instruction together.
+CUSIM_WAITS void together() {
+  const cusim_slot *all;
+  CUSIM_NOTE_SITE();
+  cusim_exchange(~0u, "", 1 + CUSIM_PART, &all);
+}
 template <class Fragment, class Visit>
 __attribute__((always_inline)) inline void each(const Fragment &, unsigned leading, bool by_rows,
                                                 Visit visit) {
@@ -105,6 +111,33 @@ __attribute__((always_inline)) inline void each(const Fragment &, unsigned leadi
     visit(e, by_rows ? (std::size_t)row * leading + column : (std::size_t)column * leading + row);
   }
 }
+#ifdef CUSIM_TRACED_PASS
+// The fragment's elements, unseen; noipa keeps the reads of the words, which were seen.
+template <class Fragment, class S>
+__attribute__((noipa, no_sanitize("thread"), no_sanitize_coverage)) void take(Fragment &f, const S *p,
+                                                                              unsigned leading, bool by_rows,
+                                                                              unsigned, unsigned, unsigned,
+                                                                              unsigned) {
+  const unsigned lane = cusim_lane();
+  for (int e = 0; e < Fragment::num_elements; e++) {
+    const unsigned at = (unsigned)e * 32 + lane, row = at / (unsigned)Fragment::columns,
+                   column = at % (unsigned)Fragment::columns;
+    std::memcpy(&f.x[e],
+                p + (by_rows ? (std::size_t)row * leading + column : (std::size_t)column * leading + row),
+                sizeof f.x[e]);
+  }
+}
+// 16 lines of 16 elements of 16 bits, as the units take them: four 8 × 8 matrices, a word of two neighbours
+// per lane and matrix, lane 4 g + t in line g.
+template <class Fragment, class S>
+inline void load_words(Fragment &f, const S *p, unsigned leading, bool by_rows) {
+  const unsigned lane = cusim_lane();
+  const S *const first = p + (std::size_t)(lane / 4) * leading + lane % 4 * 2, *const lower =
+                                                                                   first + 8 * leading;
+  const auto word = [](const S *at) { return *reinterpret_cast<const unsigned *>(at); };
+  take(f, p, leading, by_rows, word(first), word(lower), word(first + 8), word(lower + 8));
+}
+#endif
 }  // namespace details
 
 template <class Use, int M, int N, int K, class T, class Layout, class V>
@@ -115,21 +148,27 @@ inline void fill_fragment(fragment<Use, M, N, K, T, Layout> &f, const V &value) 
 template <class Use, int M, int N, int K, class T, class Layout, class S>
 CUSIM_WAITS void load_matrix_sync(fragment<Use, M, N, K, T, Layout> &f, const S *p, unsigned leading) {
   static_assert(!std::is_void_v<Layout>, "an accumulator is loaded with a layout");
-  __syncwarp();
+  details::together();
+#ifdef CUSIM_TRACED_PASS
+  if constexpr (sizeof(S) == 2 && std::is_same_v<S, T> && M == 16 && N == 16 && K == 16) {
+    details::load_words(f, p, leading, std::is_same_v<Layout, row_major>);
+    return;
+  }
+#endif
   details::each(f, leading, std::is_same_v<Layout, row_major>,
                 [&](int e, std::size_t at) { f.x[e] = p[at]; });
 }
 template <int M, int N, int K, class T, class S>
 CUSIM_WAITS void load_matrix_sync(fragment<accumulator, M, N, K, T> &f, const S *p, unsigned leading,
                                   layout_t layout) {
-  __syncwarp();
+  details::together();
   details::each(f, leading, layout == mem_row_major, [&](int e, std::size_t at) { f.x[e] = p[at]; });
 }
 template <int M, int N, int K, class T, class S>
 CUSIM_WAITS void store_matrix_sync(S *p, const fragment<accumulator, M, N, K, T> &f, unsigned leading,
                                    layout_t layout) {
   details::each(f, leading, layout == mem_row_major, [&](int e, std::size_t at) { p[at] = f.x[e]; });
-  __syncwarp();
+  details::together();
 }
 
 namespace details {
@@ -141,7 +180,7 @@ CUSIM_TENSOR void gather(const Fragment &f, Wide *whole) {
     Wide mine[in_slot] = {};
     for (int i = 0; i < in_slot && first + i < Fragment::num_elements; i++) mine[i] = (Wide)f.x[first + i];
     const cusim_slot *all;
-    cusim_exchange(~0u, mine, sizeof mine, &all);
+    cusim_exchange(~0u, mine, sizeof mine + CUSIM_PART, &all);
     for (int lane = 0; lane < 32; lane++) {
       Wide theirs[in_slot];
       std::memcpy(theirs, all[lane], sizeof theirs);
@@ -182,7 +221,7 @@ CUSIM_TENSOR void mma_sync(fragment<accumulator, M, N, K, TD> &d,
       d.x[e] = (TD)sum;
     }
   }
-  cusim_note_tensor(2ull * M * N * K / 32);
+  cusim_note_tensor(2ull * M * N * K / 32, sizeof(typename details::storage<TA>::type));
 }
 #undef CUSIM_TENSOR
 

@@ -203,9 +203,9 @@ static const struct {
     {"trap", 0, "::__trap();"},
     {"brkpt", 0, ""},
     {"pmevent", 1, ""},
-    {"cp_async_commit_group", 0, ""},
-    {"cp_async_wait_group", 1, ""},
-    {"cp_async_wait_all", 0, ""},
+    {"cp_async_commit_group", 0, "::cusim::commit_copies();"},
+    {"cp_async_wait_group", 1, "::cusim::await_copies((unsigned)@0);"},
+    {"cp_async_wait_all", 0, "::cusim::await_all_copies();"},
 };
 
 static void add_written(translation *t, const char *text, const opcode *o, const piece *operands) {

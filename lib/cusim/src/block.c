@@ -201,9 +201,9 @@ static void release_barrier(worker *w) {
   }
 }
 
-static inline void complete(worker *w, warp *p, group *g) {
+static inline void complete(worker *w, warp *p, group *g, bool counts) {
   memcpy(g->slots[g->generation & 1][32], &g->arrived, sizeof g->arrived);
-  if (w->traced) sim_trace_warp_op();
+  if (w->traced && counts) sim_trace_warp_op();
   make_ready(w, p, g->arrived);
   g->released = g->arrived;
   g->stamp = ++p->stamp;
@@ -233,7 +233,7 @@ static inline void thread_ended(worker *w) {
   sim_made_progress(w);
   for (int i = 0; i < p->groups; i++) {
     group *g = &p->group[i];
-    if (g->arrived && g->arrived == (g->mask & p->alive)) complete(w, p, g);
+    if (g->arrived && g->arrived == (g->mask & p->alive)) complete(w, p, g, true);
   }
   if (w->arrived && w->arrived == w->alive) release_barrier(w);
   if (p->asking) answer(w, p);
@@ -358,6 +358,8 @@ sim_switch sim_exchange(unsigned mask, const void *value, size_t bytes, const cu
   group *g = p->groups && p->group[0].mask == mask ? &p->group[0] : find_group(p, mask);
   cusim_slot *slots = g->slots[g->generation & 1];
   const unsigned wanted = mask & p->alive;
+  const bool counts = bytes < CUSIM_PART;
+  bytes %= CUSIM_PART;
   if (bytes == 4)
     memcpy(slots[lane], value, 4);
   else
@@ -368,7 +370,7 @@ sim_switch sim_exchange(unsigned mask, const void *value, size_t bytes, const cu
     sim_check_warp_op(linear(w), mask);
   }
   if (g->arrived == wanted) {
-    complete(w, p, g);
+    complete(w, p, g, counts);
     not_ready(w, p, lane);  // the last one goes on at once
     return go_on;
   }
@@ -439,9 +441,21 @@ void cusim_note_half(unsigned long long operations) {
   if (w && w->traced) sim_trace_flops(linear(w), SIM_FLOP_HALF, operations);
 }
 
-void cusim_note_tensor(unsigned long long operations) {
+void cusim_note_tensor(unsigned long long operations, unsigned operand_bytes) {
   const worker *w = self;
-  if (w && w->traced) sim_trace_flops(linear(w), SIM_FLOP_TENSOR, operations);
+  if (!w || !w->traced) return;
+  sim_trace_flops(linear(w), SIM_FLOP_TENSOR, operations);
+  if (operand_bytes == 4) sim_trace_flops(linear(w), SIM_FLOP_TENSOR_TF32, operations);
+}
+
+void cusim_note_copy(bool begins) {
+  if (self->traced) sim_trace_copy(linear(self), begins);
+}
+void cusim_note_commit(void) {
+  if (self->traced) sim_trace_commit(linear(self));
+}
+void cusim_note_wait(unsigned pending) {
+  if (self->traced) sim_trace_wait(linear(self), pending);
 }
 
 void cusim_assert_fail(const char *expression, const char *file, unsigned line, const char *function) {

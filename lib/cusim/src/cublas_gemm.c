@@ -143,22 +143,37 @@ typedef struct product {
   const void *alpha, *beta;
   cudaDataType scalar, atype, btype, ctype;
   int lda, ldb, ldc;
+  enum { AS_THEY_ARE, TO_TF32, TO_F16, TO_BF16 } rounds;  // fp32 operands, for the tensor cores
 } product;
 
-static double *widened(cudaDataType type, const void *from, int rows, int columns, int leading) {
+// To nearest; tf32 (11 bits of significand, the exponents of fp32) with ties away from zero, as cvt.rna does.
+static double rounded(const product *p, double x) {
+  if (p->rounds == TO_F16) return sim_half_get(sim_half_put(x));
+  if (p->rounds == TO_BF16) return sim_bfloat_get(sim_bfloat_put(x));
+  float value = (float)x;
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  if ((bits & 0x7f800000) != 0x7f800000) bits = (bits + 0x1000) & 0xffffe000;
+  memcpy(&value, &bits, sizeof value);
+  return (double)value;
+}
+
+static double *widened(const product *p, cudaDataType type, const void *from, int rows, int columns,
+                       int leading) {
   double *to = malloc(sizeof *to * (size_t)sim_blas_largest(1, rows) * (size_t)sim_blas_largest(1, columns));
   for (int j = 0; to && j < columns; j++)
-    for (int i = 0; i < rows; i++)
-      to[(size_t)i + (size_t)j * (size_t)rows] =
-          sim_blas_get(type, from, (size_t)i + (size_t)j * (size_t)leading);
+    for (int i = 0; i < rows; i++) {
+      const double x = sim_blas_get(type, from, (size_t)i + (size_t)j * (size_t)leading);
+      to[(size_t)i + (size_t)j * (size_t)rows] = p->rounds ? rounded(p, x) : x;
+    }
   return to;
 }
 
 // Small types in double: exact products, and sums better than any order of the device's.
 static bool multiply_widened(const product *p, const void *a, const void *b, void *c) {
   const int rows_a = p->ta ? p->k : p->m, rows_b = p->tb ? p->n : p->k;
-  double *wide_a = widened(p->atype, a, rows_a, p->ta ? p->m : p->k, p->lda);
-  double *wide_b = widened(p->btype, b, rows_b, p->tb ? p->k : p->n, p->ldb);
+  double *wide_a = widened(p, p->atype, a, rows_a, p->ta ? p->m : p->k, p->lda);
+  double *wide_b = widened(p, p->btype, b, rows_b, p->tb ? p->k : p->n, p->ldb);
   double *wide_c = calloc((size_t)p->m * (size_t)p->n, sizeof *wide_c);
   const bool memory = wide_a && wide_b && wide_c;
   if (memory) {
@@ -180,7 +195,7 @@ static bool multiply_widened(const product *p, const void *a, const void *b, voi
 
 static bool multiply(const product *p, const void *a, const void *b, void *c) {
   const bool same = p->atype == p->btype && p->atype == p->ctype && p->atype == p->scalar;
-  if (same && p->atype == CUDA_R_32F)
+  if (same && p->atype == CUDA_R_32F && !p->rounds)
     sim_blas_sgemm(p->ta, p->tb, p->m, p->n, p->k, *(const float *)p->alpha, a, p->lda, b, p->ldb,
                    *(const float *)p->beta, c, p->ldc);
   else if (same && p->atype == CUDA_R_64F)
@@ -235,8 +250,18 @@ static void do_work(const void *argument, unsigned op) {
   }
 }
 
-static cublasStatus_t run(cublasHandle_t handle, const char *name, const product *p, const batch *s,
-                          bool tensor) {
+// Does the card multiply such operands on its tensor cores? bf16 and tf32 came with compute capability 8.
+static bool on_tensor_cores(const product *p) {
+  const int major = sim_machine_get()->card->major;
+  if (p->atype == CUDA_R_32F) return p->rounds == TO_F16 ? major >= 7 : p->rounds && major >= 8;
+  if (p->atype == CUDA_R_64F) return false;
+  return major >= (p->atype == CUDA_R_16BF ? 8 : 7);
+}
+
+static cublasStatus_t run(cublasHandle_t handle, const char *name, const product *wanted, const batch *s) {
+  product without = *wanted, *const p = &without;
+  const bool tensor = on_tensor_cores(p);
+  if (!tensor) p->rounds = AS_THEY_ARE;
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (p->m < 0 || p->n < 0 || p->k < 0 || s->count < 0 || !p->alpha || !p->beta)
     return CUBLAS_STATUS_INVALID_VALUE;
@@ -268,7 +293,7 @@ static cublasStatus_t run(cublasHandle_t handle, const char *name, const product
 
 // ---------------------------------------------------------------- the calls
 
-#define GEMM(P, T, type, tensor)                                                                             \
+#define GEMM(P, T, type, rounds)                                                                             \
   cublasStatus_t cublas##P##gemmStridedBatched(                                                              \
       cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, int m, int n, int k,        \
       const T *alpha, const T *a, int lda, long long stridea, const T *b, int ldb, long long strideb,        \
@@ -286,9 +311,10 @@ static cublasStatus_t run(cublasHandle_t handle, const char *name, const product
                        type,                                                                                 \
                        lda,                                                                                  \
                        ldb,                                                                                  \
-                       ldc};                                                                                 \
+                       ldc,                                                                                  \
+                       rounds};                                                                              \
     const batch s = {a, b, c, stridea, strideb, stridec, NULL, NULL, NULL, count};                           \
-    return run(handle, "cublas" #P "gemm", &p, &s, tensor);                                                  \
+    return run(handle, "cublas" #P "gemm", &p, &s);                                                          \
   }                                                                                                          \
   cublasStatus_t cublas##P##gemm(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,  \
                                  int m, int n, int k, const T *alpha, const T *a, int lda, const T *b,       \
@@ -313,15 +339,16 @@ static cublasStatus_t run(cublasHandle_t handle, const char *name, const product
                        type,                                                                                 \
                        lda,                                                                                  \
                        ldb,                                                                                  \
-                       ldc};                                                                                 \
+                       ldc,                                                                                  \
+                       rounds};                                                                              \
     const batch s = {                                                                                        \
         NULL, NULL, NULL, 0, 0, 0, (const void *const *)a, (const void *const *)b, (void *const *)c, count}; \
     if (count > 0 && (!a || !b || !c)) return CUBLAS_STATUS_INVALID_VALUE;                                   \
-    return run(handle, "cublas" #P "gemmBatched", &p, &s, tensor);                                           \
+    return run(handle, "cublas" #P "gemmBatched", &p, &s);                                                   \
   }
-GEMM(S, float, CUDA_R_32F, handle && handle->math == CUBLAS_TF32_TENSOR_OP_MATH)
-GEMM(D, double, CUDA_R_64F, false)
-GEMM(H, __half, CUDA_R_16F, true)
+GEMM(S, float, CUDA_R_32F, handle && handle->math == CUBLAS_TF32_TENSOR_OP_MATH ? TO_TF32 : AS_THEY_ARE)
+GEMM(D, double, CUDA_R_64F, AS_THEY_ARE)
+GEMM(H, __half, CUDA_R_16F, AS_THEY_ARE)
 
 cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t transa,
                                           cublasOperation_t transb, int m, int n, int k, const void *alpha,
@@ -336,24 +363,30 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
   if (compute == CUBLAS_COMPUTE_64F || compute == CUBLAS_COMPUTE_64F_PEDANTIC) scalar = CUDA_R_64F;
   if ((compute == CUBLAS_COMPUTE_32I || compute == CUBLAS_COMPUTE_32I_PEDANTIC) && ctype == CUDA_R_32I)
     scalar = CUDA_R_32I;
-  const product p = {transa != CUBLAS_OP_N,
-                     transb != CUBLAS_OP_N,
-                     m,
-                     n,
-                     k,
-                     alpha,
-                     beta,
-                     scalar,
-                     atype,
-                     btype,
-                     ctype,
-                     lda,
-                     ldb,
-                     ldc};
+  product p = {transa != CUBLAS_OP_N,
+               transb != CUBLAS_OP_N,
+               m,
+               n,
+               k,
+               alpha,
+               beta,
+               scalar,
+               atype,
+               btype,
+               ctype,
+               lda,
+               ldb,
+               ldc,
+               AS_THEY_ARE};
   const batch s = {a, b, c, stridea, strideb, stridec, NULL, NULL, NULL, count};
-  const bool small = sim_blas_bytes(atype) < 4, fast = compute >= CUBLAS_COMPUTE_32F_FAST_16F;
-  const bool tf32 = handle && handle->math == CUBLAS_TF32_TENSOR_OP_MATH && atype == CUDA_R_32F;
-  return run(handle, "cublasGemmEx", &p, &s, small || fast || tf32);
+  if (atype == CUDA_R_32F) {
+    if (handle && handle->math == CUBLAS_TF32_TENSOR_OP_MATH && compute == CUBLAS_COMPUTE_32F)
+      p.rounds = TO_TF32;
+    if (compute == CUBLAS_COMPUTE_32F_FAST_TF32) p.rounds = TO_TF32;
+    if (compute == CUBLAS_COMPUTE_32F_FAST_16F) p.rounds = TO_F16;
+    if (compute == CUBLAS_COMPUTE_32F_FAST_16BF) p.rounds = TO_BF16;
+  }
+  return run(handle, "cublasGemmEx", &p, &s);
 }
 
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, int m,

@@ -133,6 +133,7 @@ int cusim_live_threads(void);                 // of the block: what __syncthread
 // (*all)[32] the mask of those lanes. It points to storage of the warp that stays valid until this lane's
 // next exchange.
 typedef unsigned char cusim_slot[16];
+enum { CUSIM_PART = 256 };  // added to bytes: the exchange is a part of an instruction, not one of its own
 void cusim_exchange(unsigned mask, const void *value, size_t bytes, const cusim_slot **all);
 // (tile.c) The same for a tile of several warps: size is a power of two from 64 on. gather returns where the
 // values of the tile's threads stand, NULL for those who do not take part; they stay there until release.
@@ -164,7 +165,13 @@ void cusim_device_free(void *p);
 void cusim_note_source(unsigned mask, unsigned lane);
 // Counts arithmetic on half or bfloat16, whose code the tracer does not see.
 void cusim_note_half(unsigned long long operations);
-void cusim_note_tensor(unsigned long long operations);  // of the matrix units
+// FLOPs of the matrix units on operands of so many bytes.
+void cusim_note_tensor(unsigned long long operations, unsigned operand_bytes);
+// cp.async and what CUDA builds on it: the thread's loads until the end of a copy are not waited for; those
+// since the last commit are a group; the thread waits until at most `pending` groups are under way.
+void cusim_note_copy(bool begins);
+void cusim_note_commit(void);
+void cusim_note_wait(unsigned pending);
 // What assert calls in a .cu file: in a kernel it ends the grid with cudaErrorAssert, elsewhere the program.
 void cusim_assert_fail(const char *expression, const char *file, unsigned line, const char *function);
 

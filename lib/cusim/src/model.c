@@ -79,6 +79,7 @@ static int guess_registers(const sim_card *card, const sim_counters *c, int thre
 typedef struct block_cost {                 // cycles
   double issue, fp, l1, l2, busy;           // busy: their smooth maximum
   double dram_loads, dram_stores, latency;  // at the SM's share of the memory's rate
+  double copies, ahead;  // what asynchronous copies take, and in which share of the block's time they are due
 } block_cost;
 
 // An SM's quarters, a scheduler with its arithmetic units each, work only for warps of their own: with fewer
@@ -90,11 +91,11 @@ static void cost_of_issue(block_cost *cost, const sim_card *card, const sim_coun
   double special = at_least((double)c->special_warp_inst, (double)c->special / WARP) / n;
   double half = (double)c->flop_hp / n / WARP, memory = (double)c->model_requests / n;
   double integer = integer_share * (double)c->int_warp_inst / n;
-  double tensor_per_cycle = card->tensor_flops / card->boost_hz / card->sm_count;
+  double tensor_per_cycle = card->tensor_flops / card->boost_hz / card->sm_count * card->mma_fraction;
   cost->fp = sp * WARP / card->fp32_lanes + half * WARP / card->fp32_lanes / 2;
   cost->fp = at_least(cost->fp, dp * WARP / card->fp64_lanes);
   cost->fp = at_least(cost->fp, special * WARP / SFU_LANES);
-  cost->fp = at_least(cost->fp, (double)c->flop_tensor / n / tensor_per_cycle);
+  cost->fp = at_least(cost->fp, (double)(c->flop_tensor + c->flop_tensor_tf32) / n / tensor_per_cycle);
   double others = (special + memory + integer) / card->schedulers;
   cost->issue = at_least(cost->fp, (sp + dp + half / 2) / card->schedulers + others);
   // Where a warp's operation takes the FP32 units two cycles, other instructions find every second slot free,
@@ -140,7 +141,16 @@ static block_cost cost_of_block(const sim_card *card, const sim_counters *c, dou
                              alone * (card->dram_latency_cycles - card->l2_latency_cycles));
   cost.latency = latency_factor * cost.latency + (double)c->load_serial / n * chain_latency;
   cost.latency += block_start + warp_start * (double)c->warps / n;
+  cost.copies = latency_factor * (double)c->async_waits / n * load_latency;
+  cost.ahead = c->epochs ? (double)c->async_span / (double)c->epochs : 0;
   return cost;
+}
+
+// What a block waits for in all, if its work takes so many cycles: asynchronous copies were issued some
+// epochs before they are needed, and only what is left of them then is waited for.
+static double waits(const block_cost *cost, double response) {
+  const double rest = cost->copies - cost->ahead * (response + cost->latency);
+  return cost->latency + (rest > 0 ? rest : 0);
 }
 
 // Cycles until `jobs` have passed an SM that holds at most `residents` of them: a closed queue of two
@@ -150,12 +160,13 @@ static block_cost cost_of_block(const sim_card *card, const sim_counters *c, dou
 // with rate X memory serves m cycles' worth of loads in m/2 / (1 - X·(stores + m/2)), and
 //     X · (response + latency + memory / (1 - X·taken)) = n is a quadratic equation for X.
 static double queue_cycles(const block_cost *cost, double divided_by, double jobs, int residents) {
-  double busy = cost->busy / divided_by, latency = cost->latency;
+  double busy = cost->busy / divided_by;
   double loads = cost->dram_loads / divided_by / 2, taken = cost->dram_stores / divided_by + loads;
   double queued = 0, queued_memory = 0, rate = 0;
   int together = jobs < residents ? (int)ceil(jobs) : residents;
   for (int n = 1; n <= together; n++) {
     double response = busy * (1 + queued), memory = loads * (1 + queued_memory);
+    double latency = waits(cost, response);
     double a = (response + latency) * taken, b = response + latency + memory + n * taken;
     rate = 2 * n / (b + sqrt(b * b - 4 * a * n));
     queued = rate * response;
@@ -278,6 +289,7 @@ static double gemm_compute(const sim_card *card, double m, double n, double k, d
   return best;
 }
 
+// 4-byte operands go through the tensor units as tf32, at half the rate.
 sim_estimate sim_model_gemm(const sim_card *card, int64_t m, int64_t n, int64_t k, int element_bytes,
                             bool tensor) {
   static const double tensor_fraction = 0.80;
@@ -287,7 +299,8 @@ sim_estimate sim_model_gemm(const sim_card *card, int64_t m, int64_t n, int64_t 
   if (m <= 0 || n <= 0 || k <= 0) return e;
   int lanes = element_bytes == 8 ? card->fp64_lanes : card->fp32_lanes;
   double sm_rate = 2.0 * lanes * card->boost_hz * card->cublas_fraction;
-  if (tensor) sm_rate = card->tensor_flops / card->sm_count * tensor_fraction;
+  if (tensor)
+    sm_rate = card->tensor_flops / card->sm_count * tensor_fraction * (element_bytes == 4 ? 0.5 : 1);
   double rows = (double)m, columns = (double)n, depth = (double)k;
   double compute = gemm_compute(card, rows, columns, depth, sm_rate, &e.sms_used);
   double bytes = element_bytes * (rows * depth + depth * columns + rows * columns);

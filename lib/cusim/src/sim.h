@@ -37,8 +37,9 @@ typedef struct sim_card {
   double l2_bytes_per_cycle_sm;  // read path of one SM
   double launch_s;               // host time of one launch call
   double kernel_overhead_s;      // fixed device time of one kernel
-  double tensor_flops,
-      cublas_fraction;  // dense half-precision peak; share of the fp32 peak its library reaches
+  double tensor_flops,           // dense half-precision peak
+      mma_fraction,              // share of it that products of single warps (wmma, mma.sync) can reach
+      cublas_fraction;           // share of the fp32 peak its library reaches
 } sim_card;
 
 typedef struct sim_link {  // one direction
@@ -92,6 +93,7 @@ typedef struct sim_counters {
   uint64_t flop_sp_add, flop_sp_mul, flop_sp_fma;  // thread-level operations; an FMA is one here (2 FLOPs)
   uint64_t flop_dp_add, flop_dp_mul, flop_dp_fma;
   uint64_t flop_hp, flop_tensor, special;  // half ops, matrix-unit FLOPs, sqrt/div/exp…
+  uint64_t flop_tensor_tf32;               // those of flop_tensor whose operands are fp32 or tf32
   uint64_t fp_warp_inst;                   // warp-level floating-point instructions
   uint64_t inst;                           // thread-level basic-block instructions (host ISA; a proxy)
   uint64_t ld_requests, ld_sectors, ld_bytes,
@@ -116,7 +118,8 @@ typedef struct sim_counters {
   uint64_t model_lsu16, model_lsu32;        // their L1 cycles on an SM with 16 or 32 load/store lanes
   uint64_t model_joined16, model_joined32;  // those of them that a card saves which joins a warp's increments
   uint64_t load_rounds, load_chain;         // epochs with a few global loads; rounds of long load loops
-  uint64_t load_serial;                   // rounds of loops whose loads find their address in the load before
+  uint64_t async_waits, async_span;  // epochs that wait for asynchronous copies; epochs since their issue
+  uint64_t load_serial;              // rounds of loops whose loads find their address in the load before
   uint64_t dram_ld_bytes, dram_st_bytes;  // shares of the footprint: re-reads by other blocks hit L2
   uint64_t atom_hottest;                  // sum over blocks: cycles of the KiB of memory with most atomics
   uint64_t l1_miss_sectors;               // of global loads: not read by this block a short while before
@@ -161,9 +164,13 @@ void sim_trace_exit(int thread);                        // the thread returned; 
 void sim_trace_atomic(int thread, uintptr_t pc, const void *address, size_t bytes, bool increment);
 void sim_trace_flops(int thread, int kind,
                      uint64_t count);  // for what is not inline code: half, tensor (kinds below)
+// Asynchronous copies of a thread (see cusim_note_copy).
+void sim_trace_copy(int thread, bool begins);
+void sim_trace_commit(int thread);
+void sim_trace_wait(int thread, unsigned pending);
 void sim_trace_close(sim_counters *sum);
 bool sim_trace_active(void);  // is this worker inside a traced block?
-enum { SIM_FLOP_HALF, SIM_FLOP_TENSOR, SIM_FLOP_SPECIAL };
+enum { SIM_FLOP_HALF, SIM_FLOP_TENSOR, SIM_FLOP_TENSOR_TF32, SIM_FLOP_SPECIAL };  // TF32: also TENSOR
 
 // ---------------------------------------------------------------- memory (memory.c), asked by the observer
 

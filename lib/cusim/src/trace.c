@@ -160,7 +160,43 @@ void sim_trace_flops(int thread, int kind, uint64_t count) {
   if (!t) return;
   if (kind == SIM_FLOP_HALF) t->sum.flop_hp += count;
   if (kind == SIM_FLOP_TENSOR) t->sum.flop_tensor += count;
+  if (kind == SIM_FLOP_TENSOR_TF32) t->sum.flop_tensor_tf32 += count;
   if (kind == SIM_FLOP_SPECIAL) t->sum.special += count;
+}
+
+// ---------------------------------------------------------------- asynchronous copies
+
+void sim_trace_copy(int thread, bool begins) {
+  sim_trace *t = sim_trace_current;
+  if (!t) return;
+  t->copies[thread].copying = begins;
+  t->copies[thread].some |= begins;
+}
+
+void sim_trace_commit(int thread) {
+  sim_trace *t = sim_trace_current;
+  if (!t) return;
+  copies *c = &t->copies[thread];
+  c->epoch[c->committed++ % MOST_GROUPS] = c->some ? t->thread_epoch[thread] + 1 : 0;
+  c->some = false;
+}
+
+// Of the groups that this wait is the first to wait for, the latest was issued so many epochs ago. Threads
+// may differ: the epoch keeps the shortest, so that their order does not show.
+void sim_trace_wait(int thread, unsigned pending) {
+  sim_trace *t = sim_trace_current;
+  if (!t) return;
+  copies *c = &t->copies[thread];
+  const uint32_t now = t->thread_epoch[thread];
+  uint32_t latest = 0;
+  for (; c->waited + pending < c->committed; c->waited++) {
+    const uint32_t issued = c->epoch[c->waited % MOST_GROUPS];
+    if (issued > latest) latest = issued;
+  }
+  if (!latest) return;
+  sim_mark_epoch(t, now, 0, 0);
+  const uint32_t span = now - (latest - 1) + 1;
+  if (!t->epoch_span[now] || span < t->epoch_span[now]) t->epoch_span[now] = span;
 }
 
 bool sim_trace_active(void) {
@@ -200,6 +236,8 @@ static void release(void *trace) {
                          t->epoch_flags,
                          t->epoch_chain,
                          t->epoch_serial,
+                         t->epoch_span,
+                         t->copies,
                          t->site_index.key,
                          t->site_index.value,
                          t->block_index.key,
@@ -226,6 +264,7 @@ static sim_trace *create(void) {
   int warps = THREADS_PER_BLOCK / LANES;
   t->thread_epoch = sim_grow_zeroed(NULL, 0, THREADS_PER_BLOCK, sizeof *t->thread_epoch);
   t->thread_order = sim_grow_zeroed(NULL, 0, THREADS_PER_BLOCK, sizeof *t->thread_order);
+  t->copies = sim_grow_zeroed(NULL, 0, THREADS_PER_BLOCK, sizeof *t->copies);
   t->thread_block = sim_grow_zeroed(NULL, 0, THREADS_PER_BLOCK, sizeof *t->thread_block);
   t->warp_epoch = sim_grow_zeroed(NULL, 0, (size_t)warps, sizeof *t->warp_epoch);
   t->warp_exited = sim_grow_zeroed(NULL, 0, (size_t)warps, sizeof *t->warp_exited);
@@ -277,6 +316,7 @@ bool sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
     memset(t->epoch_flags, 0, t->epoch_capacity * sizeof *t->epoch_flags);
     memset(t->epoch_chain, 0, t->epoch_capacity * sizeof *t->epoch_chain);
     memset(t->epoch_serial, 0, t->epoch_capacity * sizeof *t->epoch_serial);
+    memset(t->epoch_span, 0, t->epoch_capacity * sizeof *t->epoch_span);
   }
   sim_mark_epoch(t, 0, 0, 0);  // there is a first one
   sim_table_clear(&t->sectors);
@@ -292,6 +332,7 @@ bool sim_trace_open(const sim_launch *launch, uint64_t block, void *dynamic_shar
     memset(t->block_executions, 0, threads * t->block_capacity * sizeof *t->block_executions);
   memset(t->thread_epoch, 0, threads * sizeof *t->thread_epoch);
   memset(t->thread_order, 0, threads * sizeof *t->thread_order);
+  memset(t->copies, 0, threads * sizeof *t->copies);
   memset(t->thread_block, 0, threads * sizeof *t->thread_block);
   memset(t->warp_epoch, 0, (size_t)t->warps * sizeof *t->warp_epoch);
   memset(t->warp_exited, 0, (size_t)t->warps * sizeof *t->warp_exited);

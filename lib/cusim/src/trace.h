@@ -74,6 +74,14 @@ typedef struct touched {  // an allocation used by the block
   uint64_t load_sectors, store_sectors;  // distinct
 } touched;
 
+// A thread's asynchronous copies: is one being made, were there any since the last commit, and for its latest
+// groups the epoch of their commit + 1, or 0 for an empty one. PTX waits with at most 7 groups pending.
+enum { MOST_GROUPS = 64 };
+typedef struct copies {
+  bool copying, some;
+  uint32_t committed, waited, epoch[MOST_GROUPS];
+} copies;
+
 struct sim_trace {
   sim_launch launch;
   uint64_t block;
@@ -100,6 +108,7 @@ struct sim_trace {
   size_t pool_count, pool_capacity;
 
   uint32_t *thread_epoch, *thread_order;               // [thread]
+  copies *copies;                                      // [thread]
   uint32_t *warp_epoch, *warp_exited, *warp_barriers;  // [warp]
   int thread_capacity;
 
@@ -115,6 +124,7 @@ struct sim_trace {
   uint8_t *epoch_flags;    // [epoch]: EPOCH_GLOBAL | EPOCH_SHARED | EPOCH_LOADS
   uint32_t *epoch_chain;   // [epoch]: most executions of one global load site by one thread
   uint32_t *epoch_serial;  // [epoch]: most executions of one that waits for the one before
+  uint32_t *epoch_span;    // [epoch] that waits for copies: 1 + epochs since the latest of them was issued
   size_t epoch_capacity, epoch_count;
 
   struct {  // an atomic that the executor announced and whose hook has not come yet, or has

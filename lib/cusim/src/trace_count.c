@@ -182,6 +182,10 @@ static void count_epochs(sim_trace *t) {
   for (size_t e = 0; e < t->epoch_count && e < t->epoch_capacity; e++) {
     c->epochs_global += (t->epoch_flags[e] & EPOCH_GLOBAL) != 0;
     c->epochs_shared += (t->epoch_flags[e] & EPOCH_SHARED) != 0;
+    if (t->epoch_span[e]) {
+      c->async_waits++;
+      c->async_span += t->epoch_span[e] - 1;
+    }
     uint32_t chain = t->epoch_chain[e];
     if (chain > FEW_TIMES && 2 * t->epoch_serial[e] > chain)
       c->load_serial += t->epoch_serial[e];

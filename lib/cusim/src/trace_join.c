@@ -142,6 +142,7 @@ void sim_mark_epoch(sim_trace *t, uint32_t epoch, uint8_t flags, uint32_t chain)
     t->epoch_flags = sim_grow_zeroed(t->epoch_flags, t->epoch_capacity, capacity, sizeof *t->epoch_flags);
     t->epoch_chain = sim_grow_zeroed(t->epoch_chain, t->epoch_capacity, capacity, sizeof *t->epoch_chain);
     t->epoch_serial = sim_grow_zeroed(t->epoch_serial, t->epoch_capacity, capacity, sizeof *t->epoch_serial);
+    t->epoch_span = sim_grow_zeroed(t->epoch_span, t->epoch_capacity, capacity, sizeof *t->epoch_span);
     t->epoch_capacity = capacity;
   }
   if (epoch >= t->epoch_count) t->epoch_count = epoch + 1;
@@ -217,9 +218,9 @@ void sim_join_access(sim_trace *t, int thread, uintptr_t pc, const void *address
   }
   uint8_t flags = EPOCH_SHARED;
   if (space == SIM_SPACE_GLOBAL) flags = access == SIM_STORE ? EPOCH_GLOBAL : EPOCH_GLOBAL | EPOCH_LOADS;
-  mark_epoch(t, epoch, flags, flags & EPOCH_LOADS ? k + 1 : 0);
-  if (lane == 0 && space == SIM_SPACE_GLOBAL && access == SIM_LOAD)
-    follow_chain(t, warp, site, k, epoch, (uintptr_t)address);
+  const bool waits = flags & EPOCH_LOADS && !t->copies[thread].copying;
+  mark_epoch(t, epoch, flags, waits ? k + 1 : 0);
+  if (lane == 0 && waits && access == SIM_LOAD) follow_chain(t, warp, site, k, epoch, (uintptr_t)address);
   int32_t slot = request_of(t, warp, site, k, t->thread_order[thread], allocation);
   request *r = &t->pool[slot];
   r->lanes.address[lane] = (uintptr_t)address;

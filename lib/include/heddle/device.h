@@ -29,8 +29,8 @@ void hd_device_select(int rank);
 void hd_device_peaks(double *flops, double *bytes);
 
 // FLOP/s of products whose operands are of this type, summed in fp32: that of the tensor cores for 16-bit
-// types where the current device has such, the fp32 peak elsewhere. Dense, at the clock the attributes tell;
-// GeForce cards reach half of it.
+// types and tf32 where the current device has such, the fp32 peak elsewhere. Dense, at the clock the
+// attributes tell; GeForce cards reach half of it.
 double hd_device_product_peak(enum hd_type operands);
 
 // What a copy from logical device 0 to logical device 1 takes, measured once: alpha_s + bytes / bytes_per_s.

@@ -10,9 +10,10 @@
 extern "C" {
 #endif
 
-// HD_BF16: the upper half of an fp32, in a uint16_t: its exponent, 8 bits of its significand. HD_F16: IEEE's
-// binary16 in a uint16_t: largest 65504, 11 bits of significand, subnormal below 2^-14.
-enum hd_type { HD_F32, HD_F64, HD_I32, HD_U8, HD_BF16, HD_F16 };
+// HD_TF32: an fp32 that tensor cores read 11 bits of the significand of; a format of operands, else as
+// HD_F32. HD_BF16: the upper half of an fp32, in a uint16_t: its exponent, 8 bits of its significand. HD_F16:
+// IEEE's binary16 in a uint16_t: largest 65504, 11 bits of significand, subnormal below 2^-14.
+enum hd_type { HD_F32, HD_F64, HD_I32, HD_U8, HD_BF16, HD_F16, HD_TF32 };
 
 static inline size_t hd_type_bytes(enum hd_type type) {
   return type == HD_F64 ? 8 : type == HD_U8 ? 1 : type == HD_BF16 || type == HD_F16 ? 2 : 4;

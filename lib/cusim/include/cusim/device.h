@@ -17,6 +17,7 @@ extern __thread unsigned cusim_patience;
 int cusim_sync_threads_count(int predicate);
 int cusim_live_threads(void);
 typedef unsigned char cusim_slot[16];
+enum { CUSIM_PART = 256 };
 void cusim_exchange(unsigned mask, const void *value, std::size_t bytes, const cusim_slot **all);
 unsigned cusim_lane(void);
 unsigned cusim_active_mask(unsigned line);

@@ -5,6 +5,7 @@
 #ifndef CUSIM_PTX_H
 #define CUSIM_PTX_H
 #include <limits>
+#include "async.h"
 
 #include "access.h"
 #include "atomic.h"
@@ -440,7 +441,13 @@ inline To cvt_sat(const A &a) {
 
 // 32 bits of an address in shared memory, as __cvta_generic_to_shared gives them, name the byte nearest to
 // the block's own: in its dynamic shared memory, or among the OS thread's variables.
-inline u64 whole_address(u64 address) {
+#ifdef CUSIM_TRACED_PASS  // which is no work of the GPU's
+__attribute__((no_sanitize("thread"), no_sanitize_coverage, noinline)) static
+#else
+inline
+#endif
+    u64
+    whole_address(u64 address) {
   enum { MOST_DYNAMIC = 1 << 20 };
   if (address >> 32) return address;
   const u64 dynamic = (u64)cusim_dynamic_shared(), own = (u64)&threadIdx;
@@ -487,17 +494,11 @@ template <class T, class E, class V>
 inline T atom_cas(T *p, const E &expected, const V &value) {
   return ::atomicCAS(p, as<T>(expected), as<T>(value));
 }
-// Copies to shared memory that run beside the kernel: done at once, which is one of the orders allowed.
+// Copies to shared memory that run beside the kernel.
 template <class A, class B, class N>
 inline void cp_async(const A &to, const B &from, u32 bytes, const N &used) {
-  u8 *destination = at<u8>(to);
-  const u8 *source = at<u8>(from);
   const u32 size = as<u32>(used) < bytes ? as<u32>(used) : bytes;
-  for (u32 i = 0; i < bytes; i += 4) {
-    u32 word = 0;
-    if (i < size) std::memcpy(&word, source + i, size - i < 4 ? size - i : 4);
-    *reinterpret_cast<u32 *>(destination + i) = word;
-  }
+  cusim::copy_async(at<u8>(to), at<u8>(from), bytes, size);
 }
 
 // ---------------------------------------------------------------- threads
