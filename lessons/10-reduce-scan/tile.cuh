@@ -25,39 +25,45 @@ static __device__ __forceinline__ size_t place_of(size_t number, int row) {
 // Behind the end there are zeros. All loads are issued before the first is used.
 static __device__ __forceinline__ tile load_tile(size_t n, const int *k, size_t number) {
   tile t;
-  const bool whole = (number + 1) * SCAN_TILE <= n;
+  if ((number + 1) * SCAN_TILE <= n) {
 #pragma unroll
-  for (int row = 0; row < ROWS; row++) {
-    const size_t i = place_of(number, row);
-    if (whole) {
-      const int4 v = *(const int4 *)(k + i);
+    for (int row = 0; row < ROWS; row++) {
+      const int4 v = *(const int4 *)(k + place_of(number, row));
       t.at[row][0] = v.x;
       t.at[row][1] = v.y;
       t.at[row][2] = v.z;
       t.at[row][3] = v.w;
-    } else {
-#pragma unroll
-      for (int e = 0; e < 4; e++) t.at[row][e] = i + e < n ? k[i + e] : 0;
     }
+    return t;
+  }
+#pragma unroll
+  for (int row = 0; row < ROWS; row++) {
+    const size_t i = place_of(number, row);
+#pragma unroll
+    for (int e = 0; e < 4; e++) t.at[row][e] = i + e < n ? k[i + e] : 0;
   }
   return t;
 }
 
-// Stores the tile with `before` added.
+// Stores the tile with `before` added. __stcg (past L1, as all stores go) because nvcc cuts a plain store of
+// an int4 into four where it likes to.
 static __device__ __forceinline__ void store_tile(size_t n, int *y, size_t number, const tile *t,
                                                   int before) {
-  const bool whole = (number + 1) * SCAN_TILE <= n;
+  if ((number + 1) * SCAN_TILE <= n) {
+#pragma unroll
+    for (int row = 0; row < ROWS; row++) {
+      const int *v = t->at[row];
+      __stcg((int4 *)(y + place_of(number, row)),
+             make_int4(v[0] + before, v[1] + before, v[2] + before, v[3] + before));
+    }
+    return;
+  }
 #pragma unroll
   for (int row = 0; row < ROWS; row++) {
     const size_t i = place_of(number, row);
-    const int *v = t->at[row];
-    if (whole) {
-      *(int4 *)(y + i) = make_int4(v[0] + before, v[1] + before, v[2] + before, v[3] + before);
-    } else {
 #pragma unroll
-      for (int e = 0; e < 4; e++)
-        if (i + e < n) y[i + e] = v[e] + before;
-    }
+    for (int e = 0; e < 4; e++)
+      if (i + e < n) y[i + e] = t->at[row][e] + before;
   }
 }
 
