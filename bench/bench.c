@@ -187,8 +187,9 @@ static void read_arguments(const settings *s, const char *run, const pass *p, ch
 
 // A real GPU's minutes are few: no lesson may take them from the others.
 static double limit_of(const settings *s, const pass *p) {
-  enum { ON_REAL_GPU = 120 };
+  enum { ON_REAL_GPU = 120, ONE_VARIANT = 40 };
   if (s->limit_s > 0) return s->limit_s;
+  if (p->again) return ONE_VARIANT;
   if (s->real_gpu && strstr(p->arguments, "--device gpu")) return ON_REAL_GPU;
   return strcmp(s->profile, "full") == 0 ? 600 : 90;
 }
@@ -227,8 +228,8 @@ static bool run_pass(const settings *s, const char *run, const pass *p, progress
   return true;
 }
 
-// Writes down how a pass went; true if it failed.
-static bool record(const char *run, const pass *p, double seconds, const char *reason) {
+// Tells how a pass went.
+static void record(const char *run, const pass *p, double seconds, const char *reason) {
   char line[700];
   const bool failed = reason[0];
   if (p->verify) {
@@ -243,9 +244,6 @@ static bool record(const char *run, const pass *p, double seconds, const char *r
   } else {
     printf("%5.1f s  %s %s\n", seconds, p->name, p->arguments);
   }
-  snprintf(line, sizeof line, "%s %s %s\n", failed ? "failed" : "done", p->name, p->arguments);
-  write_line(run, "run.txt", "a", line);
-  return failed;
 }
 
 // Training lessons need images; where there are none their speed can still be measured.
@@ -318,26 +316,41 @@ static settings read_settings(int argc, char **argv) {
   return s;
 }
 
-// Runs what is left of the passes; how many are done and how many of those failed.
-static void run_passes(const settings *s, const char *run, const pass *passes, int count, progress *bar,
-                       int *done, int *failed) {
+enum outcome { WENT_WELL, FAILED, BROKE_DOWN, STOPPED };
+
+// One pass, unless it was run before. STOPPED: this call ends.
+static enum outcome settle(const settings *s, const char *run, const pass *p, progress *bar) {
+  static const char *const words[] = {[WENT_WELL] = "done", [FAILED] = "failed", [BROKE_DOWN] = "broke"};
   char reason[300], line[256];
+  for (enum outcome o = WENT_WELL; o <= BROKE_DOWN; o++) {
+    snprintf(line, sizeof line, "%s %s %s", words[o], p->name, p->arguments);
+    if (file_has(run, "run.txt", line)) return o;
+  }
+  const double begin = progress_seconds(bar);
+  if (interrupted || (s->budget_s > 0 && begin > s->budget_s)) return STOPPED;
+  const bool ended = run_pass(s, run, p, bar, reason, sizeof reason);
+  progress_clear(bar);
+  if (!ended) return STOPPED;
+  record(run, p, progress_seconds(bar) - begin, reason);
+  // A wrong variant was reported, and the lesson went on to its end.
+  const enum outcome o = !reason[0] ? WENT_WELL : strstr(reason, " is wrong at ") ? FAILED : BROKE_DOWN;
+  snprintf(line, sizeof line, "%s %s %s\n", words[o], p->name, p->arguments);
+  write_line(run, "run.txt", "a", line);
+  return o;
+}
+
+// Runs what is left of the passes; how many are done and how many of those failed.
+static void run_passes(const settings *s, const char *run, const pass_plan *plan, const char *listing,
+                       progress *bar, int *done, int *failed) {
+  static pass passes[MOST_PASSES], variants[MOST_PASSES];
+  const int count = passes_read(plan, listing, passes);
   *done = *failed = 0;
-  for (int i = 0; i < count; i++, progress_step(bar), ++*done) {
-    const pass *p = &passes[i];
-    snprintf(line, sizeof line, "done %s %s", p->name, p->arguments);
-    if (file_has(run, "run.txt", line)) continue;
-    snprintf(line, sizeof line, "failed %s %s", p->name, p->arguments);
-    if (file_has(run, "run.txt", line)) {
-      ++*failed;
-      continue;
-    }
-    const double begin = progress_seconds(bar);
-    if (interrupted || (s->budget_s > 0 && begin > s->budget_s)) return;
-    const bool ended = run_pass(s, run, p, bar, reason, sizeof reason);
-    progress_clear(bar);
-    if (!ended) return;
-    *failed += record(run, p, progress_seconds(bar) - begin, reason);
+  for (*bar = progress_start(count); *done < count; progress_step(bar), ++*done) {
+    enum outcome o = settle(s, run, &passes[*done], bar);
+    *failed += o == FAILED || o == BROKE_DOWN;
+    const int again = o == BROKE_DOWN ? passes_again(plan, listing, &passes[*done], variants) : 0;
+    for (int v = 0; v < again && o != STOPPED; v++) o = settle(s, run, &variants[v], bar);
+    if (o == STOPPED) return;
   }
 }
 
@@ -349,28 +362,26 @@ int main(int argc, char **argv) {
             "this was built for a real GPU (DEVICE=cuda) and the CUDA driver finds none here; measure where "
             "nvidia-smi lists one, or use DEVICE=sim or DEVICE=cpu with another BUILD=folder");
   const pass_plan plan = {s.lessons, s.suite, strcmp(s.profile, "full") == 0, s.real_gpu};
-  static pass passes[MOST_PASSES];
   char run[PATH], listing[PATH + 16];
   int done, failed;
   const bool resumed = open_run(&s, &plan, run);
   snprintf(listing, sizeof listing, "%s/lessons.csv", run);
-  const int count = passes_read(&plan, listing, passes);
   signal(SIGINT, interrupt);
   signal(SIGTERM, interrupt);
   if (resumed) printf("resuming %s\n", run);
-  progress bar = progress_start(count);
   choose_data(run, resumed);
-  run_passes(&s, run, passes, count, &bar, &done, &failed);
+  progress bar;
+  run_passes(&s, run, &plan, listing, &bar, &done, &failed);
   if (interrupted)
     hd_fail(128 + interrupted,
             "interrupted; what was measured is in %s, and the next make bench goes on from there", run);
-  if (done < count) {
+  if (done < bar.steps) {
     printf("bench: the %.0f s are over with %d of %d passes done; the same command goes on; results in %s\n",
-           s.budget_s, done, count, run);
+           s.budget_s, done, bar.steps, run);
     return 0;
   }
   write_line(run, "run.txt", "a", "complete\n");
-  printf("bench: %d of %d passes went well in %.0f s; results in %s\n", count - failed, count,
+  printf("bench: %d of %d passes went well in %.0f s; results in %s\n", done - failed, done,
          progress_seconds(&bar), run);
-  return failed == count ? HD_EXIT_FAILURE : 0;
+  return failed == done ? HD_EXIT_FAILURE : 0;
 }

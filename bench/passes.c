@@ -61,6 +61,12 @@ static void add_further(const pass_plan *plan, const pass *lesson, const char *w
   fclose(f);
 }
 
+// Where a line of the listing says that its variant runs on GPUs; the variant's name stands before it.
+static char *gpu_column(char *line) {
+  char *one = strstr(line, ",\"1 GPU\",");
+  return one ? one : strstr(line, ",\"GPUs\",");
+}
+
 // Whether the listing has a built variant of the lesson that runs on GPUs, or one that does not. A lesson
 // that could not even be listed shall say so in its passes.
 static bool has_variant(const char *listing, const char *name, bool on_gpu) {
@@ -71,7 +77,7 @@ static bool has_variant(const char *listing, const char *name, bool on_gpu) {
   while (f && !found && fgets(line, sizeof line, f)) {
     if (strncmp(line, start, strlen(start)) != 0) continue;
     listed = true;
-    found = !strstr(line, ",needs ") && on_gpu == (strstr(line, ",\"1 GPU\",") || strstr(line, ",\"GPUs\","));
+    found = !strstr(line, ",needs ") && on_gpu == (gpu_column(line) != NULL);
   }
   if (f) fclose(f);
   return found || !listed;
@@ -97,5 +103,23 @@ int passes_read(const pass_plan *plan, const char *listing, pass *passes) {
   for (int i = 0; i < lesson_count; i++)
     if (has_variant(listing, lessons[i].name, false)) add(passes, &count, lessons[i].program, "--device cpu");
   for (int i = 0; i < lesson_count; i++) add_further(plan, &lessons[i], " --device cpu", passes, &count);
+  return count;
+}
+
+int passes_again(const pass_plan *plan, const char *listing, const pass *broken, pass *passes) {
+  if (!plan->real_gpu || broken->verify || broken->again || !strstr(broken->arguments, "--device gpu"))
+    return 0;
+  FILE *f = fopen(listing, "r");
+  char line[1024], start[80], arguments[sizeof broken->arguments];
+  snprintf(start, sizeof start, "%s,", broken->name);
+  int count = 0;
+  while (f && fgets(line, sizeof line, f)) {
+    char *end = gpu_column(line);
+    if (!end || strncmp(line, start, strlen(start)) != 0 || strstr(line, ",needs ")) continue;
+    end[-1] = 0;  // ,"variant","1 GPU",
+    snprintf(arguments, sizeof arguments, "%.80s --variant %.30s", broken->arguments, strrchr(line, '"') + 1);
+    add(passes, &count, broken->program, arguments)->again = true;
+  }
+  if (f) fclose(f);
   return count;
 }

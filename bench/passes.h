@@ -11,6 +11,7 @@ typedef struct pass {
   char name[64];        // "22-data-parallel"
   char arguments[128];  // "--device sim:t4"
   bool verify;          // only checks, and leaves no rows
+  bool again;           // one variant of a lesson that broke down
 } pass;
 
 // Which passes there are, and in which order.
@@ -29,4 +30,8 @@ int passes_lessons(const pass_plan *plan, pass *lessons);
 // All passes in their order, into `passes` with room for MOST_PASSES. `listing` is the file where the
 // variants of all lessons are listed (lessons.csv): it tells where a lesson runs.
 int passes_read(const pass_plan *plan, const char *listing, pass *passes);
+
+// A lesson broke down on a real GPU: the same pass for each of its variants there, so that only the one at
+// fault is lost. Returns how many; none for passes that are no measurement on a real GPU.
+int passes_again(const pass_plan *plan, const char *listing, const pass *broken, pass *passes);
 #endif
