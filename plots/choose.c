@@ -402,6 +402,7 @@ static void choose_part(hd_plots *plots, const hd_report_run *run, const hd_repo
   int count = hd_lesson_places(lesson, places, MAX_PLACES);
   hd_choose_histogram(plots, run, lesson);
   hd_choose_rooflines(plots, run, lesson);
+  hd_choose_break_even(plots, run, lesson);
   for (int i = 0; i < count; i++) {
     choose_ladder(plots, run, lesson, places[i]);
     choose_sizes(plots, run, lesson, places[i], committed, committed_count);

@@ -269,6 +269,8 @@ void hd_plot_draw(hd_studio *studio, hd_plot *plot);
 void hd_choose_plots(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
                      const hd_report_run *committed, int committed_count);
 void hd_choose_rooflines(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson);
+// The CPU against each GPU, where rows carry the figure "link": the least time that moving their data takes.
+void hd_choose_break_even(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson);
 // True if the rows there carry roofs (figures roof_bytes and roof_flops): work of unlike intensity.
 bool hd_has_roofs(const hd_report_lesson *lesson, const char *device);
 // A timeline of the variants that tell what they did when, side by side at the same place and count.

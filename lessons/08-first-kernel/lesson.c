@@ -61,17 +61,19 @@ static double link_s(const hd_case *c, enum hd_where where) {
   return c->size > 0 ? link.alpha_s + 8.0 * (double)c->size / link.bytes_per_s : NAN;
 }
 
-// Rungs that move their data tell the link's line, which the report draws.
-#define MOVES(name)                               \
-  static void move_##name(hd_case *c) {           \
-    run_##name(c);                                \
-    hd_figure(c, "link", link_s(c, HD_GPU), "s"); \
+// Rungs that move their data tell the link's line, and whether the data are on the GPU afterwards: the report
+// draws when that pays.
+#define MOVES(name, stays)                         \
+  static void move_##name(hd_case *c) {            \
+    run_##name(c);                                 \
+    hd_figure(c, "link", link_s(c, HD_GPU), "s");  \
+    hd_figure(c, "stays on the GPU", (stays), ""); \
   }
-MOVES(pageable)
-MOVES(pinned)
-MOVES(mapped)
-MOVES(managed)
-MOVES(prefetch)
+MOVES(pageable, 1)
+MOVES(pinned, 1)
+MOVES(mapped, 0)
+MOVES(managed, 1)
+MOVES(prefetch, 1)
 #endif
 
 #define MOVED(name) HD_GPU, HD_WITH_CUDA(move_##name)

@@ -160,6 +160,32 @@ compare() {
   holds out/index.html '<td class=n>0.500</td><td>faster</td>'
 }
 
+# CPU 10 and 1000 us, moved 20 and 500, resident 5 and 10: the GPU wins at the larger size, from the first time on.
+break_even() {
+  need_gnuplot
+  mkdir run && head -n 1 "$sample/results.csv" >run/results.csv
+  row() { # row VARIANT SIZE THREADS DEVICES DEVICE CLOCK MICROSECONDS
+    echo "08-first-kernel,$1,$2,$3,$4,$5,$6,${7}e-6,${7}e-6,${7}e-6,9,1,GB/s,1,0.5,1e-8,yes,,git,machine" >>run/results.csv
+  }
+  for variant in serial omp; do row $variant 100 1 '' cpu wall 10 && row $variant 400 1 '' cpu wall $((1000 + ${#variant})); done
+  row pinned 100 '' 1 sim:h200 model 20 && row pinned 400 '' 1 sim:h200 model 500
+  row resident 100 '' 1 sim:h200 model 5 && row resident 400 '' 1 sim:h200 model 10
+  echo 'variant,size,threads,devices,device,figure,value,unit' >run/08-first-kernel.csv
+  for size in 100 400; do
+    echo "pinned,$size,,1,sim:h200,link,${size}e-8,s" >>run/08-first-kernel.csv
+    echo "pinned,$size,,1,sim:h200,stays on the GPU,1," >>run/08-first-kernel.csv
+  done
+  expect 0 --results run --out out --committed none
+  holds out/index.html 'plots/08-first-kernel-break-even-sim-h200.svg'
+  holds out/index.html 'the GPU wins from size = 400 on'
+  holds out/index.html '(pinned, then resident), it wins at size = 400 from k = 1 on'
+  holds out/plots/data/08-first-kernel-break-even-sim-h200.dat '400 1003'  # omp, the faster one
+  sed 's/,500e-6/,2500e-6/g' run/results.csv >results.csv && cp results.csv run/
+  expect 0 --results run --out out --committed none
+  holds out/index.html 'the GPU wins at no size up to size = 400'
+  holds out/index.html 'from k = 3 on'
+}
+
 measured() {
   need_gnuplot
   mkdir -p committed/real
@@ -170,6 +196,8 @@ measured() {
   expect 0 --results "$sample" --out out --committed committed
   lacks out/index.html 'None yet'
   holds out/index.html '24 pairs: median of model / measured 0.50, geometric mean error a factor of 1.59, worst 2.00'
+  holds out/index.html 'order of the ladder'
+  holds out/index.html 'wrong in '
   [ -s out/plots/modelled-measured.svg ] || fail "no plot of modelled against measured"
   holds out/plots/12-gemm-gpu-sizes-sim-h200.svg 'warptile (measured)'
   lacks out/plots/12-gemm-gpu-sizes-sim-t4.svg '(measured)'
@@ -209,5 +237,6 @@ case $case in
   bad-input) bad_input ;;
   compare) compare ;;
   measured) measured ;;
+  break-even) break_even ;;
   *) fail "no case $case" ;;
 esac
