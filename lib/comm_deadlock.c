@@ -4,9 +4,9 @@
 // everybody on the way waits for ever, and need not wait for the deadline to say so.
 //
 // What is seen of several threads one after the other need not have been true at any one moment. Hence the
-// second look: a wait that has the same turn in both looks lasted from one to the other, so at the moment
-// between them all of them were waiting, and none had what it waits for. Only threads on the way could have
-// given it. The last thread of a circle shows its wait before it looks, so it sees the others.
+// second look. Nothing that has come is ever taken back: what is still missing then was missing all the time,
+// so at the moment between the two looks all of them were waiting. Only threads on the way could have ended
+// that. The last thread of a circle shows its wait before it looks, so it sees the others.
 #include "comm_internal.h"
 
 enum { MOST_THREADS = HD_LANES * HD_MOST_RANKS };
@@ -50,7 +50,7 @@ void hd_deadlock_go_on(hd_comm *c, int lane) {
   __atomic_store_n(&own->turn, own->turn + 1, __ATOMIC_SEQ_CST);
 }
 
-// Does the thread wait? Then what it waits for. (A torn copy has another turn at the second look.)
+// Does the thread wait? Then what it waits for. (A copy torn by the next wait has another turn.)
 static bool look(const hd_waiting *thread, hd_waiting *seen) {
   seen->turn = turn_of(thread);
   if (seen->turn % 2 == 0) return false;
@@ -81,9 +81,7 @@ static bool still_true(const way *w) {
   for (int i = 0; i < w->length; i++) {
     const step *s = &w->steps[i];
     const hd_waiting *next = i + 1 < w->length ? w->steps[i + 1].thread : w->start;
-    if (turn_of(s->thread) != s->seen.turn || !waits_for(&s->seen, s->rank) ||
-        who_could(&s->seen, s->rank) != next)
-      return false;
+    if (!waits_for(&s->seen, s->rank) || who_could(&s->seen, s->rank) != next) return false;
   }
   return true;
 }
