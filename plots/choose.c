@@ -296,12 +296,26 @@ static void choose_sizes(hd_plots *plots, const hd_report_run *run, const hd_rep
 
 // ---- the ladder
 
+// The variant's error at the largest size where one was found: sampled rows of simulated cards have none.
+static const hd_result *row_with_error(const hd_report_lesson *lesson, const hd_result *of) {
+  const hd_result *best = NULL;
+  if (isfinite(of->max_rel_error) && of->max_rel_error >= 0) return of;
+  for (int i = 0; i < lesson->row_count; i++) {
+    const hd_result *row = &lesson->rows[i];
+    if (strcmp(row->variant, of->variant) != 0 || strcmp(row->device, of->device) != 0) continue;
+    if (!hd_row_is_drawable(lesson, row) || !isfinite(row->max_rel_error) || row->max_rel_error < 0) continue;
+    if (best == NULL || row->size > best->size) best = row;
+  }
+  return best;
+}
+
 static void choose_ladder(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
                           const char *device) {
   long size = hd_common_size(lesson, device);
   hd_plot *plot = hd_plots_add(plots, lesson->number == 3 || lesson->number == 13 ? "panels" : "ladder");
   const hd_result *first = NULL;
   bool bounds = false, shares = hd_has_roofs(lesson, device);
+  long error_size = 0;
   for (int r = 0; r < lesson->rung_count && plot->bar_count < HD_MAX_BARS; r++) {
     const hd_result *row = hd_pick_row(run, lesson, device, lesson->rungs[r].name, size);
     if (row == NULL) continue;
@@ -313,7 +327,9 @@ static void choose_ladder(hd_plots *plots, const hd_report_run *run, const hd_re
     bar->value = row->value;
     hd_row_interval(row, &bar->low, &bar->high);
     bar->bound = hd_row_bound(row);
-    bar->error = isfinite(row->max_rel_error) ? row->max_rel_error : -1;
+    const hd_result *known = row_with_error(lesson, row);
+    bar->error = known ? known->max_rel_error : -1;
+    if (known && known != row) error_size = known->size;
     bar->open = hd_row_is_model(row);
     hd_text_number(bar->value_text, row->value);
     bounds |= bar->bound > 0;
@@ -348,6 +364,9 @@ static void choose_ladder(hd_plots *plots, const hd_report_run *run, const hd_re
   snprintf(plot->x_title, sizeof plot->x_title, "%s%s", shares ? "share of its own bound in %" : first->unit,
            bounds && panels ? " (grey: the bound)" : "");
   if (panels) snprintf(plot->y_title, sizeof plot->y_title, "max. relative error");
+  if (panels && error_size)
+    snprintf(plot->y_title, sizeof plot->y_title, "max. relative error, found at %s = %s",
+             hd_size_name(lesson), hd_text_size(text, error_size));
   hd_name_plot(plot, lesson, panels ? "time-error" : "ladder", device);
   hd_caption_source(source, sizeof source, run, first);
   size_t used = (size_t)snprintf(
