@@ -97,6 +97,10 @@ int passes_read(const pass_plan *plan, const char *listing, pass *passes) {
   for (int i = 0; i < lesson_count; i++)
     if (has_variant(listing, lessons[i].name, true))
       add(passes, &count, lessons[i].program, "--verify --device gpu")->verify = true;
+  const int verified = count;
+  for (int i = 0; i < lesson_count; i++)
+    add_further(plan, &lessons[i], " --verify --device gpu", passes, &count);
+  for (int i = verified; i < count; i++) passes[i].verify = true;
   for (int i = 0; i < lesson_count; i++)
     if (has_variant(listing, lessons[i].name, true)) add(passes, &count, lessons[i].program, "--device gpu");
   for (int i = 0; i < lesson_count; i++) add_further(plan, &lessons[i], " --device gpu", passes, &count);

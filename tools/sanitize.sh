@@ -19,34 +19,46 @@ rows=$results/sanitize.csv arguments="--verify --no-mistakes --device gpu${*:+ $
 [ "$budget" -gt 0 ] && end=$(($(date +%s) + budget))
 export build results rows arguments git end
 
+# A line for each: tool, lesson, further arguments.
 passes=$(mktemp)
 trap 'rm -f "$passes"' EXIT
 for program in "$build"/lessons/lesson-[0-9][0-9]-*; do
   "$program" --list --format csv 2>/dev/null | grep -E ',"(1 GPU|GPUs)",' | grep -qv ',needs ' || continue
-  for tool in memcheck racecheck initcheck synccheck; do echo "${program##*/lesson-} $tool"; done
+  lesson=${program##*/lesson-}
+  number=$(expr "${lesson%%-*}" + 0)
+  for tool in memcheck racecheck initcheck synccheck; do
+    echo "$tool $lesson"
+    sed -n "/sim:/d;s/#.*//;s/ *\$//;s/^full //;s/^0*$number \(.*\)/$tool $lesson \1/p" "${HEDDLE_SUITE:-$here/../bench/suite.txt}"
+  done
 done >"$passes"
 [ -s "$passes" ] || fail "no lesson with GPU variants is built in $build/lessons; run make build DEVICE=cuda"
-while read -r lesson tool; do # what could not run may run now
-  grep "^$lesson,$tool,\"$arguments\",.*,$git\$" "$rows" | grep -qv '"did not run' || echo "$lesson $tool"
+while read -r tool lesson further; do # what could not run may run now
+  grep "^$lesson,$tool,\"$arguments${further:+ $further}\",.*,$git\$" "$rows" | grep -qv '"did not run' || echo "$tool $lesson${further:+ $further}"
 done <"$passes" | xargs -r -P "${JOBS:-4}" -L 1 sh "$here/sanitize_one.sh"
 
-# The table: a row for each lesson, a column for each tool.
-awk -v git="$git" -v arguments="\"$arguments\"" -v passes="$passes" '
+# The table: a row for each lesson and pass, a column for each tool.
+awk -v git="$git" -v arguments="$arguments" -v passes="$passes" '
   function shown(result) { return length(result) > 16 ? substr(result, 1, 16) : result }
   BEGIN {
     FS = "\",\"|,\"|\","
-    while ((getline line < passes) > 0) { split(line, f, " "); if (!(f[1] in known)) { known[f[1]]; lesson[++lessons] = f[1] } total++ }
+    while ((getline line < passes) > 0) {
+      total++
+      sub(/^[a-z]+ /, "", line)
+      if (!(line in known)) { known[line]; lesson[++lessons] = line; if (length(line) > width) width = length(line) }
+    }
     count = split("memcheck racecheck initcheck synccheck", tool, " ")
   }
   {
     split($1, key, ","); n = split($0, part, ",")
-    if (part[n] == git && "\"" $2 "\"" == arguments) result[key[1], key[2]] = $3  # the last one
+    if (part[n] != git || index($2, arguments) != 1) next
+    name = key[1] substr($2, length(arguments) + 1)
+    if (name in known) result[name, key[2]] = $3  # the last one
   }
   END {
     for (pair in result) { done++; clean += result[pair] == "clean" }
-    printf "%-22s", "lesson"; for (t = 1; t <= count; t++) printf "  %-16s", tool[t]; print ""
+    printf "%-*s", width, "lesson"; for (t = 1; t <= count; t++) printf "  %-16s", tool[t]; print ""
     for (l = 1; l <= lessons; l++) {
-      printf "%-22s", lesson[l]
+      printf "%-*s", width, lesson[l]
       for (t = 1; t <= count; t++) printf "  %-16s", ((lesson[l], tool[t]) in result) ? shown(result[lesson[l], tool[t]]) : "-"
       print ""
     }

@@ -1,8 +1,10 @@
 #!/bin/sh
 # One lesson under one tool of compute-sanitizer, for sanitize.sh, which exports what is used here.
-# usage: sanitize_one.sh LESSON TOOL
-lesson=$1 tool=$2 limit=${HEDDLE_LIMIT:-120} start=$(date +%s) cut=
-log=$results/$lesson.$tool.log
+# usage: sanitize_one.sh TOOL LESSON [FURTHER-ARGUMENTS…]
+tool=$1 lesson=$2 limit=${HEDDLE_LIMIT:-120} start=$(date +%s) cut=
+shift 2
+arguments="$arguments${*:+ $*}"
+log=$results/$lesson$(echo "$*" | tr -d ' ').$tool.log
 if [ "$end" -gt 0 ]; then
   [ $((end - start)) -lt 2 ] && exit 0
   [ $((end - start)) -lt "$limit" ] && limit=$((end - start)) cut=yes
@@ -33,5 +35,5 @@ if [ -e "$log" ]; then # results stay small
   mv "$log.cut" "$log"
 fi
 printf '%s,%s,"%s","%s",%d,%s\n' "$lesson" "$tool" "$arguments" "$result" $(($(date +%s) - start)) "$git" >>"$rows"
-[ "$result" = clean ] || echo "$lesson $tool: $result"
+[ "$result" = clean ] || echo "$lesson${*:+ $*} $tool: $result"
 exit 0

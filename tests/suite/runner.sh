@@ -85,13 +85,14 @@ fake 10-third '10-third,10,t,u,n,,,all,"threads",why,built\n10-third,10,t,u,n,,,
 printf '8 --device sim:t4\nfull 9 --model cnn\n' >"$work/suite.txt"
 lent() { "$bench" --plan real --lessons "$work/gpu" --suite "$work/suite.txt" --results "$work/lent" --profile full "$@"; }
 touch "$work/slow"
-expect 0 'the 1 s are over with 0 of 8 passes done; the same command goes on' lent --budget 1
+expect 0 'the 1 s are over with 0 of 9 passes done; the same command goes on' lent --budget 1
 rm "$work/slow"
 : >"$work/order"
-expect 0 'bench: 6 of 8 passes went well' lent --budget 100
+expect 0 'bench: 6 of 9 passes went well' lent --budget 100
 cat >"$work/wanted" <<END
 08-first --verify --device gpu
 09-second --verify --device gpu
+09-second --model cnn --verify --device gpu
 08-first --profile full --device gpu
 08-first --profile full --device gpu --variant fast
 08-first --profile full --device gpu --variant slow
