@@ -40,13 +40,15 @@ PATH=$work/bin:$PATH
 export PATH
 measured() { sh "$tools/counters.sh" "$work/cuda" "$results"; }
 echo 0 >"$work/more"
-expect 0 'counters: 14 of 14 kernels agree in sectors, wavefronts and FLOPs' measured
+expect 0 'counters: ([0-9]+) of \1 kernels agree in sectors, wavefronts and FLOPs' measured
+all=$(sed -n 's/^counters: .* of \([0-9]*\) kernels.*/\1/p' "$work/out")
+holds "at least six kernels" test "$all" -ge 6
 holds "large numbers survive" grep -q '^01-roofline,fold_gpu,FLOPs,268436144,268436144,yes$' "$results/counters/counters.csv"
 echo 1 >"$work/more"
-expect 0 'counters: 13 of 14 kernels agree' measured
+expect 0 "counters: $((all - 1)) of $all kernels agree" measured
 holds "the difference is shown" grep -q '^09-transpose,naive_kernel,store sectors,65537,65536,no$' "$results/counters/counters.csv"
 touch "$work/refuse"
-expect 1 'counters: 0 of 14 kernels agree' measured
+expect 1 "counters: 0 of $all kernels agree" measured
 holds "what ncu refuses is said" grep -q '^09-transpose: ncu failed: ==ERROR== Failed to find metric' "$work/out"
 holds "and costs only itself" grep -q '^09-transpose,naive_kernel,FLOPs,0,0,yes$' "$results/counters/counters.csv"
 finish
