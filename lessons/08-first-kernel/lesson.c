@@ -33,6 +33,7 @@ static void teardown(hd_case *c) {
 
 static void reference(hd_case *c) {
   const saxpy_case *s = c->state;
+#pragma omp parallel for schedule(static)
   for (long i = 0; i < c->size; i++) c->outputs[0].expected[i] = (double)SAXPY_A * s->x[i] + s->y0[i];
 }
 
@@ -77,9 +78,16 @@ MOVES(prefetch, 1)
 #endif
 
 #define MOVED(name) HD_GPU, HD_WITH_CUDA(move_##name)
-#define OVER(place) .at = HD_WITH_CUDA(&place), .needs = "CUDA", .bound_s = HD_WITH_CUDA(link_s)
+#define OVER(place) \
+  .at = HD_WITH_CUDA(&place), .needs = "CUDA", .bound_s = HD_WITH_CUDA(link_s), .fits = short_enough
 #define RESIDENT(name) HD_GPU, HD_WITH_CUDA(run_##name)
 #define THERE .at = HD_WITH_CUDA(&on_gpu), .needs = "CUDA"
+
+// Beyond this the link takes a second and more for what it has shown already; the card's memory wants 1 GiB
+// per vector.
+static bool short_enough(const hd_case *c) {
+  return c->size <= 1 << 26;
+}
 
 static const hd_variant variants[] = {
     {"serial", HD_SERIAL, run_serial, "one element at a time: the baseline", &on_host},
@@ -98,9 +106,9 @@ static const hd_variant variants[] = {
     {"vectorized", RESIDENT(vectorized), "16 bytes per access", THERE},
     {"cublas", RESIDENT(cublas), "the vendor's library on resident vectors", THERE},
     {"wrong-no-wait", RESIDENT(no_wait), "managed memory read before the kernel has ended",
-     .at = HD_WITH_CUDA(&in_managed_once), .needs = "CUDA", .wrong_on_purpose = true},
+     .at = HD_WITH_CUDA(&in_managed_once), .needs = "CUDA", .wrong_on_purpose = true, .fits = short_enough},
     {"wrong-unasked", RESIDENT(unasked), "a launch that is refused, and nobody asks",
-     .at = HD_WITH_CUDA(&on_gpu_unasked), .needs = "CUDA", .wrong_on_purpose = true},
+     .at = HD_WITH_CUDA(&on_gpu_unasked), .needs = "CUDA", .wrong_on_purpose = true, .fits = short_enough},
 };
 
 const hd_lesson hd_this_lesson = {
