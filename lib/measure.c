@@ -223,7 +223,12 @@ void hd_time_group(const hd_lesson *lesson, hd_case *c, hd_outcome *outcomes, in
   for (int i = 0; i < count; i++) {
     if (!live[i]) continue;
     // A sample of at least 50 µs, so that the clock's own cost stays under a thousandth.
-    const double once = timed_runs(c, outcomes[i].variant, 1);
+    const double start = hd_wall(), once = timed_runs(c, outcomes[i].variant, 1), took = hd_wall() - start;
+    if (took > budget.seconds / 4) {  // long enough to need no other run to warm it up
+      samples[i][taken[i]++] = once;
+      keep_figures(&outcomes[i], c);
+      spent[i] = took;
+    }
     repeats[i] = outcomes[i].variant->before || c->elapsed_s >= 0 || once >= 5e-5
                      ? 1
                      : (int)(5e-5 / fmax(once, 1e-8)) + 1;
