@@ -75,14 +75,17 @@ static int colour_of(hd_plot *plot, const hd_report_lesson *lesson, char kind) {
   return plot->kinds[known].colour = order[known];
 }
 
-// "1", or "1 sums" where a rank has several lanes.
-static void name_lane(const hd_report_lesson *lesson, int lane, char *name, size_t size) {
+// "1", or "1 sums" where a rank has several lanes; of a single rank, "sums".
+static void name_lane(const hd_report_lesson *lesson, const hd_result *row, int lane, char *name,
+                      size_t size) {
   int each = 0;
   char text[20];
   while (part_of(lesson->lanes, each, text, sizeof text)) each++;
   if (each == 0)
     snprintf(name, size, "%d", lane);
-  else if (part_of(lesson->lanes, lane % each, text, sizeof text))
+  else if (part_of(lesson->lanes, lane % each, text, sizeof text) && row->threads + row->devices <= 1)
+    snprintf(name, size, "%s", text);
+  else
     snprintf(name, size, "%d %s", lane / each, text);
 }
 
@@ -98,7 +101,7 @@ static void add_row(hd_plot *plot, const hd_report_lesson *lesson, const hd_resu
     box->colour = colour_of(plot, lesson, s->label[0]);
     snprintf(box->label, sizeof box->label, "%s", s->label);
     for (; plot->lane_count <= lane; plot->lane_count++)
-      name_lane(lesson, plot->lane_count - first, plot->lanes[plot->lane_count].name,
+      name_lane(lesson, row, plot->lane_count - first, plot->lanes[plot->lane_count].name,
                 sizeof plot->lanes[0].name);
   }
   snprintf(plot->lanes[first].group, sizeof plot->lanes[first].group, "%s", row->variant);
