@@ -4,4 +4,4 @@ exec_test(check_report sh ${here}/check_report.sh $<TARGET_FILE:cusim-check_repo
 
 # Every lesson with a GPU variant, at a small size, under the checker.
 exec_test(check_lessons sh ${here}/check_lessons.sh ${CMAKE_BINARY_DIR}/lessons)
-set_tests_properties(cusim-check_lessons PROPERTIES TIMEOUT 180)
+set_tests_properties(cusim-check_lessons PROPERTIES TIMEOUT 300 COST 50)  # the longest one starts first
