@@ -56,17 +56,17 @@ if(COMMAND cusim_add_objects AND HD_HAVE_CAPSTONE AND NOT HEDDLE_SANITIZE)
 endif()
 
 # The published kernels on the cards they were measured on. The lesson's kernels are taken as the lesson built them.
-if(COMMAND cusim_add_objects AND HD_HAVE_CAPSTONE AND NOT HEDDLE_SANITIZE AND TARGET lesson-12-gemm-gpu)
+if(COMMAND cusim_add_objects AND HD_HAVE_CAPSTONE AND NOT HEDDLE_SANITIZE AND TARGET lesson-12-gemm-gpu-rungs)
   add_executable(cusim-observe_validation)
   target_include_directories(cusim-observe_validation PRIVATE ${PROJECT_SOURCE_DIR}/lessons/12-gemm-gpu)
   target_link_libraries(cusim-observe_validation PRIVATE heddle)
   foreach(file naive shared tile1d tile2d vector warptile)
-    set(object ${PROJECT_BINARY_DIR}/lessons/CMakeFiles/lesson-12-gemm-gpu.cusim/${file}.o)
+    set(object ${PROJECT_BINARY_DIR}/lessons/CMakeFiles/lesson-12-gemm-gpu-rungs.cusim/${file}.o)
     set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
     target_sources(cusim-observe_validation PRIVATE ${object})
   endforeach()
   cusim_add_objects(cusim-observe_validation ${CMAKE_CURRENT_LIST_DIR}/observe_validation.cu)
-  add_dependencies(cusim-observe_validation lesson-12-gemm-gpu)
+  add_dependencies(cusim-observe_validation lesson-12-gemm-gpu-rungs)
   set_target_properties(cusim-observe_validation PROPERTIES LINKER_LANGUAGE CXX)
   add_test(NAME cusim-observe_validation
            COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/observe_validation.sh $<TARGET_FILE:cusim-observe_validation>
