@@ -134,7 +134,7 @@ bool sim_host_fault(uintptr_t address, bool write);
 // A host call that the runtime refuses or should have: kind and sentence, at the caller's line.
 __attribute__((format(printf, 2, 3))) void sim_check_host_problem(const char *kind, const char *format, ...);
 // A host call that is kept for a later report: the calls that led to it, innermost first.
-enum { SIM_CHECK_FRAMES = 10 };
+enum { SIM_CHECK_FRAMES = 16 };
 typedef struct sim_check_call {
   uintptr_t pc[SIM_CHECK_FRAMES];
 } sim_check_call;

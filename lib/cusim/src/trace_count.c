@@ -51,7 +51,7 @@ static void count_hot(sim_trace *t, const request *r, const uintptr_t *sector, u
   for (unsigned i = 0; i < count; i++) {
     sim_request within = r->lanes;
     for (int lane = 0; lane < LANES; lane++)
-      if (within.address[lane] >> 5 != sector[i]) within.mask &= ~(1u << lane);
+      if ((r->lanes.mask >> lane & 1) && within.address[lane] >> 5 != sector[i]) within.mask &= ~(1u << lane);
     bool fresh;
     *sim_table_at(&t->hot, sector[i] >> (PIECE_SHIFT - 5), &fresh) += sim_request_degree(&within);
   }
