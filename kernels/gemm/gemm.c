@@ -68,7 +68,7 @@ static scratch *scratch_get(void) {
   scratch *s = pthread_getspecific(scratch_key);
   if (!s) {
     s = hd_alloc(1, sizeof *s);
-    *s = (scratch){hd_alloc(MC * KC, sizeof(float)), NULL};
+    *s = (scratch){hd_alloc(MC * KC, sizeof(float)), hd_alloc((size_t)KC * NC, sizeof(float))};
     pthread_setspecific(scratch_key, s);
   }
   return s;
@@ -134,26 +134,26 @@ static void outer_loops(const product *p, int threads, float *packed_b) {
     }
 }
 
-// A small A is packed first, all of it, for all; then each thread takes the next panel of B, packs it, and
-// multiplies it while it is in its own L1 cache. B is then neither written to memory once more nor handed
-// from core to core.
+// A small A is packed by each thread for itself; then each takes its share of B's panels, packs one, and
+// multiplies it while it is in its own L1 cache. Nothing is handed from core to core, which costs more than
+// packing A twice where cores share no cache, and in the next product of this shape the same thread meets the
+// same columns.
 enum { GROUP = 4 * MR, FEW_ROWS = 2 * MC, SMALL_A = 2 * MC * KC };
 
 static bool has_small_a(const product *p, int threads) {
   const long panels = (p->n + NR - 1) / NR, floats = round_up(p->m, MR) * p->k;
-  return (floats <= SMALL_A || (p->m <= FEW_ROWS && floats <= (long)KC * NC)) && panels >= 2 * threads;
+  return (floats <= SMALL_A || (p->m <= FEW_ROWS && floats <= (long)KC * NC)) && panels >= 4 * threads;
 }
 
-static void loops_for_small_a(const product *p, float *packed_a) {
-  float *panel = scratch_get()->a;
+static void loops_for_small_a(const product *p) {
+  float *panel = scratch_get()->a, *packed_a = scratch_get()->b;
   const long kc_most = even_cut(p->k, KC, 1), height = round_up(p->m, MR);
-#pragma omp for schedule(static)
   for (long i = 0; i < p->m; i += GROUP)
     for (long pc = 0; pc < p->k; pc += kc_most) {
       const long kc = smaller(kc_most, p->k - pc);
       pack_a(p, i, smaller(GROUP, p->m - i), pc, kc, packed_a + pc * height + i * kc);
     }
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
   for (long j = 0; j < p->n; j += NR)
     for (long pc = 0; pc < p->k; pc += kc_most) {
       const long kc = smaller(kc_most, p->k - pc), nc = smaller(NR, p->n - j);
@@ -181,18 +181,17 @@ void hd_gemm(bool trans_a, bool trans_b, long m, long n, long k, float alpha, co
     scale(&p);
     return;
   }
-  scratch *mine = scratch_get();
-  if (!mine->b) mine->b = hd_alloc((size_t)KC * NC, sizeof(float));
-  // Starting a team and its two barriers cost microseconds; below 1 MFLOP for each, threads cost more than
-  // they give.
-  const double worth = 1 + 2e-6 * (double)m * (double)n * (double)k;
+  float *packed_b = scratch_get()->b;
+  // Starting a team and its two barriers cost microseconds; below half a MFLOP for each, threads cost more
+  // than they give.
+  const double worth = 1 + 4e-6 * (double)m * (double)n * (double)k;
   const int most = omp_get_max_threads(), threads = worth < most ? (int)worth : most;
   const bool small_a = has_small_a(&p, threads);
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     if (small_a)
-      loops_for_small_a(&p, mine->b);
+      loops_for_small_a(&p);
     else
-      outer_loops(&p, omp_get_num_threads(), mine->b);
+      outer_loops(&p, omp_get_num_threads(), packed_b);
   }
 }
