@@ -76,17 +76,34 @@ double hd_device_product_peak(enum hd_type operands) {
   return attribute(cudaDevAttrMultiProcessorCount) * a_clock * attribute(cudaDevAttrClockRate) * 1e3;
 }
 
+// A copy in the default stream to memory of a GPU, from pinned host memory or from device 0.
+typedef struct road {
+  char *to;
+  const char *from;
+  int to_device;
+  bool from_host;
+} road;
+
+static void copy(const road *r, size_t bytes) {
+  if (r->from_host)
+    HD_CUDA(cudaMemcpyAsync(r->to, r->from, bytes, cudaMemcpyHostToDevice, 0));
+  else
+    HD_CUDA(cudaMemcpyPeerAsync(r->to, r->to_device, r->from, 0, bytes, 0));
+}
+
+enum { SIZES = 5, ROOM = 16 << 20 };
+
 // Mean seconds of a copy of `bytes`. A long copy in front keeps the stream busy until the host has issued the
 // rest.
-static double copy_seconds(char *to, int to_device, const char *from, size_t bytes, size_t room) {
+static double copy_seconds(const road *r, size_t bytes) {
   enum { COPIES = 8 };
   cudaEvent_t start, stop;
   float ms = 0;
   HD_CUDA(cudaEventCreate(&start));
   HD_CUDA(cudaEventCreate(&stop));
-  HD_CUDA(cudaMemcpyPeerAsync(to, to_device, from, 0, room, 0));
+  copy(r, ROOM);
   HD_CUDA(cudaEventRecord(start, 0));
-  for (int i = 0; i < COPIES; i++) HD_CUDA(cudaMemcpyPeerAsync(to, to_device, from, 0, bytes, 0));
+  for (int i = 0; i < COPIES; i++) copy(r, bytes);
   HD_CUDA(cudaEventRecord(stop, 0));
   HD_CUDA(cudaEventSynchronize(stop));
   HD_CUDA(cudaEventElapsedTime(&ms, start, stop));
@@ -95,8 +112,16 @@ static double copy_seconds(char *to, int to_device, const char *from, size_t byt
   return ms * 1e-3 / COPIES;
 }
 
+static void fit_link(const road *r, double *alpha_s, double *bytes_per_s) {
+  double bytes[SIZES], seconds[SIZES];
+  for (int i = 0; i < SIZES; i++) {
+    bytes[i] = (double)((size_t)ROOM >> (4 * (SIZES - 1 - i)));
+    seconds[i] = copy_seconds(r, (size_t)bytes[i]);
+  }
+  hd_fit_alpha_beta(bytes, seconds, SIZES, alpha_s, bytes_per_s);
+}
+
 void hd_device_link(double *alpha_s, double *bytes_per_s) {
-  enum { SIZES = 5, ROOM = 16 << 20 };
   static double alpha = 0, rate = 0;
   *alpha_s = *bytes_per_s = 0;
   if (hd_device_count() == 0) return;
@@ -104,7 +129,6 @@ void hd_device_link(double *alpha_s, double *bytes_per_s) {
     const int peer = hd_device_count() > 1;
     int current, possible = 0;
     char *here, *there;
-    double bytes[SIZES], seconds[SIZES];
     HD_CUDA(cudaGetDevice(&current));
     HD_CUDA(cudaSetDevice(peer));
     HD_CUDA(cudaMalloc((void **)&there, ROOM));
@@ -112,14 +136,28 @@ void hd_device_link(double *alpha_s, double *bytes_per_s) {
     HD_CUDA(cudaMalloc((void **)&here, ROOM));
     if (peer) HD_CUDA(cudaDeviceCanAccessPeer(&possible, 0, 1));
     if (possible && cudaDeviceEnablePeerAccess(1, 0) != cudaSuccess) cudaGetLastError();
-    for (int i = 0; i < SIZES; i++) {
-      bytes[i] = (double)((size_t)ROOM >> (4 * (SIZES - i)));
-      seconds[i] = copy_seconds(there, peer, here, (size_t)bytes[i], ROOM);
-    }
-    hd_fit_alpha_beta(bytes, seconds, SIZES, &alpha, &rate);
+    const road r = {there, here, peer, false};
+    fit_link(&r, &alpha, &rate);
     HD_CUDA(cudaFree(here));
     HD_CUDA(cudaFree(there));
     HD_CUDA(cudaSetDevice(current));
+  }
+  *alpha_s = alpha;
+  *bytes_per_s = rate;
+}
+
+void hd_device_host_link(double *alpha_s, double *bytes_per_s) {
+  static double alpha = 0, rate = 0;
+  *alpha_s = *bytes_per_s = 0;
+  if (hd_device_count() == 0) return;
+  if (rate == 0) {
+    char *here, *there;
+    HD_CUDA(cudaMallocHost((void **)&here, ROOM));
+    HD_CUDA(cudaMalloc((void **)&there, ROOM));
+    const road r = {there, here, 0, true};
+    fit_link(&r, &alpha, &rate);
+    HD_CUDA(cudaFree(there));
+    HD_CUDA(cudaFreeHost(here));
   }
   *alpha_s = alpha;
   *bytes_per_s = rate;

@@ -24,6 +24,9 @@ double hd_device_product_peak(enum hd_type operands) {
 void hd_device_link(double *alpha_s, double *bytes_per_s) {
   *alpha_s = *bytes_per_s = 0;
 }
+void hd_device_host_link(double *alpha_s, double *bytes_per_s) {
+  *alpha_s = *bytes_per_s = 0;
+}
 size_t hd_device_free_bytes(void) {
   return 0;
 }

@@ -13,7 +13,6 @@ static size_t bytes_of(const hd_case *c) {
 static void allocate(hd_case *c) {
   saxpy_case *s = (saxpy_case *)c->state;
   restore_y(c);
-  host_link();
   HD_CUDA(cudaMalloc((void **)&s->device_x, bytes_of(c)));
   HD_CUDA(cudaMalloc((void **)&s->device_y, bytes_of(c)));
 }

@@ -20,6 +20,7 @@ static void setup(hd_case *c) {
     s->x[i] = hd_random_uniform(c->seed, 0, (uint64_t)i);
     s->y0[i] = hd_random_uniform(c->seed, 1, (uint64_t)i);
   }
+  hd_device_host_link(&s->alpha_s, &s->bytes_per_s);
   hd_add_output(c, "y", s->y, n, HD_F32);
 }
 
@@ -57,9 +58,9 @@ static double memory(long n) {
 // The least that can be hoped for when the vectors are the host's: x and y over the link, y back meanwhile in
 // the other direction.
 static double link_s(const hd_case *c, enum hd_where where) {
-  const saxpy_link link = host_link();
+  const saxpy_case *s = c->state;
   (void)where;
-  return c->size > 0 ? link.alpha_s + 8.0 * (double)c->size / link.bytes_per_s : NAN;
+  return c->size > 0 ? s->alpha_s + 8.0 * (double)c->size / s->bytes_per_s : NAN;
 }
 
 // Rungs that move their data tell the link's line, and whether the data are on the GPU afterwards: the report

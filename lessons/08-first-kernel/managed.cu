@@ -26,7 +26,6 @@ static void move_pages(float *p, size_t bytes, bool to_host) {
 static void allocate(hd_case *c) {
   saxpy_case *s = (saxpy_case *)c->state;
   restore_y(c);
-  host_link();
   s->shared_x = s->shared_y = NULL;
   if (c->size == 0) return;
   HD_CUDA(cudaMallocManaged((void **)&s->shared_x, bytes_of(c), cudaMemAttachGlobal));

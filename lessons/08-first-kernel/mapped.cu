@@ -9,7 +9,6 @@ static void map(hd_case *c) {
   saxpy_case *s = (saxpy_case *)c->state;
   const size_t bytes = (size_t)c->size * sizeof(float);
   restore_y(c);
-  host_link();
   s->shared_x = s->shared_y = s->device_x = s->device_y = NULL;
   if (c->size == 0) return;
   HD_CUDA(cudaHostAlloc((void **)&s->shared_x, bytes, cudaHostAllocMapped));

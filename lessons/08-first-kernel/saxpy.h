@@ -12,10 +12,11 @@ extern "C" {
 #define SAXPY_A 2.0f
 
 typedef struct saxpy_case {
-  float *x, *y0;               // (n) the operands; nobody writes them
-  float *y;                    // (n) on the host: y0 before, the result behind
-  float *device_x, *device_y;  // (n) in GPU memory, or as a GPU sees the two below
-  float *shared_x, *shared_y;  // (n) host memory that is more than malloc's: pinned, mapped, managed
+  float *x, *y0;                // (n) the operands; nobody writes them
+  float *y;                     // (n) on the host: y0 before, the result behind
+  float *device_x, *device_y;   // (n) in GPU memory, or as a GPU sees the two below
+  float *shared_x, *shared_y;   // (n) host memory that is more than malloc's: pinned, mapped, managed
+  double alpha_s, bytes_per_s;  // of the link: what a copy of pinned memory to the GPU takes
 } saxpy_case;
 
 // y = y0, on the host: every rung's place begins with it, as the result stands where an operand stood.
@@ -35,13 +36,6 @@ extern const hd_place on_host, by_copies, by_pinned_copies, in_mapped, in_manage
 // One thread per element on the GPU; the vectors must be where the GPU can reach them. Does not wait.
 // (saxpy.cu)
 void launch_saxpy(long n, float a, const float *x, float *y);
-
-// What a copy of pinned memory to the GPU takes: alpha_s + bytes / bytes_per_s. Measured by the first call,
-// which must not be a timed one. (link.cu)
-typedef struct saxpy_link {
-  double alpha_s, bytes_per_s;
-} saxpy_link;
-saxpy_link host_link(void);
 
 #ifdef __cplusplus
 }

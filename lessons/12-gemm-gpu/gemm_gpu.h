@@ -18,14 +18,15 @@ typedef struct gemm_case {
 hd_run place_matrices, collect_matrices, release_matrices;
 
 // In reading order.
-hd_run run_naive, run_coalesced;  // naive.cu
-hd_run run_shared;                // shared.cu
-hd_run run_tile1d;                // tile1d.cu
-hd_run run_tile2d;                // tile2d.cu
-hd_run run_vector;                // vector.cu
-hd_run run_warptile;              // warptile.cu
-hd_run run_cublas;                // cublas.cu
-hd_run run_yours;                 // the lab's
+hd_run run_serial, run_omp_micro;  // cpu.c
+hd_run run_naive, run_coalesced;   // naive.cu
+hd_run run_shared;                 // shared.cu
+hd_run run_tile1d;                 // tile1d.cu
+hd_run run_tile2d;                 // tile2d.cu
+hd_run run_vector;                 // vector.cu
+hd_run run_warptile;               // warptile.cu
+hd_run run_cublas;                 // cublas.cu
+hd_run run_yours;                  // the lab's
 
 // Tiles of `side` that cover n, at least one: a grid must not be empty. For n = 0 the kernels' own checks let
 // no thread touch anything.

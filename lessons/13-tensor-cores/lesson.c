@@ -70,25 +70,6 @@ static double memory(long n) {
   return 20.0 * (double)n * (double)n + 4.0 * (double)(n + TILE) * (double)(n + TILE);
 }
 
-static void run_serial(hd_case *c) {
-  const gemm_case *m = c->state;
-  const long n = c->size;
-  for (long i = 0; i < n; i++) {
-    float *to = m->c + i * n;
-    for (long j = 0; j < n; j++) to[j] = 0;
-    for (long k = 0; k < n; k++) {
-      const float factor = m->a[i * n + k], *from = m->b + k * n;
-      for (long j = 0; j < n; j++) to[j] += factor * from[j];
-    }
-  }
-}
-
-static void run_omp_micro(hd_case *c) {
-  const gemm_case *m = c->state;
-  const long n = c->size;
-  hd_gemm(false, false, n, n, n, 1, m->a, n, m->b, n, 0, m->c, n);
-}
-
 // Beyond this one thread takes seconds a run and shows nothing new.
 static bool short_enough(const hd_case *c) {
   return c->size <= 1024;

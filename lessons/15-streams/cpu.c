@@ -2,14 +2,14 @@
 // The same on a CPU, where nothing has to be brought anywhere.
 #include <string.h>
 
+#include "heddle/simd.h"
 #include "relax.h"
 
 // Eight vectors at once: an FMA takes four cycles, and two start in each.
-enum { LANES = 16, VECTORS = 8, TILE = LANES * VECTORS };
-typedef float vector __attribute__((vector_size(4 * LANES)));
+enum { VECTORS = 8, TILE = HD_WIDTH * VECTORS };
 
 static void relax_tile(const float *x, float *y, long n, int steps) {
-  vector v[VECTORS] = {{0}};
+  hd_floats v[VECTORS] = {{0}};
   memcpy(v, x, (size_t)n * sizeof *x);
   for (int s = 0; s < steps; s++) {
 #pragma GCC unroll 8

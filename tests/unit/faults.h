@@ -2,6 +2,7 @@
 // What an error of ranks must say. Included behind cmocka.h.
 #ifndef HEDDLE_TEST_FAULTS_H
 #define HEDDLE_TEST_FAULTS_H
+#include <heddle/clock.h>
 #include <heddle/comm.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -36,4 +37,23 @@ static inline void assert_error_names(int culprit, const char *what, size_t whic
   if (!names_it || !names_call || !number || number[1] < '1' || number[1] > '9')
     fail_msg("%s %zu, fault %d: \"%s\"", what, which, fault, text);
 }
+// Runs a lesson's trial without a fault, then with each by rank `faulty`: it fails when it has one, at once
+// but for a stall, with an error that names rank `culprit` (-1: any; may depend on `fault`). request is
+// evaluated anew for each.
+#define assert_faults_are_errors(request, run, faulty_rank, culprit, what, which) \
+  do {                                                                            \
+    double good_s = 0;                                                            \
+    for (int fault = NO_FAULT; fault <= OTHER_CALL; fault++) {                    \
+      trial faulty_trial = request;                                               \
+      faulty_trial.deadline_s = deadline_s(fault == STALLS, good_s);              \
+      faulty_trial.fault = (enum fault)fault;                                     \
+      faulty_trial.faulty = faulty_rank;                                          \
+      const double start = hd_wall();                                             \
+      assert_int_equal(run(&faulty_trial), fault == NO_FAULT ? 0 : -1);           \
+      const double took = hd_wall() - start;                                      \
+      if (fault == NO_FAULT) good_s = took;                                       \
+      assert_true(fault == NO_FAULT || fault == STALLS || took < 10);             \
+      if (fault != NO_FAULT) assert_error_names(culprit, what, which, fault);     \
+    }                                                                             \
+  } while (0)
 #endif

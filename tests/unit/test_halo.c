@@ -102,25 +102,8 @@ static void a_rank_sends_its_edges(void **state) {
 
 static void failures_are_named(void **state) {
   (void)state;
-  for (size_t at = 0; at < place_count; at++) EACH(m, methods) {
-      double good_s = 0;
-      for (enum fault fault = NO_FAULT; fault <= OTHER_CALL; fault++) {
-        trial t = request(methods[m].run, places[at], 3, MOST_ROWS);
-        t.fault = fault;
-        t.faulty = 1;
-        t.deadline_s = deadline_s(fault == STALLS, good_s);
-        const double start = hd_wall();
-        assert_int_equal(run_trial(&t) != 0, fault != NO_FAULT);
-        const double took = hd_wall() - start;
-        if (fault == NO_FAULT) {
-          good_s = took;
-          continue;
-        }
-        const char *text = hd_comm_error_text();
-        if (!strstr(text, "rank 1") || !strchr(text, '#')) fail_msg("%s: %s", methods[m].name, text);
-        assert_true(fault == STALLS || took < 10);
-      }
-    }
+  for (size_t at = 0; at < place_count; at++) EACH(m, methods)
+  assert_faults_are_errors(request(methods[m].run, places[at], 3, MOST_ROWS), run_trial, 1, 1, "method", m);
 }
 
 #if HD_HAVE_CUDA

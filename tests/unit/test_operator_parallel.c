@@ -388,24 +388,8 @@ static void streams_gain_what_neither_host_nor_gpu_is_short_of(void **state) {
 static void a_failing_rank_is_an_error(void **state) {
   (void)state;
   for (size_t at = 0; at < place_count; at++) {
-    double good_s = 0;
-    for (int fault = NO_FAULT; fault <= OTHER_CALL; fault++) {
-      const plan p = plan_critical_path(&net.graph, 3);
-      trial t = request(&p, places[at]);
-      t.deadline_s = deadline_s(fault == STALLS, good_s);
-      t.fault = (enum fault)fault;
-      t.faulty = 1;
-      const double start = hd_wall();
-      assert_int_equal(run_ranks(&t), fault == NO_FAULT ? 0 : -1);
-      const double took = hd_wall() - start;
-      if (fault == NO_FAULT) {
-        good_s = took;
-        continue;
-      }
-      assert_true(fault == STALLS || took < 10);
-      if (!strstr(hd_comm_error_text(), fault == DIES ? "told to die" : "rank 1"))
-        fail_msg("fault %d: \"%s\"", fault, hd_comm_error_text());
-    }
+    const plan p = plan_critical_path(&net.graph, 3);
+    assert_faults_are_errors(request(&p, places[at]), run_ranks, 1, 1, "place", at);
   }
 }
 

@@ -188,24 +188,8 @@ static void bubble_is_that_of_the_paper(void **state) {
 
 static void a_failing_rank_is_an_error(void **state) {
   (void)state;
-  for (size_t at = 0; at < place_count; at++) EACH(s, strategies) {
-      double good_s = 0;
-      for (int fault = NO_FAULT; fault <= OTHER_CALL; fault++) {
-        trial t = request(&strategies[s], places[at], 3);
-        t.deadline_s = deadline_s(fault == STALLS, good_s);
-        t.fault = (enum fault)fault;
-        t.faulty = 1;
-        const double start = hd_wall();
-        assert_int_equal(run_ranks(&t), fault == NO_FAULT ? 0 : -1);
-        const double took = hd_wall() - start;
-        if (fault == NO_FAULT) {
-          good_s = took;
-          continue;
-        }
-        assert_true(fault == STALLS || took < 10);
-        assert_error_names(1, "strategy", s, fault);
-      }
-    }
+  for (size_t at = 0; at < place_count; at++) EACH(s, strategies)
+  assert_faults_are_errors(request(&strategies[s], places[at], 3), run_ranks, 1, 1, "strategy", s);
 }
 
 // What goes wrong: two neighbours that both send first, as blocking sends do in many a first pipeline.

@@ -209,25 +209,10 @@ static void a_failing_rank_is_an_error(void **state) {
   static const layout layouts[] = {
       {4, 1, 1, 2, false}, {1, 4, 1, 2, false}, {1, 1, 4, 8, false}, {2, 2, 2, 4, false}, {2, 2, 2, 4, true}};
   for (int gpu = 0; gpu < places; gpu++) EACH(i, layouts) {
-      double good_s = 0;
-      for (int fault = NO_FAULT; fault <= OTHER_CALL; fault++) {
-        trial t = request(layouts[i], gpu > 0);
-        t.deadline_s = deadline_s(fault == STALLS, good_s);
-        t.fault = (enum fault)fault;
-        t.faulty = 2;
-        const double start = hd_wall();
-        assert_int_equal(run_layout(&t), fault == NO_FAULT ? 0 : -1);
-        const double took = hd_wall() - start;
-        if (fault == NO_FAULT) {
-          good_s = took;
-          continue;
-        }
-        assert_true(fault == STALLS || took < 10);
-        // In groups of groups the first to give up may wait for one who waits for the one that stalls.
-        const bool chain = (fault == STALLS || fault == OTHER_CALL) &&
-                           layouts[i].data * layouts[i].pipeline > 1 && layouts[i].tensor > 1;
-        assert_error_names(chain ? -1 : 2, "layout", i, fault);
-      }
+      // In groups of groups the first to give up may wait for one who waits for the one that stalls.
+      const bool groups = layouts[i].data * layouts[i].pipeline > 1 && layouts[i].tensor > 1;
+      assert_faults_are_errors(request(layouts[i], gpu > 0), run_layout, 2,
+                               groups && (fault == STALLS || fault == OTHER_CALL) ? -1 : 2, "layout", i);
     }
 }
 

@@ -37,6 +37,9 @@ double hd_device_product_peak(enum hd_type operands);
 // With one GPU a copy within it. Zeros without a GPU.
 void hd_device_link(double *alpha_s, double *bytes_per_s);
 
+// The same of a copy of pinned host memory to the current device.
+void hd_device_host_link(double *alpha_s, double *bytes_per_s);
+
 // Bytes free on the current device.
 size_t hd_device_free_bytes(void);
 
