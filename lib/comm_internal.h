@@ -60,8 +60,8 @@ typedef struct hd_slot {
   uint64_t arrived;   // sequence of the last collective this rank has entered
   uint64_t left;      // … whose peers' buffers it will not touch any more
   uint64_t progress;  // ring pieces finished so far
-  uint64_t started,
-      finished;  // of a helper's lane: operations that its rank has sent it, and that it has done
+  // Of a helper's lane: operations that its rank has sent it, and that it has done.
+  uint64_t started, finished;
   uint32_t wake, sleeping;
   hd_call call[2];  // by parity of the sequence: a fast rank publishes its next call while a slow one reads
                     // the last

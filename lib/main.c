@@ -402,8 +402,8 @@ int main(int argc, char **argv) {
   if (lesson_has(HD_RANKS) && o.threads > HD_MOST_RANKS)
     hd_fail(HD_EXIT_USAGE, "--threads %d: at most %d ranks in lesson %02d", o.threads, HD_MOST_RANKS,
             lesson->number);
-  setenv("CUBLAS_WORKSPACE_CONFIG", ":32768:2",
-         0);  // KiB: before Hopper cuBLAS takes 4 MiB and slower kernels
+  // KiB: before Hopper cuBLAS takes 4 MiB and slower kernels.
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":32768:2", 0);
   require_threads(o.threads && !lesson_has(HD_RANKS) ? o.threads : omp_get_num_procs());
   run r = {.options = &o};
   if (o.results) {

@@ -90,7 +90,9 @@ faster() {
   for try in 1 2 3; do
     measured "$@" || return 1
     why=$(awk -v yours="$(column run "$variant" 8)" -v other="$(column run "$other" 8)" -v name="$other" \
-      'BEGIN { if (yours > 0 && other > 0) printf "%.2f times the speed of %s", other / yours, name; else print "not measured" }')
+      -v clock="$(column run "$variant" 7)" 'BEGIN {
+        if (yours > 0 && other > 0) printf "%.2f times the speed of %s (clock: %s)", other / yours, name, clock
+        else print "not measured" }')
     awk -v is="$why" -v ratio="$ratio" 'BEGIN { exit !(is + 0 >= ratio) }' && return 0
     grep -q ',wall,' "$work/run/results.csv" || return 1 # a modelled time stays what it is
   done

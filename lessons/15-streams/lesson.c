@@ -13,8 +13,8 @@ static enum part part = PIPELINE;      // --part
 static long elements = 4 << 20;        // --elements, of the pipeline's array
 static int steps = 2048;               // --steps, of the pipeline: as long as a copy takes, on an H200
 static const int KERNEL_STEPS = 4096;  // about ten launches long
-static const long REDUCED =
-    32771;  // elements where an H200's millions would be executed by this CPU; a prime
+// Where an H200's millions of elements would be executed by this CPU; a prime.
+static const long REDUCED = 32771;
 static const int REDUCED_STEPS = 64;
 
 static long positive(const char *name, const char *value, long most) {

@@ -27,6 +27,11 @@ algorithm all_reduce_yours;         // the lab's
 int ring_reduce_scatter(hd_comm *comm, const member *m, float *x, size_t count);
 int ring_all_gather(hd_comm *comm, float *x, size_t count);
 
+// An algorithm for the first `power` ranks, a power of two, made one for any number: the ranks beyond hand
+// their vector to a partner first, and get the sum at the end. (doubling.c)
+typedef int among(const member *m, float *x, size_t count, int power);
+int with_power_of_two(const member *m, float *x, size_t count, among *inner);
+
 // x += what has arrived.
 void add_inbox(const member *m, float *x, size_t count);
 

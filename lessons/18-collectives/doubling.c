@@ -21,7 +21,7 @@ static int swap_and_add(const member *m, float *x, size_t count, int partner) {
   return 0;
 }
 
-int all_reduce_doubling(const member *m, float *x, size_t count) {
+int with_power_of_two(const member *m, float *x, size_t count, among *inner) {
   const int rank = hd_comm_rank(m->comm), world = hd_comm_world(m->comm);
   int power = 1;
   while (2 * power <= world) power *= 2;
@@ -35,9 +35,18 @@ int all_reduce_doubling(const member *m, float *x, size_t count) {
     if (hd_recv(m->comm, m->inbox, count, HD_F32, rank + power)) return -1;
     add_inbox(m, x, count);
   }
-  for (int distance = 1; distance < power; distance *= 2)
-    if (swap_and_add(m, x, count, rank ^ distance)) return -1;
+  if (inner(m, x, count, power)) return -1;
   return partner_beyond ? hd_send(m->comm, x, count, HD_F32, rank + power) : 0;
+}
+
+static int doubling(const member *m, float *x, size_t count, int power) {
+  for (int distance = 1; distance < power; distance *= 2)
+    if (swap_and_add(m, x, count, hd_comm_rank(m->comm) ^ distance)) return -1;
+  return 0;
+}
+
+int all_reduce_doubling(const member *m, float *x, size_t count) {
+  return with_power_of_two(m, x, count, doubling);
 }
 
 // What goes wrong: written and tested with 2, 4 and 8 ranks. With 3 nothing crashes; rank 1 never learns of

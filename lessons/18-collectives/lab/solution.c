@@ -42,23 +42,8 @@ static int among_power_of_two(const member *m, float *x, size_t count, int power
   return 0;
 }
 
-// Ranks beyond a power of two hand their vector to a partner, and get the sum at the end.
 int all_reduce_yours(const member *m, float *x, size_t count) {
-  const int rank = hd_comm_rank(m->comm), world = hd_comm_world(m->comm);
-  int power = 1;
-  while (2 * power <= world) power *= 2;
-  if (rank >= power)
-    return hd_send(m->comm, x, count, HD_F32, rank - power) ||
-                   hd_recv(m->comm, x, count, HD_F32, rank - power)
-               ? -1
-               : 0;
-  const bool partner_beyond = rank + power < world;
-  if (partner_beyond) {
-    if (hd_recv(m->comm, m->inbox, count, HD_F32, rank + power)) return -1;
-    add_inbox(m, x, count);
-  }
-  if (among_power_of_two(m, x, count, power)) return -1;
-  return partner_beyond ? hd_send(m->comm, x, count, HD_F32, rank + power) : 0;
+  return with_power_of_two(m, x, count, among_power_of_two);
 }
 //> instead
 // // Whole vectors in each round, and nobody thinks of three ranks.

@@ -150,9 +150,11 @@ static void unmap(stack_set set) {
 }
 
 char *sim_stacks_map(size_t count, size_t bytes) {
-  for (stack_set set; take_kept(&set);
-       unmap(set))  // the limit has changed: nobody will ask for that size again
+  stack_set set;
+  while (take_kept(&set)) {
     if (set.count == count && set.bytes == bytes) return set.stacks;
+    unmap(set);  // the limit has changed: nobody will ask for that size again
+  }
   const size_t all = count * (bytes + SIM_GUARD_BYTES);
   char *stacks = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stacks == MAP_FAILED) return NULL;
