@@ -279,6 +279,34 @@ static int event_chain(int bug) {
   return wrong;
 }
 
+// LEGAL stream_at_old_address: Non-blocking streams are destroyed; blocking ones made afterwards, which may
+// get their addresses, are waited for by the default stream, however many there are.
+static int stream_at_old_address(int bug) {
+  (void)bug;
+  enum { STREAMS = 100 };
+  int *data[STREAMS], host[N], wrong = 0;
+  for (int i = 0; i < STREAMS; i++) {
+    cudaStream_t stream;
+    data[i] = device_numbers(N);
+    CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    add_one<<<BLOCKS, THREADS, 0, stream>>>(data[i]);
+    CHECK(cudaStreamSynchronize(stream));
+    CHECK(cudaStreamDestroy(stream));
+  }
+  cudaStream_t stream[STREAMS];
+  for (int i = 0; i < STREAMS; i++) {
+    CHECK(cudaStreamCreate(&stream[i]));
+    add_one<<<BLOCKS, THREADS, 0, stream[i]>>>(data[i]);
+  }
+  for (int i = 0; i < STREAMS; i++) {
+    fetch(host, data[i], N);
+    for (int k = 0; k < N; k++) wrong += host[k] != k + 2;
+    CHECK(cudaStreamDestroy(stream[i]));
+    CHECK(cudaFree(data[i]));
+  }
+  return wrong;
+}
+
 // LEGAL callback_reads_pinned: A host function in the stream runs when the copy before it is done, so it may
 // read what was copied while the host itself goes on.
 typedef struct summed {
@@ -405,6 +433,6 @@ static int table_as_argument(int bug) {
 PLANTED_MAIN(PLANTED(aggregated_atomics), PLANTED(packed_look_back), PLANTED(padded_structs),
              PLANTED(tiles_of_eight), PLANTED(shared_used_twice), PLANTED(shifted_pointer),
              PLANTED(ping_pong_grid), PLANTED(atomic_as_read), PLANTED(default_stream_between),
-             PLANTED(event_chain), PLANTED(callback_reads_pinned), PLANTED(halves_of_pinned),
-             PLANTED(copied_uninitialised), PLANTED(allocated_in_order), PLANTED(other_managed_array),
-             PLANTED(table_as_argument))
+             PLANTED(event_chain), PLANTED(stream_at_old_address), PLANTED(callback_reads_pinned),
+             PLANTED(halves_of_pinned), PLANTED(copied_uninitialised), PLANTED(allocated_in_order),
+             PLANTED(other_managed_array), PLANTED(table_as_argument))

@@ -340,8 +340,43 @@ static int freed_in_other_stream(int bug) {
   return wrong;
 }
 
+// CASE streams_after_many: Streams come and go by the hundred; two that have no event between them may run at
+// once, however many there were before.
+static __global__ void streams_after_many_writer(int *data) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  data[i] *= 3;  // BUG: race-stream
+}
+static __global__ void streams_after_many_reader(const int *data, int *out) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  out[i] = data[i] + 1;  // BUG: race-stream
+}
+static int streams_after_many(int bug) {
+  int *data = device_numbers(N), *out = device_zeros(N);
+  CHECK(cudaDeviceSynchronize());
+  for (int i = 0; i < 200; i++) {
+    const cudaStream_t passing = new_stream(cudaStreamNonBlocking);
+    CHECK(cudaMemsetAsync(out, i, BYTES, passing));
+    CHECK(cudaStreamSynchronize(passing));
+    CHECK(cudaStreamDestroy(passing));
+  }
+  const cudaStream_t a = new_stream(cudaStreamDefault), b = new_stream(cudaStreamDefault);
+  const cudaEvent_t written = new_event();
+  streams_after_many_writer<<<BLOCKS, THREADS, 0, a>>>(data);
+  CHECK(cudaEventRecord(written, a));
+  if (!bug) CHECK(cudaStreamWaitEvent(b, written, 0));
+  streams_after_many_reader<<<BLOCKS, THREADS, 0, b>>>(data, out);
+  const int wrong = wrong_line(out, 3, 1);
+  CHECK(cudaEventDestroy(written));
+  CHECK(cudaStreamDestroy(a));
+  CHECK(cudaStreamDestroy(b));
+  CHECK(cudaFree(data));
+  CHECK(cudaFree(out));
+  return wrong;
+}
+
 PLANTED_MAIN(PLANTED(other_stream_no_event), PLANTED(event_recorded_early), PLANTED(wait_before_record),
              PLANTED(default_and_non_blocking), PLANTED(copy_in_other_stream),
              PLANTED(memset_in_other_stream), PLANTED(wrong_stream_synchronized), PLANTED(read_before_sync),
              PLANTED(query_ignored), PLANTED(overwritten_before_sent), PLANTED(pipeline_reuses_buffer),
-             PLANTED(managed_read_early), PLANTED(mapped_written_early), PLANTED(freed_in_other_stream))
+             PLANTED(managed_read_early), PLANTED(mapped_written_early), PLANTED(freed_in_other_stream),
+             PLANTED(streams_after_many))

@@ -109,6 +109,8 @@ typedef struct sim_check_stream {
 } sim_check_stream;
 unsigned sim_check_op_begin(const sim_check_stream *s, const char *what, bool kernel);
 void sim_check_op_end(unsigned op);
+// The stream is destroyed: its operations remain, another stream may get its address.
+void sim_check_stream_destroy(const sim_check_stream *s);
 // The operation reads or writes these bytes as a whole (rows of a pitched copy are one range each).
 void sim_check_range(unsigned op, const void *address, size_t bytes, bool write);
 // The same for `rows` rows of `width` bytes, `pitch` bytes apart, which the operation initialises if it

@@ -18,6 +18,8 @@ typedef struct stream_state {
   const void *stream;  // NULL: a device's legacy default stream
   int device;
   bool legacy, blocking;
+  bool destroyed;  // the next stream at this address is another one
+  bool shared;     // by all streams for which there was no place: in doubt, they are ordered
   uint32_t issued, last_kernel;
   clock_vector after;  // what the stream's next operation comes after
 } stream_state;
@@ -53,18 +55,49 @@ static void join(clock_vector *to, const clock_vector *from) {
     if (from->at[i] > to->at[i]) to->at[i] = from->at[i];
 }
 
-// Locked. Streams beyond the most that are kept apart share the last place: in doubt, ordered.
+static bool is_stream(const stream_state *state, const sim_check_stream *s) {
+  return !state->destroyed && state->stream == s->stream && state->device == s->device &&
+         state->legacy == s->legacy;
+}
+
+// Locked. The place of a destroyed stream whose work the host has waited for: all that comes is behind it,
+// and its numbers go on.
+static int free_place(void) {
+  for (int i = 0; i < stream_count; i++)
+    if (streams[i]->destroyed && host.at[i] >= streams[i]->issued) return i;
+  return stream_count;
+}
+
+// Locked.
 static int index_of(const sim_check_stream *s) {
   for (int i = 0; i < stream_count; i++)
-    if (streams[i]->stream == s->stream && streams[i]->device == s->device && streams[i]->legacy == s->legacy)
-      return i;
-  if (stream_count == MOST_STREAMS) return MOST_STREAMS - 1;
-  stream_state *made = calloc(1, sizeof *made);
-  if (!made) return 0;
-  *made =
-      (stream_state){.stream = s->stream, .device = s->device, .legacy = s->legacy, .blocking = s->blocking};
-  streams[stream_count] = made;
-  return stream_count++;
+    if (is_stream(streams[i], s)) return i;
+  const int place = free_place();
+  if (place == MOST_STREAMS) {
+    streams[MOST_STREAMS - 1]->shared = true;
+    return MOST_STREAMS - 1;
+  }
+  if (place == stream_count) {
+    if (!(streams[place] = calloc(1, sizeof *streams[place]))) return 0;
+    stream_count++;
+  }
+  stream_state *made = streams[place];
+  *made = (stream_state){.stream = s->stream,
+                         .device = s->device,
+                         .legacy = s->legacy,
+                         .blocking = s->blocking,
+                         .issued = made->issued,
+                         .last_kernel = made->last_kernel};
+  made->after.at[place] = made->issued;
+  return place;
+}
+
+void sim_check_stream_destroy(const sim_check_stream *s) {
+  if (!sim_check_on()) return;
+  pthread_mutex_lock(&lock);
+  for (int i = 0; i < stream_count; i++)
+    if (is_stream(streams[i], s) && !streams[i]->shared) streams[i]->destroyed = true;
+  pthread_mutex_unlock(&lock);
 }
 
 // Locked. What the next operation of a stream comes after.
@@ -73,9 +106,8 @@ static void gather(int index) {
   join(&s->after, &host);
   for (int i = 0; i < stream_count; i++) {
     const stream_state *o = streams[i];
-    const bool waits =
-        o->device == s->device && i != index && ((s->legacy && o->blocking) || (s->blocking && o->legacy));
-    if (waits) join(&s->after, &o->after);
+    const bool waits = o->device == s->device && ((s->legacy && o->blocking) || (s->blocking && o->legacy));
+    if (i != index && (waits || s->shared || o->shared)) join(&s->after, &o->after);
   }
 }
 

@@ -335,6 +335,8 @@ static void forget_stream(const void *stream) {
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   if (is_legacy(stream) || stream == cudaStreamPerThread || !sim_handle_remove(stream))
     return sim_error(cudaErrorInvalidResourceHandle);
+  const sim_check_stream checked = sim_stream_checked(stream);
+  sim_check_stream_destroy(&checked);
   sim_host_when_known(forget_stream, &stream, sizeof(cudaStream_t));
   return cudaSuccess;
 }
