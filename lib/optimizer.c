@@ -30,16 +30,16 @@ void hd_optimizer_free(hd_optimizer *p) {
   free(p);
 }
 
-void hd_optimizer_step(hd_optimizer *p, float *theta, const float *gradient, float rate, float scale) {
+static void update(const hd_optimizer *p, size_t from, size_t count, float *theta, const float *gradient,
+                   float rate, float scale) {
   hd_ops *o = p->ops;
-  p->steps++;
   if (p->rule == HD_SGD) {
-    o->sgd(o, theta, p->first, gradient, p->count,
+    o->sgd(o, theta + from, p->first + from, gradient + from, count,
            (hd_sgd_rule){rate, p->momentum, p->weight_decay, p->l1, scale});
     return;
   }
   const bool decoupled = p->rule == HD_ADAMW;
-  o->adam(o, theta, p->first, p->second, gradient, p->count,
+  o->adam(o, theta + from, p->first + from, p->second + from, gradient + from, count,
           (hd_adam_rule){.rate = rate,
                          .beta1 = p->beta1,
                          .beta2 = p->beta2,
@@ -50,4 +50,16 @@ void hd_optimizer_step(hd_optimizer *p, float *theta, const float *gradient, flo
                          .correction1 = (float)(1 - pow((double)p->beta1, (double)p->steps)),
                          .correction2 = (float)(1 - pow((double)p->beta2, (double)p->steps)),
                          .scale = scale});
+}
+
+void hd_optimizer_step(hd_optimizer *p, float *theta, const float *gradient, float rate, float scale) {
+  p->steps++;
+  if (!p->layer_offset || !p->ops->on_host) {
+    update(p, 0, p->count, theta, gradient, rate, scale);
+    return;
+  }
+  for (int l = 0; l < p->layers; l++) {
+    const size_t from = p->layer_offset[l], count = p->layer_offset[l + 1] - from;
+    if (count) update(p, from, count, theta, gradient, rate, scale);
+  }
 }

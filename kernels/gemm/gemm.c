@@ -134,15 +134,35 @@ static void outer_loops(const product *p, int threads, float *packed_b) {
     }
 }
 
-// A small A is packed by each thread for itself; then each takes its share of B's panels, packs one, and
-// multiplies it while it is in its own L1 cache. Nothing is handed from core to core, which costs more than
-// packing A twice where cores share no cache, and in the next product of this shape the same thread meets the
-// same columns.
+// Where A is small, each thread multiplies a part of C by itself: it packs its rows of A, then panel after
+// panel of B, and multiplies each while it is in its own L1 cache. Nothing is handed from core to core, which
+// costs more than packing twice where cores share no cache, and in the next product of this shape the same
+// thread meets the same part of C: rows of it where C is high, columns where it is wide.
 enum { GROUP = 4 * MR, FEW_ROWS = 2 * MC, SMALL_A = 2 * MC * KC };
 
 static bool has_small_a(const product *p, int threads) {
   const long panels = (p->n + NR - 1) / NR, floats = round_up(p->m, MR) * p->k;
   return (floats <= SMALL_A || (p->m <= FEW_ROWS && floats <= (long)KC * NC)) && panels >= 4 * threads;
+}
+
+// The calling thread's part of C, with the rows of A or columns of B that it needs.
+static product part_of(const product *whole) {
+  const long threads = omp_get_num_threads(), thread = omp_get_thread_num();
+  const bool high = whole->m > whole->n;
+  const long step = high ? MR : NR, total = high ? whole->m : whole->n, steps = (total + step - 1) / step;
+  const long first = steps * thread / threads * step;
+  const long count = smaller(steps * (thread + 1) / threads * step, total) - first;
+  product p = *whole;
+  if (high) {
+    p.m = count;
+    p.a += first * (p.trans_a ? 1 : p.lda);
+    p.c += first * p.ldc;
+  } else {
+    p.n = count;
+    p.b += first * (p.trans_b ? p.ldb : 1);
+    p.c += first;
+  }
+  return p;
 }
 
 static void loops_for_small_a(const product *p) {
@@ -153,7 +173,6 @@ static void loops_for_small_a(const product *p) {
       const long kc = smaller(kc_most, p->k - pc);
       pack_a(p, i, smaller(GROUP, p->m - i), pc, kc, packed_a + pc * height + i * kc);
     }
-#pragma omp for schedule(static)
   for (long j = 0; j < p->n; j += NR)
     for (long pc = 0; pc < p->k; pc += kc_most) {
       const long kc = smaller(kc_most, p->k - pc), nc = smaller(NR, p->n - j);
@@ -189,9 +208,11 @@ void hd_gemm(bool trans_a, bool trans_b, long m, long n, long k, float alpha, co
   const bool small_a = has_small_a(&p, threads);
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-    if (small_a)
-      loops_for_small_a(&p);
-    else
+    if (small_a) {
+      const product own = part_of(&p);
+      loops_for_small_a(&own);
+    } else {
       outer_loops(&p, omp_get_num_threads(), packed_b);
+    }
   }
 }

@@ -59,6 +59,8 @@ trainer *trainer_open(const task *k, const engine *e, enum hd_rule rule, long re
   *t = (trainer){.task = k, .engine = e, .ops = e->open()};
   t->net = hd_net_new(t->ops, k->model.layers, k->model.count, (long)k->batch, true, e->precision);
   t->optimizer = hd_optimizer_new(t->ops, rule, t->net->parameters);
+  t->optimizer->layer_offset = t->net->offset;
+  t->optimizer->layers = t->net->count;
   t->optimizer->weight_decay = rule == HD_SGD ? k->model.weight_decay : k->model.adam_decay;
   t->scaler = hd_scaler_default();
   if (e->precision != HD_F16) t->scaler.scale = t->scaler.largest = 1;

@@ -86,11 +86,11 @@ static void check_shapes(const long shapes[][3], int count, float alpha, float b
 
 // 1, primes, one more or less than a register tile, a panel or a block; tall, wide, deep; the layers of an
 // MLP.
-static const long shapes[][3] = {{1, 1, 1},      {1, 33, 7},      {33, 1, 7},     {7, 33, 1},
-                                 {2, 3, 5},      {8, 32, 4},      {9, 33, 5},     {31, 31, 31},
-                                 {64, 64, 64},   {127, 131, 257}, {129, 97, 513}, {200, 40, 700},
-                                 {13, 4113, 17}, {1027, 19, 11},  {5, 7, 1543},   {64, 129, 784},
-                                 {128, 10, 256}, {392, 64, 128},  {137, 133, 521}};
+static const long shapes[][3] = {{1, 1, 1},      {1, 33, 7},      {33, 1, 7},      {7, 33, 1},
+                                 {2, 3, 5},      {8, 32, 4},      {9, 33, 5},      {31, 31, 31},
+                                 {64, 64, 64},   {127, 131, 257}, {129, 97, 513},  {200, 40, 700},
+                                 {13, 4113, 17}, {1027, 19, 11},  {5, 7, 1543},    {64, 129, 784},
+                                 {128, 10, 256}, {392, 64, 128},  {137, 133, 521}, {401, 389, 131}};
 
 static void test_shapes(void **state) {
   (void)state;
@@ -146,21 +146,27 @@ static void test_nan_input(void **state) {
 }
 
 // The same bits whatever the number of threads: each element is summed in the same order.
-static void test_deterministic(void **state) {
-  (void)state;
-  enum { M = 130, N = 97, K = 1100 };
-  float *a = hd_alloc(M * K, sizeof(float)), *b = hd_alloc(K * N, sizeof(float));
+static void same_bits(long m, long n, long k) {
+  const size_t count = (size_t)(m * n);
+  float *a = hd_alloc((size_t)(m * k), sizeof(float)), *b = hd_alloc((size_t)(k * n), sizeof(float));
   float *c[3];
-  fill(a, M * K, 1);
-  fill(b, K * N, 2);
+  fill(a, m * k, 1);
+  fill(b, k * n, 2);
   for (int threads = 1; threads <= 3; threads++) {
-    float *out = c[threads - 1] = hd_alloc(M * N, sizeof(float));
+    float *out = c[threads - 1] = hd_alloc(count, sizeof(float));
     omp_set_num_threads(threads);
-    hd_gemm(false, false, M, N, K, 1, a, K, b, N, 0, out, N);
-    assert_memory_equal(out, c[0], M * N * sizeof(float));
+    hd_gemm(false, false, m, n, k, 1, a, k, b, n, 0, out, n);
+    assert_memory_equal(out, c[0], count * sizeof(float));
   }
   for (int i = 0; i < 3; i++) free(c[i]);
   free(a), free(b);
+}
+
+static void test_deterministic(void **state) {
+  (void)state;
+  same_bits(130, 97, 1100);
+  same_bits(401, 389, 131);  // cut by rows
+  same_bits(130, 389, 131);  // by columns
 }
 
 typedef struct caller {

@@ -12,6 +12,7 @@
 #include <heddle/comm.h>
 #include <heddle/data.h>
 #include <heddle/device.h>
+#include <heddle/error.h>
 #include <heddle/net.h>
 #include <heddle/random.h>
 #include <kernels/nn/ops.h>
@@ -96,6 +97,34 @@ static void adamw_without_decay_is_adam(void **state) {
   }
   assert_memory_equal(result[0], result[1], sizeof start);
   assert_memory_not_equal(result[0], start, sizeof start);
+}
+
+static void layer_by_layer_is_all_at_once(void **state) {
+  enum { N = 40000 };
+  static const size_t offset[] = {0, 30000, 30000, 39999, N};
+  float *start = hd_alloc(N, sizeof *start), *g = hd_alloc(N, sizeof *g), *result[2];
+  hd_fill_normal(start, N, 1, 0);
+  hd_fill_normal(g, N, 2, 0);
+  for (int rule = HD_SGD; rule <= HD_ADAMW; rule++) {
+    for (int by_layer = 0; by_layer < 2; by_layer++) {
+      hd_ops *o = open_ops(state);
+      hd_optimizer *p = hd_optimizer_new(o, (enum hd_rule)rule, N);
+      if (by_layer) p->layer_offset = offset, p->layers = 4;
+      float *t = o->alloc(o, N * sizeof *t), *d = o->alloc(o, N * sizeof *d);
+      o->upload(o, t, start, N * sizeof *t);
+      o->upload(o, d, g, N * sizeof *d);
+      for (int step = 0; step < 2; step++) hd_optimizer_step(p, t, d, 0.01f, 1);
+      result[by_layer] = hd_alloc(N, sizeof *result[by_layer]);
+      o->download(o, result[by_layer], t, N * sizeof *t);
+      o->free(o, t, N * sizeof *t), o->free(o, d, N * sizeof *d);
+      hd_optimizer_free(p);
+      o->close(o);
+    }
+    assert_memory_equal(result[0], result[1], N * sizeof *start);
+    assert_memory_not_equal(result[0], start, N * sizeof *start);
+    free(result[0]), free(result[1]);
+  }
+  free(start), free(g);
 }
 
 // ---------------------------------------------------------------- learning rates
@@ -590,6 +619,7 @@ static make_ops *cuda = default_stream;
 #define ON(place)                                                                                        \
   ON_ONE(place, "known answers", optimizers_give_known_answers),                                         \
       ON_ONE(place, "adamw and adam", adamw_without_decay_is_adam),                                      \
+      ON_ONE(place, "layer by layer", layer_by_layer_is_all_at_once),                                    \
       ON_ONE(place, "rounding", tables_round_alike), ON_ONE(place, "overflow", overflow_skips_the_step), \
       ON_ONE(place, "masters", masters_keep_what_16_bits_lose),                                          \
       ON_ONE(place, "skipped steps", all_ranks_skip_the_same_step),                                      \

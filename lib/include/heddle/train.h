@@ -84,6 +84,10 @@ typedef struct hd_optimizer {
   float beta1, beta2, epsilon;   // Adam and AdamW: 0.9, 0.999, 1e-8
   long steps;                    // taken so far
   float *first, *second;         // velocity, or the two moments; in ops memory; start at zero
+  // On the host a step runs layer by layer where these are set, as a net has them (net->offset, net->count):
+  // each thread then updates the rows whose gradient it wrote, which are in its cache. NULL: all at once.
+  const size_t *layer_offset;
+  int layers;
 } hd_optimizer;
 
 // State for `count` parameters, with the defaults named above; change the fields before the first step.
