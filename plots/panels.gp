@@ -10,7 +10,7 @@ set lmargin at screen left_margin
 middle = left_margin + 0.52 * (1.0 - left_margin - 0.03)
 set rmargin at screen middle
 set xrange [log_min : log_max]
-set format x '%g'
+eval 'set xtics '.log_tics
 set xlabel x_title
 set ytics scale 0 ()
 do for [i = 1 : bars] { set ytics add (bar_label[i] i) }
@@ -22,6 +22,7 @@ set rmargin at screen 0.97
 set ytics scale 0 ('' 1)
 do for [i = 1 : bars] { set ytics add ('' i) }
 set xrange [error_min : error_max]
+set xtics autofreq
 set format x '1e%T'
 set xlabel y_title
 plot data using ($6 > 0 ? $6 : NaN):1 with points pointtype 5 pointsize 0.9 linecolor rgb palette[4], \

@@ -163,9 +163,9 @@ static void define_strings(FILE *out, const char *name, int count, const char *f
   }
 }
 
-// Tics of a logarithmic axis: 1, 2, 5 of each decade with a text where there are few decades, and every
-// decade else.
-static void write_log_tics(FILE *out, double low, double high) {
+// Tics of a logarithmic axis as long as `share` of a whole one: 1, 2, 5 of each decade with a text where
+// there are few decades, and every decade else.
+static void write_log_tics(FILE *out, double share, double low, double high) {
   double decades = log10(high / low);
   int step = (int)ceil(decades / 9), first = (int)floor(log10(low)), last = (int)ceil(log10(high));
   const char *comma = "";
@@ -174,7 +174,7 @@ static void write_log_tics(FILE *out, double low, double high) {
       double x = m * pow(10, d);
       char text[HD_TEXT];
       if (x < low || x > high || (decades > 6 && m > 1)) continue;
-      bool major = m == 1 ? (d - first) % step == 0 : decades < 2.2 && (m == 2 || m == 5);
+      bool major = m == 1 ? (d - first) % step == 0 : decades < 2.2 * share && (m == 2 || m == 5);
       fprintf(out, major ? "%s'%s' %.9g" : "%s'%.0s' %.9g 1", comma, hd_text_tic(text, x), x);
       comma = ", ";
     }
@@ -194,7 +194,7 @@ static void write_linear_tics(FILE *out, double low, double high) {
 static void define_tics(FILE *out, const char *name, bool log, double low, double high) {
   fprintf(out, "%s = \"(", name);
   if (log)
-    write_log_tics(out, low, high);
+    write_log_tics(out, 1, low, high);
   else
     write_linear_tics(out, low, high);
   fputs(")\"\n", out);
@@ -281,6 +281,9 @@ static void write_bars(const hd_plot *plot, FILE *data, FILE *driver, int *heigh
   double end = 1.06 * (bound_fits ? fmax(largest, largest_bound) : largest);
   fprintf(driver, "x_max = %.9g\n", end);
   define_tics(driver, "x_tics", false, 0, end);
+  fputs("log_tics = \"(", driver);
+  write_log_tics(driver, 0.5, smallest / 2, fmax(largest, largest_bound) * 2);
+  fputs(")\"\n", driver);
   fprintf(driver, "log_min = %.9g; log_max = %.9g\n", smallest / 2, fmax(largest, largest_bound) * 2);
   bool errors = largest_error > 0;
   fprintf(driver, "error_min = %.9g; error_max = %.9g\n", errors ? smallest_error / 20 : 1e-18,
