@@ -58,16 +58,19 @@ static void call(hd_run *f, hd_case *c) {
 }
 
 void hd_add_span(hd_case *c, int lane, const char *label, double start_s, double end_s) {
-  if (c->span_count == c->span_room) {
-    c->span_room = 2 * c->span_room + 64;
-    hd_span *more = hd_alloc((size_t)c->span_room, sizeof *more);
-    if (c->span_count) memcpy(more, c->spans, (size_t)c->span_count * sizeof *more);
-    free(c->spans);
-    c->spans = more;
+#pragma omp critical(hd_spans)
+  {
+    if (c->span_count == c->span_room) {
+      c->span_room = 2 * c->span_room + 64;
+      hd_span *more = hd_alloc((size_t)c->span_room, sizeof *more);
+      if (c->span_count) memcpy(more, c->spans, (size_t)c->span_count * sizeof *more);
+      free(c->spans);
+      c->spans = more;
+    }
+    hd_span *s = &c->spans[c->span_count++];
+    *s = (hd_span){.lane = lane, .start_s = start_s, .end_s = end_s};
+    snprintf(s->label, sizeof s->label, "%s", label);
   }
-  hd_span *s = &c->spans[c->span_count++];
-  *s = (hd_span){.lane = lane, .start_s = start_s, .end_s = end_s};
-  snprintf(s->label, sizeof s->label, "%s", label);
 }
 
 static const char *clock_name(const hd_variant *v) {

@@ -86,7 +86,7 @@ double hd_perfect_scaling_s(const hd_case *c, enum hd_where where, double flops)
 // the case. The last value of a name wins.
 void hd_figure(hd_case *c, const char *name, double value, const char *unit);
 
-// A span for this row's timeline, which the report draws. To be called by the thread that called the variant.
+// A span for this row's timeline, which the report draws. Any OpenMP thread may add some.
 void hd_add_span(hd_case *c, int lane, const char *label, double start_s, double end_s);
 
 typedef void hd_run(hd_case *c);

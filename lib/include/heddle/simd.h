@@ -3,6 +3,7 @@
 // level.
 #ifndef HEDDLE_SIMD_H
 #define HEDDLE_SIMD_H
+#include <stdbool.h>
 #include <stdint.h>
 #ifdef __SSE2__
 #include <immintrin.h>
@@ -27,6 +28,35 @@ static inline hd_ints hd_shuffle(hd_ints a, hd_ints b, hd_ints from) {
   return result;
 #else
   return __builtin_shuffle(a, b, from);
+#endif
+}
+
+// a·b + c with one rounding in each lane, as fmaf() has, on every machine: a * b + c is rounded once or
+// twice, as the compiler pleases.
+static inline hd_floats hd_fma(hd_floats a, hd_floats b, hd_floats c) {
+#if defined(__AVX512F__)
+  return (hd_floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX__) && defined(__FMA__)
+  return (hd_floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  hd_floats result;
+  for (int i = 0; i < HD_WIDTH; i++) result[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return result;
+#endif
+}
+
+// Whether a lane of the mask `a` is set: all of its bits, as comparisons give it.
+static inline bool hd_any_lane(hd_ints a) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)a, (__m512i)a) != 0;
+#elif defined(__AVX__)
+  return _mm256_movemask_ps((__m256)a) != 0;
+#elif defined(__SSE2__)
+  return _mm_movemask_ps((__m128)a) != 0;
+#else
+  int32_t any = 0;
+  for (int i = 0; i < HD_WIDTH; i++) any |= a[i];
+  return any != 0;
 #endif
 }
 
