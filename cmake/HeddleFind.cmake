@@ -61,7 +61,7 @@ hd_found(BLIS HD_BLIS_FILE "${HD_BLIS_FILE}" libblis4-openmp "lesson 07: blis-be
 hd_found(DATASET HD_DATASET_PATH "${HD_DATASET_PATH}" dataset-fashion-mnist "training on real images (lesson 22)")
 hd_found(GNUPLOT HD_GNUPLOT "${HD_GNUPLOT}" gnuplot-nox "plots in the report")
 hd_found(VALGRIND HD_VALGRIND "${HD_VALGRIND}" valgrind "the simulator's tests under valgrind")
-hd_found(MPI MPI_C_FOUND "${MPI_C_COMPILER}" "libopenmpi-dev and openmpi-bin" "make peers: all-reduce against OpenMPI")
+hd_found(MPI MPI_C_FOUND "${MPI_C_COMPILER}" "libopenmpi-dev and openmpi-bin" "lesson 29: mpi, and make peers: all-reduce against OpenMPI")
 hd_found(NVCC HD_NVCC "${HD_NVCC}" "the CUDA toolkit" "real GPUs, or without one compiling every .cu for them as a test")
 # Programs that no code asks for.
 foreach(line "SANITIZER|HD_COMPUTE_SANITIZER|the CUDA toolkit|make sanitize: memory errors and races on real GPUs"

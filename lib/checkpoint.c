@@ -26,8 +26,8 @@ typedef struct header {
   uint64_t checksum;  // of all before it
 } header;
 
-// FNV-1a over words of eight bytes, then over the rest: a flipped bit anywhere changes it.
-static uint64_t checksum_of(const void *data, size_t bytes) {
+// Over whole words, then over the rest.
+uint64_t hd_checksum(const void *data, size_t bytes) {
   const unsigned char *p = data;
   uint64_t sum = 0xcbf29ce484222325u, word;
   for (; bytes >= sizeof word; p += sizeof word, bytes -= sizeof word) {
@@ -48,9 +48,9 @@ static header header_of(const hd_part *parts, int count) {
   for (int i = 0; i < count; i++) {
     snprintf(h.entries[i].name, sizeof h.entries[i].name, "%s", parts[i].name);
     h.entries[i].bytes = parts[i].bytes;
-    h.entries[i].checksum = checksum_of(parts[i].data, parts[i].bytes);
+    h.entries[i].checksum = hd_checksum(parts[i].data, parts[i].bytes);
   }
-  h.checksum = checksum_of(&h, offsetof(header, checksum));
+  h.checksum = hd_checksum(&h, offsetof(header, checksum));
   return h;
 }
 
@@ -125,7 +125,7 @@ static bool header_fits(const header *h, size_t got, const char *path, const hd_
     snprintf(what, sizeof what, "version %u; this program reads version %d", h->version, VERSION);
     return complain(error, error_size, path, what);
   }
-  if (h->checksum != checksum_of(h, offsetof(header, checksum)))
+  if (h->checksum != hd_checksum(h, offsetof(header, checksum)))
     return complain(error, error_size, path, "damaged header (checksum); use an older checkpoint");
   if (h->count != (uint32_t)count) {
     snprintf(what, sizeof what, "holds %u parts, not %d: of another training", h->count, count);
@@ -153,7 +153,7 @@ static bool read_parts(FILE *f, const char *path, const hd_part *parts, int coun
     read[i] = hd_alloc(parts[i].bytes, 1);
     if (fread(read[i], 1, parts[i].bytes, f) != parts[i].bytes)
       good = complain(error, error_size, path, "truncated; use an older checkpoint");
-    else if (checksum_of(read[i], parts[i].bytes) != h.entries[i].checksum)
+    else if (hd_checksum(read[i], parts[i].bytes) != h.entries[i].checksum)
       good = complain(error, error_size, path, "damaged (checksum); use an older checkpoint");
   }
   if (good && fgetc(f) != EOF) good = complain(error, error_size, path, "longer than its header says");

@@ -19,6 +19,7 @@ typedef struct step {
 } step;
 
 typedef struct way {
+  const hd_group *whole;
   const hd_waiting *start;
   step steps[MOST_THREADS];
   const hd_waiting *known[MOST_THREADS];  // threads that have been followed
@@ -51,10 +52,10 @@ void hd_deadlock_go_on(hd_comm *c, int lane) {
 }
 
 // Does the thread wait? Then what it waits for. (A copy torn by the next wait has another turn.)
-static bool look(const hd_waiting *thread, hd_waiting *seen) {
+static bool look(const way *w, const hd_waiting *thread, hd_waiting *seen) {
   seen->turn = turn_of(thread);
   if (seen->turn % 2 == 0) return false;
-  seen->group = __atomic_load_n(&thread->group, __ATOMIC_ACQUIRE);
+  seen->group = w->whole->memory ? w->whole : __atomic_load_n(&thread->group, __ATOMIC_ACQUIRE);
   seen->lane = __atomic_load_n(&thread->lane, __ATOMIC_ACQUIRE);
   seen->peer = __atomic_load_n(&thread->peer, __ATOMIC_ACQUIRE);
   seen->word = __atomic_load_n(&thread->word, __ATOMIC_ACQUIRE);
@@ -63,8 +64,8 @@ static bool look(const hd_waiting *thread, hd_waiting *seen) {
 }
 
 static bool waits_for(const hd_waiting *w, int rank) {
-  if (w->peer != HD_ALL_RANKS)
-    return w->peer == rank && __atomic_load_n(w->word, __ATOMIC_SEQ_CST) < w->value;
+  const uint64_t *word = (const uint64_t *)((uintptr_t)w->group->whole->memory + w->word);
+  if (w->peer != HD_ALL_RANKS) return w->peer == rank && __atomic_load_n(word, __ATOMIC_SEQ_CST) < w->value;
   return __atomic_load_n(&w->group->slots[w->lane][rank].arrived, __ATOMIC_SEQ_CST) < w->value;
 }
 
@@ -95,7 +96,7 @@ static bool is_known(const way *w, const hd_waiting *thread) {
 static bool leads_back(way *w, const hd_waiting *thread) {
   hd_waiting seen;
   w->known[w->known_count++] = thread;
-  if (!look(thread, &seen)) return false;
+  if (!look(w, thread, &seen)) return false;
   for (int r = 0; r < seen.group->world; r++) {
     if (!waits_for(&seen, r)) continue;
     const hd_waiting *next = who_could(&seen, r);
@@ -111,6 +112,6 @@ bool hd_deadlock_waits(const hd_group *g, int rank) {
 }
 
 bool hd_deadlock_found(const hd_comm *c, int lane) {
-  way w = {.start = thread_of(c->group, lane, c->rank)};
+  way w = {.whole = c->group->whole, .start = thread_of(c->group, lane, c->rank)};
   return leads_back(&w, w.start);
 }

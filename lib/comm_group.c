@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Ranks as threads of one process: started together, failing together, ending together.
+#include <assert.h>
 #include <omp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,19 +36,25 @@ const char *hd_comm_error_text(void) {
   return last_error;
 }
 
+void hd_comm_set_error(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(last_error, sizeof last_error, format, arguments);
+  va_end(arguments);
+}
+
 int hd_comm_fail(hd_comm *c, const char *format, ...) {
   hd_group *g = c->group->whole;
-  pthread_mutex_lock(&g->lock);
-  if (!g->error[0]) {
+  hd_verdict *v = g->verdict;
+  if (!__atomic_exchange_n(&v->written, 1, __ATOMIC_SEQ_CST)) {
     int used = 0;
-    if (c->group != g) used = snprintf(g->error, sizeof g->error, "in the part %s: ", c->group->ranks);
+    if (c->group != g) used = snprintf(v->error, sizeof v->error, "in the part %s: ", c->group->ranks);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(g->error + used, sizeof g->error - (size_t)used, format, arguments);
+    vsnprintf(v->error + used, sizeof v->error - (size_t)used, format, arguments);
     va_end(arguments);
   }
-  pthread_mutex_unlock(&g->lock);
-  __atomic_store_n(&g->failed, 1, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&v->failed, 1, __ATOMIC_SEQ_CST);
   hd_meet_wake_all(g);
   return hd_comm_failed(c) ? -1 : 0;
 }
@@ -69,7 +76,7 @@ int hd_comm_own(const hd_comm *c) {
 }
 
 bool hd_comm_failed(hd_comm *c) {
-  if (!__atomic_load_n(&c->group->whole->failed, __ATOMIC_SEQ_CST)) return false;
+  if (!__atomic_load_n(&c->group->whole->verdict->failed, __ATOMIC_SEQ_CST)) return false;
   __atomic_store_n(&c->failed, 1, __ATOMIC_RELAXED);
   return true;
 }
@@ -82,8 +89,22 @@ static void end_rank(void *arg) {
   hd_meet_end_posts(c);
   g->backend->close(c);
   if (c->failed && c->parent) c->parent->failed = 1;
-  __atomic_store_n(&g->ended[c->rank], 1, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&g->ended[c->rank], HD_ENDED, __ATOMIC_SEQ_CST);
   hd_meet_wake_all(g);
+}
+
+void hd_group_take_part(hd_comm *c, void (*body)(hd_comm *comm, void *arg), void *arg) {
+  omp_set_num_threads(c->threads);
+  if (c->group->backend->open(c) == 0) {
+    own = c;
+    pthread_cleanup_push(end_rank, c);
+    body(c, arg);
+    pthread_cleanup_pop(1);
+    own = NULL;
+  } else {
+    __atomic_store_n(&c->group->ended[c->rank], HD_ENDED, __ATOMIC_SEQ_CST);
+    hd_meet_wake_all(c->group);
+  }
 }
 
 static void *rank_main(void *arg) {
@@ -94,17 +115,7 @@ static void *rank_main(void *arg) {
   while (r->gate == GATE_CLOSED) pthread_cond_wait(&r->opened, &r->lock);
   const bool cancelled = r->gate == GATE_CANCELLED;
   pthread_mutex_unlock(&r->lock);
-  if (cancelled) return NULL;
-  omp_set_num_threads(c->threads);
-  if (c->group->backend->open(c) == 0) {
-    own = c;
-    pthread_cleanup_push(end_rank, c);
-    r->body(c, r->arg);
-    pthread_cleanup_pop(1);
-  } else {
-    __atomic_store_n(&c->group->ended[c->rank], 1, __ATOMIC_SEQ_CST);
-    hd_meet_wake_all(c->group);
-  }
+  if (!cancelled) hd_group_take_part(c, r->body, r->arg);
   return NULL;
 }
 
@@ -121,20 +132,31 @@ static void *zeroed(size_t count, size_t size) {
   return p;
 }
 
-hd_group *hd_group_new(int world, hd_group *whole) {
+// An array that all ranks see.
+static void *shown(hd_group *g, size_t count, size_t size) {
+  if (!g->memory) return zeroed(count, size);
+  char *p = g->memory + g->taken;
+  g->taken += (count * size + 127) / 128 * 128;
+  assert(g->taken <= HD_GROUP_BYTES);
+  return p;
+}
+
+hd_group *hd_group_new(int world, hd_group *whole, void *memory) {
   hd_group *g = zeroed(1, sizeof *g);
   g->whole = whole ? whole : g;
   g->world = world;
+  g->memory = memory;
   pthread_mutex_init(&g->lock, NULL);
   const size_t n = (size_t)world;
   for (int lane = 0; lane < HD_LANES; lane++) {
-    g->slots[lane] = zeroed(n, sizeof(hd_slot));
-    g->waiting[lane] = zeroed(n, sizeof(hd_waiting));
+    g->slots[lane] = shown(g, n, sizeof(hd_slot));
+    g->waiting[lane] = shown(g, n, sizeof(hd_waiting));
   }
   for (int r = 0; r < world; r++) g->numbers[r] = r;
-  g->mailboxes = zeroed(n * n * HD_OPEN_RECEIVES, sizeof(hd_mailbox));
-  g->ended = zeroed(n, sizeof(uint32_t));
-  g->busy = zeroed(n, sizeof(uint32_t));
+  g->mailboxes = shown(g, n * n * HD_OPEN_RECEIVES, sizeof(hd_mailbox));
+  g->ended = shown(g, n, sizeof(uint32_t));
+  g->busy = shown(g, n, sizeof(uint32_t));
+  g->verdict = shown(g, 1, sizeof(hd_verdict));
   if (whole) {
     pthread_mutex_lock(&whole->lock);
     g->next = whole->parts;
@@ -144,27 +166,30 @@ hd_group *hd_group_new(int world, hd_group *whole) {
   return g;
 }
 
-static void free_group(hd_group *g) {
+void hd_group_free(hd_group *g) {
   for (hd_group *part = g->parts, *next; part; part = next) {
     next = part->next;
-    free_group(part);
+    hd_group_free(part);
   }
-  for (int lane = 0; lane < HD_LANES; lane++) {
+  for (int lane = 0; lane < HD_LANES && !g->memory; lane++) {
     free(g->slots[lane]);
     free(g->waiting[lane]);
   }
-  free(g->mailboxes);
-  free(g->ended);
-  free(g->busy);
+  if (!g->memory) {
+    free(g->mailboxes);
+    free(g->ended);
+    free(g->busy);
+    free(g->verdict);
+  }
   pthread_mutex_destroy(&g->lock);
   free(g);
 }
 
 // Parts go before what they are a part of.
-static void release_rank(hd_comm *c) {
+void hd_group_release(hd_comm *c) {
   for (hd_comm *part = c->parts, *next; part; part = next) {
     next = part->next;
-    release_rank(part);
+    hd_group_release(part);
     free(part);
   }
   if (c->state) c->group->backend->release(c);
@@ -185,12 +210,12 @@ static int run_ranks(run *r, rank_thread *ranks, int threads_per_rank) {
     if (pthread_create(&t->thread, NULL, rank_main, t) != 0) break;
   }
   if (started < world)
-    snprintf(r->group->error, sizeof r->group->error,
+    snprintf(r->group->verdict->error, sizeof r->group->verdict->error,
              "only %d of %d ranks could be started: too many threads", started, world);
   open_gate(r, started == world ? GATE_OPEN : GATE_CANCELLED);
   for (int rank = 0; rank < started; rank++) pthread_join(ranks[rank].thread, NULL);
   for (int rank = 0; rank < started; rank++) {
-    release_rank(&ranks[rank].comm);
+    hd_group_release(&ranks[rank].comm);
     failed += ranks[rank].comm.failed != 0;
   }
   return started == world ? failed : world;
@@ -218,7 +243,7 @@ int hd_comm_run(int world, enum hd_backend backend, enum hd_order order, int thr
   }
 #endif
   run r = {.body = body, .arg = arg, .lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
-  hd_group *g = r.group = hd_group_new(world, NULL);
+  hd_group *g = r.group = hd_group_new(world, NULL, NULL);
   g->order = order;
   g->deadline_s = deadline_s > 0 ? deadline_s : DEFAULT_DEADLINE_S;
   g->spin = world > 1 && (long)world * threads_per_rank <= sysconf(_SC_NPROCESSORS_ONLN);
@@ -231,8 +256,8 @@ int hd_comm_run(int world, enum hd_backend backend, enum hd_order order, int thr
 #endif
   rank_thread *ranks = zeroed((size_t)world, sizeof *ranks);
   const int failed = run_ranks(&r, ranks, threads_per_rank);
-  snprintf(last_error, sizeof last_error, "%s", failed ? g->error : "");
+  snprintf(last_error, sizeof last_error, "%s", failed ? g->verdict->error : "");
   free(ranks);
-  free_group(g);
+  hd_group_free(g);
   return failed;
 }

@@ -3,11 +3,14 @@
 //
 //   comm.c           the public calls: arguments checked, traffic counted, a backend asked to move the data
 //   comm_group.c     ranks as threads: starting, failing together, ending
+//   comm_launch.c    ranks as processes: starting, watching, ending
 //   comm_meet.c      how ranks meet: fingerprints published and compared, flags, waits with a deadline
 //   comm_deadlock.c  waits that can never end
 //   comm_split.c     parts of a communicator
 //   comm_arith.c     reductions in host memory, by element type
 //   comm_threads.c   data movement in host memory
+//   comm_processes.c data movement between processes, through memory that they share
+//   comm_mpi.c       everything by MPI, which has its own way of meeting
 //   comm_cuda*.cu    data movement between GPUs (comm_cuda.h)
 //   comm_nccl.cu     collectives by NCCL, all else as comm_cuda.cu
 #ifndef HD_COMM_INTERNAL_H
@@ -68,16 +71,25 @@ typedef struct hd_slot {
   char small[2][HD_SMALL_BYTES] __attribute__((aligned(64)));  // copies of short inputs, likewise
 } __attribute__((aligned(128))) hd_slot;
 
-// What a thread waits for, shown to the others: that *word reaches value, which only the thread of one lane
+// What a thread waits for, shown to the others: that a word reaches value, which only the thread of one lane
 // of one peer can bring about; or that all ranks arrive at the lane's collective number `value`.
 enum { HD_ALL_RANKS = -1 };
 typedef struct hd_waiting {
-  uint64_t turn;  // odd while it waits
-  const struct hd_group *group;
+  uint64_t turn;                 // odd while it waits
+  const struct hd_group *group;  // processes: the writer's; there is only one
   int lane, peer;
-  const uint64_t *word;
+  uintptr_t word;  // its address, counted from hd_group.memory, which processes have at different places
   uint64_t value;
 } hd_waiting;
+
+// What all ranks of a run share even where each has its own group: in processes.
+typedef struct hd_verdict {
+  uint32_t failed, written;  // written: somebody has taken it on to write the error
+  char error[512];
+} hd_verdict;
+
+// In hd_group.ended: the rank's body has returned; its process was killed by signal (value - this).
+enum { HD_ENDED = 1, HD_KILLED = 256 };
 
 // Messages of one ordered pair (receiver, sender) take turns in HD_OPEN_RECEIVES boxes. The n-th one a box
 // holds goes through stages 3n (empty), 3n+1 (posted), 3n+2 (claimed), 3n+3 (taken).
@@ -105,9 +117,19 @@ typedef struct hd_backend_table {
   int (*start)(hd_comm *c, hd_call *call);  // returns a handle
   int (*wait)(hd_comm *c, int handle);
   bool has_helpers;  // started operations run on a thread of their own
+  bool whole_only;   // communicators cannot be split
 } hd_backend_table;
 
-extern const hd_backend_table hd_comm_threads_backend, hd_comm_cuda_backend;
+extern const hd_backend_table hd_comm_threads_backend, hd_comm_cuda_backend, hd_comm_processes_backend;
+// What threads and processes have in common: all-reduces of up to HD_SMALL_BYTES; started operations, run by
+// a helper thread that calls the table's all_reduce.
+int hd_small_all_reduce(hd_comm *c, int lane, hd_call *call);
+int hd_helper_open(hd_comm *c);
+void hd_helper_close(hd_comm *c);
+void hd_helper_release(hd_comm *c);
+int hd_helper_start(hd_comm *c, hd_call *call);
+int hd_helper_wait(hd_comm *c, int handle);
+void *hd_no_stream(const hd_comm *c, int lane);
 const hd_backend_table *hd_comm_nccl_backend(void);
 
 // Backends on GPUs: the stream of a lane.
@@ -121,18 +143,19 @@ struct hd_group {
   double deadline_s;
   bool spin;  // as many CPUs as threads: waiting briefly without a system call pays
   const hd_backend_table *backend;
-  uint32_t failed;       // of the whole only, with its text
-  pthread_mutex_t lock;  // of the error text
-  char error[512];
-  char ranks[200];  // of a part, in the numbers of the whole: for messages
-  hd_group *parts;  // of the whole: all parts of it, a list; freed when the run ends
+  hd_verdict *verdict;   // of the whole only
+  pthread_mutex_t lock;  // of the list of parts
+  char *memory;          // processes: shared by all of them, and holds all that ranks show each other
+  size_t taken;          // of that memory
+  char ranks[200];       // of a part, in the numbers of the whole: for messages
+  hd_group *parts;       // of the whole: all parts of it, a list; freed when the run ends
   hd_group *next;
   void *states[HD_MOST_RANKS];    // of the backend, written by open
   hd_slot *slots[HD_LANES];       // (world) each
   hd_waiting *waiting[HD_LANES];  // (world) each: of the ranks (only of the whole) and of their helpers
   int numbers[HD_MOST_RANKS];     // of a part's ranks in the whole
   hd_mailbox *mailboxes;          // (world, world, HD_OPEN_RECEIVES): receiver, sender
-  uint32_t *ended;                // (world): the rank's body has returned
+  uint32_t *ended;                // (world): HD_ENDED, HD_KILLED + signal, or 0
   uint32_t *busy;                 // (world): operation << 8 | peer, for messages about missing ranks
 };
 
@@ -164,8 +187,18 @@ __attribute__((format(printf, 2, 3))) int hd_comm_fail(hd_comm *c, const char *f
 // dangle: it is compared, not used.
 int hd_comm_own(const hd_comm *c);
 
-// A group of `world` ranks with nobody in it yet: a part, freed with its whole, or a whole (NULL).
-hd_group *hd_group_new(int world, hd_group *whole);
+// A group of `world` ranks with nobody in it yet: a part, freed with its whole, or a whole (NULL). With
+// `memory` (zeroed, of HD_GROUP_BYTES) what ranks show each other lies there, in the same places for
+// everybody who makes a group of it.
+enum { HD_GROUP_BYTES = 32 << 20 };
+hd_group *hd_group_new(int world, hd_group *whole, void *memory);
+void hd_group_free(hd_group *g);
+// The calling thread is a rank of the group while body runs.
+void hd_group_take_part(hd_comm *c, void (*body)(hd_comm *comm, void *arg), void *arg);
+// After all ranks of this process have ended: frees what they made.
+void hd_group_release(hd_comm *c);
+// For hd_comm_error_text.
+__attribute__((format(printf, 1, 2))) void hd_comm_set_error(const char *format, ...);
 
 // ------------------------------------------------------------------------------------------------ meeting
 
@@ -216,6 +249,8 @@ void hd_meet_busy(hd_comm *c, bool waits);
 // For other waits with the group's deadline (the helper thread's): seconds of CLOCK_MONOTONIC.
 double hd_meet_now(void);
 void hd_meet_wake_all(hd_group *g);
+// Where a word is, for hd_waiting.
+uintptr_t hd_meet_place(const hd_group *g, const uint64_t *word);
 // "all_reduce #3 of 1000 floats (sum)" into text.
 const char *hd_meet_describe(const hd_call *call, char *text, size_t size);
 

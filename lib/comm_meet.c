@@ -47,19 +47,24 @@ static void relax(void) {
 
 // ---------------------------------------------------------------- sleeping and waking
 
-static void wake(hd_slot *slot) {
+// Threads of one process are found faster.
+static int futex(const hd_group *g, int operation) {
+  return g->whole->memory ? operation : operation | FUTEX_PRIVATE_FLAG;
+}
+
+static void wake(const hd_group *g, hd_slot *slot) {
   if (!flag(&slot->sleeping)) return;
   __atomic_fetch_add(&slot->wake, 1, __ATOMIC_SEQ_CST);
-  syscall(SYS_futex, &slot->wake, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  syscall(SYS_futex, &slot->wake, futex(g, FUTEX_WAKE), 1, NULL, NULL, 0);
 }
 
 void hd_meet_wake(const hd_comm *c, int lane) {
-  wake(&c->group->slots[lane][c->rank]);
+  wake(c->group, &c->group->slots[lane][c->rank]);
 }
 
 void hd_meet_wake_all(hd_group *g) {
   for (int lane = 0; lane < HD_LANES; lane++)
-    for (int r = 0; r < g->world; r++) wake(&g->slots[lane][r]);
+    for (int r = 0; r < g->world; r++) wake(g, &g->slots[lane][r]);
 }
 
 static void sleep_on(hd_slot *own, const uint64_t *word, uint64_t value, const hd_group *g, bool heed_failure,
@@ -67,11 +72,11 @@ static void sleep_on(hd_slot *own, const uint64_t *word, uint64_t value, const h
   const uint32_t expected = __atomic_load_n(&own->wake, __ATOMIC_SEQ_CST);
   __atomic_store_n(&own->sleeping, 1, __ATOMIC_SEQ_CST);
   // Whoever wrote the word before it saw `sleeping` will not wake us, so look once more.
-  if (load_in_order(word) < value && !(heed_failure && flag(&g->whole->failed))) {
+  if (load_in_order(word) < value && !(heed_failure && flag(&g->whole->verdict->failed))) {
     // A rank that ends wakes everybody, but a short limit costs nothing and forgives a lost wake-up.
     const double most = seconds < 0.1 ? seconds : 0.1;
     const struct timespec limit = {.tv_sec = 0, .tv_nsec = (long)(most * 1e9)};
-    if (most > 0) syscall(SYS_futex, &own->wake, FUTEX_WAIT_PRIVATE, expected, &limit, NULL, 0);
+    if (most > 0) syscall(SYS_futex, &own->wake, futex(g, FUTEX_WAIT), expected, &limit, NULL, 0);
   }
   __atomic_store_n(&own->sleeping, 0, __ATOMIC_SEQ_CST);
 }
@@ -83,9 +88,13 @@ static enum outcome look(const hd_comm *c, const uint64_t *word, uint64_t value,
                          bool heed_failure) {
   const hd_group *g = c->group;
   if (load(word) >= value) return REACHED;
-  if (heed_failure && flag(&g->whole->failed)) return FAILED;
+  if (heed_failure && flag(&g->whole->verdict->failed)) return FAILED;
   if (flag(&g->ended[peer])) return load_in_order(word) >= value ? REACHED : ENDED;
   return NOT_YET;
+}
+
+uintptr_t hd_meet_place(const hd_group *g, const uint64_t *word) {
+  return (uintptr_t)word - (uintptr_t)g->whole->memory;
 }
 
 static enum outcome wait_asleep(hd_comm *c, int lane, const uint64_t *word, uint64_t value, int peer,
@@ -94,9 +103,11 @@ static enum outcome wait_asleep(hd_comm *c, int lane, const uint64_t *word, uint
   const bool arrival = word == &g->slots[lane][peer].arrived;
   const double until = hd_meet_now() + g->deadline_s;
   enum outcome outcome = NOT_YET;
-  hd_deadlock_wait(
-      c, lane,
-      (hd_waiting){.lane = lane, .peer = arrival ? HD_ALL_RANKS : peer, .word = word, .value = value});
+  hd_deadlock_wait(c, lane,
+                   (hd_waiting){.lane = lane,
+                                .peer = arrival ? HD_ALL_RANKS : peer,
+                                .word = hd_meet_place(g, word),
+                                .value = value});
   while (outcome == NOT_YET) {
     const double left = until - hd_meet_now();
     outcome = look(c, word, value, peer, heed_failure);
@@ -175,7 +186,11 @@ const char *hd_meet_last(const hd_comm *c, char *text, size_t size) {
 static const char *whereabouts(const hd_group *g, int rank, char *text, size_t size) {
   const uint32_t busy = __atomic_load_n(&g->busy[rank], __ATOMIC_RELAXED);
   const enum hd_operation operation = (enum hd_operation)(busy >> 8);
-  if (flag(&g->ended[rank]))
+  const uint32_t ended = __atomic_load_n(&g->ended[rank], __ATOMIC_SEQ_CST);
+  if (ended >= HD_KILLED)
+    snprintf(text, size, "rank %d (killed by signal %d, %s)", rank, (int)ended - HD_KILLED,
+             strsignal((int)ended - HD_KILLED));
+  else if (ended)
     snprintf(text, size, "rank %d (has ended)", rank);
   else if (operation == HD_OP_NONE)
     snprintf(text, size, "rank %d (in %s)", rank,
@@ -213,7 +228,7 @@ static bool all_left(const hd_comm *c, int lane, uint64_t sequence) {
 
 static void wake_lane(const hd_comm *c, int lane) {
   for (int r = 0; r < c->world; r++)
-    if (r != c->rank) wake(&c->group->slots[lane][r]);
+    if (r != c->rank) wake(c->group, &c->group->slots[lane][r]);
 }
 
 static void set_left(hd_comm *c, int lane) {
@@ -246,7 +261,7 @@ static int withdraw(hd_comm *c, int lane) {
 }
 
 static int missing(hd_comm *c, int lane, const hd_call *call, enum outcome why) {
-  char text[160], ranks[240] = "", one[80];
+  char text[160], ranks[240] = "", one[96];
   for (int r = 0; r < c->world; r++) {
     if (load_in_order(&c->group->slots[lane][r].arrived) >= call->sequence) continue;
     const size_t used = strlen(ranks);
@@ -299,7 +314,7 @@ int hd_meet_enter(hd_comm *c, int lane, hd_call *call) {
     if (outcome != FAILED) missing(c, lane, call, outcome);
     return withdraw(c, lane);
   }
-  if (flag(&g->whole->failed) || compare(c, lane, call)) return withdraw(c, lane);
+  if (flag(&g->whole->verdict->failed) || compare(c, lane, call)) return withdraw(c, lane);
   return 0;
 }
 
@@ -325,7 +340,7 @@ void hd_meet_advance(hd_comm *c, int lane, int whom) {
   hd_slot *own = &c->group->slots[lane][c->rank];
   store_in_order(&own->progress, own->progress + 1);
   if (whom >= 0)
-    wake(&c->group->slots[lane][whom]);
+    wake(c->group, &c->group->slots[lane][whom]);
   else
     wake_lane(c, lane);
 }
@@ -334,9 +349,13 @@ int hd_meet_progress(hd_comm *c, int lane, int rank, uint64_t pieces) {
   const enum outcome outcome = wait_for(c, lane, &c->group->slots[lane][rank].progress, pieces, rank, true);
   if (outcome == REACHED) return 0;
   char text[160];
-  if (outcome != FAILED)
-    hd_comm_fail(c, "rank %d: %s: rank %d did not go on within %g s", c->rank,
-                 hd_meet_describe(hd_meet_call(c, lane, c->rank), text, sizeof text), rank,
+  char where[96];
+  hd_meet_describe(hd_meet_call(c, lane, c->rank), text, sizeof text);
+  if (outcome == ENDED)
+    hd_comm_fail(c, "rank %d: %s: missing %s", c->rank, text,
+                 whereabouts(c->group, rank, where, sizeof where));
+  else if (outcome != FAILED)
+    hd_comm_fail(c, "rank %d: %s: rank %d did not go on within %g s", c->rank, text, rank,
                  c->group->deadline_s);
   return withdraw(c, lane);
 }
@@ -353,7 +372,7 @@ static uint64_t empty_stage(uint64_t message) {
 }
 
 static int pair_failed(hd_comm *c, const hd_call *call, int peer, enum outcome why) {
-  char text[160], where[80];
+  char text[160], where[96];
   hd_meet_describe(call, text, sizeof text);
   whereabouts(c->group, peer, where, sizeof where);
   if (why == ENDED) hd_comm_fail(c, "rank %d: %s: missing %s", c->rank, text, where);
@@ -378,7 +397,7 @@ int hd_meet_post(hd_comm *c, hd_call *call, int peer) {
   call->root = peer;
   box->call = *call;
   store_in_order(&box->stage, empty_stage(message) + 1);
-  wake(&c->group->slots[HD_LANE_CALLS][peer]);
+  wake(c->group, &c->group->slots[HD_LANE_CALLS][peer]);
   return 0;
 }
 
@@ -439,5 +458,5 @@ void hd_meet_taken(hd_comm *c, int peer) {
   const uint64_t message = c->claimed[peer] - 1;
   store_in_order(&mailbox(c, peer, c->rank, message)->stage, empty_stage(message) + 3);
   set_busy(c, HD_LANE_CALLS, HD_OP_NONE, 0);
-  wake(&c->group->slots[HD_LANE_CALLS][peer]);
+  wake(c->group, &c->group->slots[HD_LANE_CALLS][peer]);
 }

@@ -33,7 +33,7 @@ static int members(const hd_comm *c, const choice *mine, int *member) {
 
 static hd_group *make_part(const hd_comm *c, const int *member, int count) {
   const hd_group *parent = c->group;
-  hd_group *g = hd_group_new(count, parent->whole);
+  hd_group *g = hd_group_new(count, parent->whole, NULL);
   g->order = parent->order;
   g->deadline_s = parent->deadline_s;
   g->spin = parent->spin;
@@ -73,6 +73,10 @@ static hd_comm *join(hd_comm *c, hd_group *g, int rank) {
 
 hd_comm *hd_comm_split(hd_comm *c, int colour, int key) {
   if (hd_comm_own(c)) return NULL;
+  if (c->group->backend->whole_only) {
+    hd_comm_fail(c, "rank %d: split: ranks that are processes have one communicator", c->rank);
+    return NULL;
+  }
   choice mine = {colour, key, c->number, NULL};
   int member[HD_MOST_RANKS] = {0}, count = 0, rank = 0;
   if (meet(c, &mine)) return NULL;

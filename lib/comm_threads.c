@@ -67,7 +67,7 @@ static void line_shard(size_t count, enum hd_type type, int rank, int world, siz
   *length = smaller(*length * line, count - *offset);
 }
 
-static int all_reduce_small(hd_comm *c, int lane, hd_call *call) {
+int hd_small_all_reduce(hd_comm *c, int lane, hd_call *call) {
   const uint64_t next = c->sequence[lane] + 1;
   hd_slot *slots = c->group->slots[lane];
   const size_t bytes = call->count * hd_type_bytes(call->type);
@@ -192,7 +192,7 @@ static int barrier(hd_comm *c, hd_call *call) {
 
 static int all_reduce(hd_comm *c, int lane, hd_call *call) {
   if (c->group->order == HD_ORDER_RING) return all_reduce_ring(c, lane, call);
-  return call->count * hd_type_bytes(call->type) <= HD_SMALL_BYTES ? all_reduce_small(c, lane, call)
+  return call->count * hd_type_bytes(call->type) <= HD_SMALL_BYTES ? hd_small_all_reduce(c, lane, call)
                                                                    : all_reduce_direct(c, lane, call);
 }
 
@@ -315,7 +315,7 @@ typedef struct helper {
 
 enum { HANDLES = 1 << 30, FIRST_CAPACITY = 16, WAIT_TURNS = 50 };
 
-static int open_threads(hd_comm *c) {
+int hd_helper_open(hd_comm *c) {
   helper *h = hd_alloc(1, sizeof *h);
   *h = (helper){.c = c,
                 .shown = &c->group->slots[HD_LANE_HELPER][c->rank],
@@ -333,7 +333,8 @@ static void *help(void *arg) {
     if (h->shown->finished == h->shown->started) break;
     hd_call call = h->queue[h->shown->finished % h->capacity];
     pthread_mutex_unlock(&h->lock);
-    all_reduce(h->c, HD_LANE_HELPER, &call);  // a failure poisons the communicator, which wait reports
+    h->c->group->backend->all_reduce(h->c, HD_LANE_HELPER,
+                                     &call);  // a failure poisons the communicator, which wait reports
     pthread_mutex_lock(&h->lock);
     __atomic_store_n(&h->shown->finished, h->shown->finished + 1, __ATOMIC_RELEASE);
     pthread_cond_broadcast(&h->changed);
@@ -354,7 +355,7 @@ static void make_room(helper *h) {
   h->capacity = capacity;
 }
 
-static int start(hd_comm *c, hd_call *call) {
+int hd_helper_start(hd_comm *c, hd_call *call) {
   helper *h = c->state;
   if (hd_comm_failed(c)) return -1;
   if (!h->running && pthread_create(&h->thread, NULL, help, h) != 0)
@@ -370,7 +371,7 @@ static int start(hd_comm *c, hd_call *call) {
   return (int)(number % HANDLES);
 }
 
-static int wait_threads(hd_comm *c, int handle) {
+int hd_helper_wait(hd_comm *c, int handle) {
   helper *h = c->state;
   const uint64_t age =
       (h->shown->started + HANDLES - 1 - (uint64_t)handle) % HANDLES;  // 0: the last one started
@@ -383,8 +384,10 @@ static int wait_threads(hd_comm *c, int handle) {
     sched_yield();
   pthread_mutex_lock(&h->lock);
   if (h->shown->finished <= number) {
-    const hd_waiting own = {
-        .lane = HD_LANE_HELPER, .peer = c->rank, .word = &h->shown->finished, .value = number + 1};
+    const hd_waiting own = {.lane = HD_LANE_HELPER,
+                            .peer = c->rank,
+                            .word = hd_meet_place(c->group, &h->shown->finished),
+                            .value = number + 1};
     hd_meet_busy(c, true);
     hd_deadlock_wait(c, HD_LANE_CALLS, own);
     hd_meet_wake(c, HD_LANE_HELPER);  // it may wait for somebody who waits for this rank
@@ -397,7 +400,7 @@ static int wait_threads(hd_comm *c, int handle) {
   return hd_comm_failed(c) ? -1 : 0;
 }
 
-static void close_threads(hd_comm *c) {
+void hd_helper_close(hd_comm *c) {
   helper *h = c->state;
   if (h->waited < h->shown->started && !hd_comm_failed(c))
     hd_comm_fail(c, "rank %d ended without waiting for %llu all-reduce operations it started", c->rank,
@@ -415,20 +418,20 @@ static void close_threads(hd_comm *c) {
   free(h);
 }
 
-static void release_nothing(hd_comm *c) {
+void hd_helper_release(hd_comm *c) {
   (void)c;
 }
 
-static void *no_stream(const hd_comm *c, int lane) {
+void *hd_no_stream(const hd_comm *c, int lane) {
   (void)c, (void)lane;
   return NULL;
 }
 
 const hd_backend_table hd_comm_threads_backend = {
-    .open = open_threads,
-    .close = close_threads,
-    .release = release_nothing,
-    .stream = no_stream,
+    .open = hd_helper_open,
+    .close = hd_helper_close,
+    .release = hd_helper_release,
+    .stream = hd_no_stream,
     .barrier = barrier,
     .all_reduce = all_reduce,
     .reduce = reduce,
@@ -439,7 +442,7 @@ const hd_backend_table hd_comm_threads_backend = {
     .send_wait = send_wait,
     .recv_start = hd_meet_post,
     .recv_wait = hd_meet_post_end,
-    .start = start,
-    .wait = wait_threads,
+    .start = hd_helper_start,
+    .wait = hd_helper_wait,
     .has_helpers = true,
 };

@@ -182,6 +182,11 @@ double hd_compare(const void *data, enum hd_type type, const double *expected, s
 #else
 #define HD_WITH_BLIS(f) NULL
 #endif
+#if HD_HAVE_MPI
+#define HD_WITH_MPI(f) (f)
+#else
+#define HD_WITH_MPI(f) NULL
+#endif
 
 // The student's variant, in the program that `make grade` builds of a lesson: its entry in `variants` stands
 // in this macro, with a comma behind it.

@@ -19,6 +19,9 @@ typedef struct hd_part {
   size_t bytes;
 } hd_part;
 
+// A number that a flipped bit anywhere changes (FNV-1a over words of eight bytes).
+uint64_t hd_checksum(const void *data, size_t bytes);
+
 // Writes the parts (at most HD_CHECKPOINT_PARTS). On failure returns false, fills error[error_size] with one
 // line and leaves the file that was there as it was.
 bool hd_checkpoint_write(const char *path, const hd_part *parts, int count, char *error, size_t error_size);
