@@ -48,6 +48,10 @@ static hd_result key_of(const hd_variant *v, const hd_case *c) {
   return r;
 }
 
+static double in_unit(double seconds, const char *unit) {
+  return strcmp(unit, "ns") == 0 ? seconds * 1e9 : strcmp(unit, "µs") == 0 ? seconds * 1e6 : seconds * 1e3;
+}
+
 // The lesson's rate from its declared work. Units carry the scale: GFLOP/s, GB/s, M…/s.
 static double rate(const hd_case *c, double seconds) {
   double work = 1;
@@ -62,9 +66,7 @@ static double rate(const hd_case *c, double seconds) {
       work = lesson->items(c);
       break;
     case HD_RATE_TIME:
-      return strcmp(lesson->unit, "ns") == 0   ? seconds * 1e9
-             : strcmp(lesson->unit, "µs") == 0 ? seconds * 1e6
-                                               : seconds * 1e3;
+      return in_unit(seconds, lesson->unit);
   }
   const char scale = lesson->unit[0];
   return work / seconds / (scale == 'G' ? 1e9 : scale == 'M' ? 1e6 : scale == 'T' ? 1e12 : 1);
@@ -91,7 +93,8 @@ static double speedup(baseline bases[3], const hd_outcome *o) {
 static hd_result result_of(const hd_outcome *o, const hd_case *c, baseline bases[3]) {
   hd_result r = key_of(o->variant, c);
   snprintf(r.clock, sizeof r.clock, "%s", o->clock);
-  snprintf(r.unit, sizeof r.unit, "%s", lesson->unit);
+  const char *unit = o->variant->unit;
+  snprintf(r.unit, sizeof r.unit, "%s", unit ? unit : lesson->unit);
   r.max_rel_error = o->error;
   r.verified = o->verified;
   r.median_s = r.ci_low_s = r.ci_high_s = r.value = r.speedup = r.bound_fraction = NAN;
@@ -101,7 +104,7 @@ static hd_result result_of(const hd_outcome *o, const hd_case *c, baseline bases
   r.ci_low_s = o->time.low;
   r.ci_high_s = o->time.high;
   r.samples = (long)o->time.count;
-  r.value = rate(c, o->time.median);
+  r.value = unit ? in_unit(o->time.median, unit) : rate(c, o->time.median);
   r.speedup = speedup(bases, o);
   r.bound_fraction = o->bound_s / o->time.median;
   return r;

@@ -13,6 +13,8 @@ struct hd_table {
   enum hd_format format;
   bool verify, header_due, shared;
   const hd_lesson *lesson;
+  long size;
+  uint64_t seed;
   int rows;
 };
 
@@ -28,9 +30,8 @@ hd_table *hd_table_open(enum hd_format format, bool verify) {
 
 void hd_table_title(hd_table *t, const hd_lesson *lesson, const hd_case *c) {
   t->lesson = lesson;
-  if (t->format != HD_TABLE) return;
-  printf("%s%02d · %s   %s = %ld, seed %llu\n", t->rows ? "\n" : "", lesson->number, lesson->title,
-         lesson->size_name, c->size, (unsigned long long)c->seed);
+  t->size = c->size;
+  t->seed = c->seed;
   t->header_due = true;
 }
 
@@ -123,7 +124,9 @@ static void json_row(const hd_table *t, const hd_result *r) {
 
 static void table_row(hd_table *t, const hd_result *r, const hd_variant *v) {
   char text[96];
-  if (t->header_due) {
+  if (t->header_due) {  // only now: not every size has rows
+    printf("%s%02d · %s   %s = %ld, seed %llu\n", t->rows ? "\n" : "", t->lesson->number, t->lesson->title,
+           t->lesson->size_name, t->size, (unsigned long long)t->seed);
     cell("variant", -22), cell("runs on", -22);
     if (!t->verify)
       cell("time", 10), cell("", -8), cell(r->unit, 12), cell("speed-up", 10), cell("of bound", 10);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Speed-up over threads, ranks or devices, with its ideal and, for threads, Amdahl's law.
+// Speed-up over threads, ranks or devices, with its ideal and, for threads, Amdahl's law; or the rate itself,
+// with its bound, where that is the question.
 #include <math.h>
 #include <string.h>
 
@@ -82,6 +83,45 @@ static bool add_paper(hd_plot *plot, const hd_report_lesson *lesson, const char 
   return line != NULL;
 }
 
+// The bound of the rates at each of the counts.
+static void add_rate_bound(hd_plot *plot, const hd_report_lesson *lesson, const char *device, long size,
+                           const long *counts, int count) {
+  const hd_result *rows[256];
+  int row_count = 0;
+  for (int i = 0; i < lesson->row_count && row_count < 256; i++)
+    if (hd_at_place(lesson, &lesson->rows[i], device)) rows[row_count++] = &lesson->rows[i];
+  hd_series *line = hd_plot_series(plot, HD_SERIES_LINE, "bound", 0);
+  for (int i = 0; i < count; i++) {
+    const double bound = hd_median_bound(rows, row_count, (int)counts[i], 0, size);
+    if (bound > 0) hd_series_point(line, (double)counts[i], bound, bound, bound);
+  }
+}
+
+static void add_ideal(hd_plot *plot, int cpus, double most) {
+  hd_series *ideal = hd_plot_series(plot, HD_SERIES_LINE, cpus > 0 ? "ideal, up to the CPUs" : "ideal", 0);
+  const double limit = cpus > 0 ? cpus : most;
+  hd_series_point(ideal, 1, 1, 1, 1);
+  if (limit < most && limit > 1) hd_series_point(ideal, limit, limit, limit, limit);
+  hd_series_point(ideal, most, fmin(limit, most), 0, 0);
+}
+
+// The rate over threads instead of the speed-up: one core may use up what all share.
+static void describe_rates(hd_plot *plot, const hd_report_run *run, const hd_report_lesson *lesson,
+                           const hd_result *first, long size) {
+  char clock[128], source[400], text[HD_TEXT];
+  snprintf(plot->title, sizeof plot->title, "%s: %s over threads at %s = %s", lesson->title, first->unit,
+           hd_size_name(lesson), hd_text_size(text, size));
+  snprintf(plot->subtitle, sizeof plot->subtitle, "%s, higher is better", hd_clock_text(clock, first));
+  snprintf(plot->x_title, sizeof plot->x_title, "threads");
+  snprintf(plot->y_title, sizeof plot->y_title, "%s", first->unit);
+  hd_caption_source(source, sizeof source, run, first);
+  snprintf(
+      plot->caption, sizeof plot->caption,
+      "%s Points are medians, bars their 95 %% confidence intervals. Grey line: the bound, the roof that as "
+      "many threads reached in the same run.",
+      source);
+}
+
 void hd_choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
                      const char *device) {
   long size = -1, counts[HD_MAX_COUNTS];
@@ -96,6 +136,7 @@ void hd_choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_
   hd_plot *plot = hd_plots_add(plots, "curves");
   const hd_result *first = NULL;
   bool ranks = false, cpu = strcmp(device, "cpu") == 0, shared_base = false, paper = false;
+  const bool rates = lesson->number == 4 && cpu;
   for (int i = 0; i < lesson->row_count; i++)
     if (hd_at_place(lesson, &lesson->rows[i], device) && lesson->rows[i].size == size &&
         is_swept(lesson, device, lesson->rows[i].variant, size))
@@ -122,11 +163,16 @@ void hd_choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_
       double low, high;
       bool time = hd_unit_is_time(row->unit);
       hd_row_interval(row, &low, &high);
+      if (first == NULL) first = row;
+      if (rates) {
+        hd_series_point(series, (double)counts[i], row->value, low, high);
+        continue;
+      }
       hd_series_point(series, (double)counts[i], time ? base->value / row->value : row->value / base->value,
                       time ? base->value / high : low / base->value,
                       time ? base->value / low : high / base->value);
-      if (first == NULL) first = row;
     }
+    if (rates) continue;
     if (cpu && !ranks) add_amdahl(plot, series, run->cpus);
     paper |= add_paper(plot, lesson, device, base, series);
   }
@@ -134,16 +180,20 @@ void hd_choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_
     hd_plots_drop_last(plots);
     return;
   }
-  hd_series *ideal =
-      hd_plot_series(plot, HD_SERIES_LINE, cpu && run->cpus > 0 ? "ideal, up to the CPUs" : "ideal", 0);
-  double most = (double)counts[count - 1], limit = cpu && run->cpus > 0 ? run->cpus : most;
-  hd_series_point(ideal, 1, 1, 1, 1);
-  if (limit < most && limit > 1) hd_series_point(ideal, limit, limit, limit, limit);
-  hd_series_point(ideal, most, fmin(limit, most), 0, 0);
-  plot->log_x = plot->log_y = most > 16;
+  const double most = (double)counts[count - 1];
+  if (rates)
+    add_rate_bound(plot, lesson, device, size, counts, count);
+  else
+    add_ideal(plot, cpu ? run->cpus : 0, most);
+  plot->log_x = most > 16;
+  plot->log_y = plot->log_x && !rates;
   hd_plot_set_tics(plot, counts, count, false);
   const char *what = !cpu ? "devices" : ranks ? "ranks" : "threads";
   hd_name_plot(plot, lesson, what, device);
+  if (rates) {
+    describe_rates(plot, run, lesson, first, size);
+    return;
+  }
   char clock[128], source[400], text[HD_TEXT];
   snprintf(plot->title, sizeof plot->title, "%s: speed-up over %s at %s = %s", lesson->title, what,
            hd_size_name(lesson), hd_text_size(text, size));

@@ -158,7 +158,7 @@ static bool wide(const hd_plot *plot, double ratio) {
 
 // ---- bounds
 
-static double median_bound(const hd_result **rows, int count, int threads, int devices, long size) {
+double hd_median_bound(const hd_result **rows, int count, int threads, int devices, long size) {
   double bounds[64];
   int used = 0;
   for (int i = 0; i < count && used < 64; i++) {
@@ -196,7 +196,7 @@ static void add_bounds(hd_plot *plot, const hd_result **rows, int count, const l
     hd_series *line = hd_plot_series(plot, HD_SERIES_LINE, label, 0);
     if (line == NULL) return;
     for (int s = 0; s < size_count; s++) {
-      double bound = median_bound(rows, count, row->threads, row->devices, sizes[s]);
+      double bound = hd_median_bound(rows, count, row->threads, row->devices, sizes[s]);
       if (bound > 0) hd_series_point(line, (double)sizes[s], bound, bound, bound);
     }
     if (line->count == 1) line->kind = HD_SERIES_DOTS;  // a line through one point cannot be seen

@@ -18,6 +18,9 @@ bool hd_add_count(long *counts, int *count, long x);
 // Tics at the counts or sizes themselves, once plot->log_x is set; texts that would overlap are left out.
 void hd_plot_set_tics(hd_plot *plot, const long *x, int count, bool sizes);
 
+// The median of the bounds of those of `rows` that have these counts and this size, in their unit; -1: none.
+double hd_median_bound(const hd_result **rows, int count, int threads, int devices, long size);
+
 void hd_choose_sweep(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
                      const char *device);
 void hd_choose_figures(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,

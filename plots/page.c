@@ -171,6 +171,7 @@ static const hd_result *best_row(const hd_report_lesson *lesson, bool model) {
     const hd_result *row = &lesson->rows[i];
     if (!hd_row_is_drawable(lesson, row) || hd_row_is_model(row) != model) continue;
     bool time = hd_unit_is_time(row->unit);
+    if (time != hd_unit_is_time(lesson->unit)) continue;  // of another part, with a unit of its own
     bool better = best == NULL || row->size > best->size ||
                   (row->size == best->size && (time ? row->value < best->value : row->value > best->value));
     if (better) best = row;
@@ -304,7 +305,9 @@ static void write_row(FILE *out, const hd_report_lesson *lesson, const hd_result
     fputs("<td><span class=badge>model</span></td>", out);
   else
     text(out, "<td>", row->clock, "</td>");
-  number_cell(out, row->value, "");
+  char unit[HD_TEXT] = "";  // of its own
+  if (strcmp(row->unit, lesson->unit) != 0) snprintf(unit, sizeof unit, " %.16s", row->unit);
+  number_cell(out, row->value, unit);
   number_cell(out, row->speedup, "");
   fputs("<td class=n>", out);
   write_share(out, row, "");

@@ -14,19 +14,9 @@ static inline float fold_one(float v, float add, long k) {
   return v;
 }
 
-// Empty assembly that takes a value out of the compiler's hands: a loop with it isn't vectorized.
-static inline float keep_scalar(float v) {
-#ifdef __SSE2__
-  __asm__("" : "+x"(v));
-#else
-  __asm__("" : "+m"(v));
-#endif
-  return v;
-}
-
 // The loop as one writes it: one element at a time, one lane of the vector unit at work.
 void fold_scalar(float *a, const float *b, const float *c, long n, long k) {
-  for (long i = 0; i < n; i++) a[i] = keep_scalar(fold_one(b[i], c[i], k));
+  for (long i = 0; i < n; i++) a[i] = hd_keep_scalar(fold_one(b[i], c[i], k));
 }
 
 // The same for HD_WIDTH elements at once. Still each FMA waits for the one before it: at a large k the core

@@ -33,10 +33,8 @@ iteration halo_peer;        // computes, then halos go from device to device
 iteration halo_overlapped;  // computes the edges first; the rest while they travel
 iteration halo_stale;       // a mistake: halos are exchanged in every other iteration only
 
-// to = the mean of the four neighbours in from, for `count` rows from row `first` on.
+// next = the mean of the four neighbours in now, for `count` rows from row `first` on.
 void compute_rows(const worker *w, long first, long count);
-void jacobi_cpu(const float *from, float *to, long columns, long first, long count);
-void jacobi_gpu(const float *from, float *to, long columns, long first, long count, void *stream);
 
 // Remembers a moment for the timeline.
 void mark(worker *w);

@@ -22,6 +22,10 @@ for program in "$folder"/lesson-*; do
   case $lesson in
     lesson-00-*) clean "$lesson" --device gpu --size 33 ;;
     lesson-01-*) clean "$lesson" --device gpu --size 1 ;;  # one FMA per element of large arrays
+    lesson-05-*)
+      for variant in naive tiled temporal; do clean "$lesson" --size 70 --variant gpu-$variant; done
+      CUSIM_CHECK=1 "$program" --verify --size 70 --variant gpu-wrong-barrier >"$work/out" 2>&1
+      holds "$lesson: a forgotten barrier is not reported" grep -q 'temporal.cu:[0-9]*: race-shared' "$work/out" ;;
     lesson-08-*)
       for variant in pageable pinned mapped managed prefetch resident vectorized cublas; do
         clean "$lesson" --size 70 --variant $variant

@@ -102,7 +102,13 @@ declared=$(awk -v batch=64 '
   BEGIN { printf "%.0f\n", layer(784, 512, 1) + layer(512, 256) + layer(256, 10) }')
 holds "lesson 21: the tiles of a step are $declared FMAs, counted $(cat "$work/fma")" test "$(cat "$work/fma")" = "$declared"
 
-# Three additions and a product for each cell; a divided grid's edges come on top.
+# Three additions and a product for each cell. (Tiles that overlap do more: requests.sh.)
+counted 05-stencil 256 --no-mistakes "$@"
+for kernel in jacobi tiled_kernel; do
+  holds "lesson 05: $kernel does 4 FLOPs for each of 256 x 256 cells: $(tr '\n' ' ' <"$work/counted")" \
+    grep -qx "\"$kernel\" 262144" "$work/counted"
+done
+# A divided grid's edges come on top.
 counted 19-halo 256 --devices 1 --variant gpu-peer "$@"
 holds "lesson 19: 4 FLOPs for each of 256 x 256 cells: $(tr '\n' ' ' <"$work/counted")" \
   grep -qx '"jacobi" 262144' "$work/counted"

@@ -26,6 +26,18 @@ load_sectors=l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum
 store_sectors=l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum
 atomics=l1tex__t_requests_pipe_lsu_mem_global_op_atom.sum
 
+# Lesson 05, 16 sweeps of 256 x 256 cells: a warp asks for the rows above and below (4 sectors each) and for the cells left
+# and right, a float beside a sector's edge (5). A tile of 32 x 8 cells is 10 rows of 34, by 32 lanes and then by 2.
+profile 05-stencil 256 --no-mistakes
+exactly jacobi $loads $((16 * 256 * 256 / 32 * 4))
+exactly jacobi $load_sectors $((16 * 256 * 256 / 32 * (4 + 4 + 5 + 5)))
+exactly jacobi $store_sectors $((16 * 256 * 256 / 8))
+exactly tiled_kernel $loads $((16 * 256 * 10 * 2))
+exactly tiled_kernel $load_sectors $((16 * 256 * 10 * (5 + 2)))
+# Five overlapping tiles of 64 in each direction compute 59 + 3 * 62 + 35 cells in each sweep. The 56 of them that stay are
+# stored by two warps, which share a sector, in each of 4 launches; the last tile keeps 32.
+exactly temporal_kernel smsp__sass_thread_inst_executed_op_fmul_pred_on.sum $((16 * 280 * 280))
+exactly temporal_kernel $store_sectors $((4 * 256 * (4 * 8 + 5)))
 # Lesson 10: n floats are n / 8 sectors however they are read, by requests of 32 or of 128 of them.
 n=65536
 profile 10-reduce-scan $n

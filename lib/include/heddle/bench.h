@@ -112,6 +112,7 @@ typedef struct hd_variant {
       const hd_case *c);  // false: skip this size or count (a slow variant at a large n); NULL: always
   enum hd_type operands;  // of its products: 16-bit ones are held against the tensor cores of a GPU
   double (*bound_s)(const hd_case *c, enum hd_where where);  // overrides the lesson's; NULL: the lesson's
+  const char *unit;  // "ns", "µs" or "ms": its value is its time; NULL: the lesson's rate
 } hd_variant;
 
 typedef struct hd_lesson {

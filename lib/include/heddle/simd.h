@@ -60,6 +60,16 @@ static inline bool hd_any_lane(hd_ints a) {
 #endif
 }
 
+// Empty assembly that takes a value out of the compiler's hands: a loop with it isn't vectorized.
+static inline float hd_keep_scalar(float v) {
+#ifdef __SSE2__
+  __asm__("" : "+x"(v));
+#else
+  __asm__("" : "+m"(v));
+#endif
+  return v;
+}
+
 // Stores a vector without fetching its cache line first: for arrays that are written once, as a whole, and
 // are larger than the caches. `to` must be aligned to the vector. A cast makes floats of other vectors' bits.
 static inline void hd_store_around_cache(void *to, hd_floats value) {
