@@ -5,28 +5,28 @@
 #include "heddle/simd.h"
 #include "mandelbrot.h"
 
-// `vectors` vectors of pixels from `column` on. Lanes whose pixel has left go on computing (infinities, NaN)
-// and are no longer counted. `vectors` must be a constant: inlined, so that the loops over it disappear.
+// `vectors` vectors of pixels from `column` on. Lanes whose pixel has left go on computing and are no longer
+// counted: outside of the circle |z| only grows, and infinities and NaN are not inside either. `vectors` must
+// be a constant: inlined, so that the loops over it disappear.
 static inline __attribute__((always_inline)) void escape_together(const picture *p, int vectors, long row,
                                                                   long column) {
   const hd_floats cy = row_y(p->step, row) - (hd_floats){0};
   hd_floats cx[VECTORS], x[VECTORS], y[VECTORS];
-  hd_ints inside[VECTORS], count[VECTORS];
+  hd_ints count[VECTORS];
 #pragma GCC unroll 4
   for (int v = 0; v < vectors; v++) {
     for (int lane = 0; lane < HD_WIDTH; lane++) cx[v][lane] = column_x(p->step, column + v * HD_WIDTH + lane);
     x[v] = cx[v];
     y[v] = cy;
-    inside[v] = (hd_ints){0} - 1;
     count[v] = (hd_ints){0};
   }
   for (int step = 0; step < LIMIT; step++) {
     hd_ints any = {0};
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) {
-      inside[v] &= hd_fma(x[v], x[v], y[v] * y[v]) <= 4.0f;  // all bits of a lane, or none
-      count[v] -= inside[v];
-      any |= inside[v];
+      const hd_ints inside = hd_fma(x[v], x[v], y[v] * y[v]) <= 4.0f;  // all bits of a lane, so -1, or none
+      count[v] -= inside;
+      any |= inside;
       const hd_floats next = hd_fma(x[v], x[v], hd_fma(-y[v], y[v], cx[v]));
       y[v] = hd_fma(x[v] + x[v], y[v], cy);
       x[v] = next;

@@ -128,9 +128,10 @@ static sorting sorting_of(hd_case *c) {
 }
 
 static void sort_by(hd_case *c, sorter *by, long cut, double path_s) {
-  const state *s = c->state;
+  state *s = c->state;
   const sorting work = sorting_of(c);
   const long tasks = by(&work);
+  if (by == sort_serial) s->speed.sort_s = fmin(s->speed.sort_s, hd_wall() - work.began_s);
   hd_figure(c, "tasks", (double)tasks, "");
   hd_figure(c, "levels of tasks", levels(c->size, cut), "");
   if (!(s->speed.sort_s > 0)) return;

@@ -5,7 +5,7 @@
 #include "heddle/clock.h"
 #include "sort.h"
 
-enum { SHOWN = 1 << 12 };  // shorter work is no box in the timeline
+enum { SHOWN = 1 << 13 };  // shorter work is no box in the timeline
 
 void merge(const record *left, long left_count, const record *right, long right_count, record *to) {
   const record *const left_end = left + left_count, *const right_end = right + right_count;
