@@ -405,6 +405,11 @@ int main(int argc, char **argv) {
   if (lesson_has(HD_RANKS) && o.threads > HD_MOST_RANKS)
     hd_fail(HD_EXIT_USAGE, "--threads %d: at most %d ranks in lesson %02d", o.threads, HD_MOST_RANKS,
             lesson->number);
+  if (lesson->node) {
+    char node[16];
+    snprintf(node, sizeof node, "%d", lesson->node);
+    setenv("CUSIM_NODE", node, 0);
+  }
   // KiB: before Hopper cuBLAS takes 4 MiB and slower kernels.
   setenv("CUBLAS_WORKSPACE_CONFIG", ":32768:2", 0);
   require_threads(o.threads && !lesson_has(HD_RANKS) ? o.threads : omp_get_num_procs());

@@ -5,7 +5,8 @@
 //
 // Prediction: as many bytes per rank as the ring, 2(N-1)/N·S, but only 2(g-1)/g·S of them … and between nodes
 // no more than 2·S/g per rank. Messages: 2(g-1) + 2(N/g-1) instead of 2(N-1): 8 ranks in two nodes take 8
-// steps instead of 14. Where all links are equal, as in the simulated machine, only the steps count.
+// steps instead of 14. Where all links are equal, as within the simulated machine, only the steps count;
+// CUSIM_NODE=4 makes nodes of it.
 #include "all_reduce.h"
 
 int ranks_per_node(int world) {

@@ -14,8 +14,9 @@ enum way {
   BY_THREADS,    // ranks are threads of this process
   BY_PROCESSES,  // this program starts itself once more for each rank
   BY_MPI,        // mpirun starts it
-  BY_GPUS,       // ranks are threads of this process, each with a GPU
-  BY_NCCL        // the same, and NCCL moves the data
+  BY_GPU_RING,   // ranks are threads of this process, each with a GPU; lesson 18's ring through all of them
+  BY_GPU_NODES,  // … and its hierarchy: rings inside nodes and across them
+  BY_NCCL        // … and NCCL, which chooses by itself
 };
 
 // When a rank meets its misfortune: anywhere in a step, and at each boundary of writing a checkpoint.
@@ -110,14 +111,4 @@ void tempt_fate(const replica *s, enum occasion moment);
 // could not.
 int shards_save(replica *s);
 int shards_load(replica *s);
-
-// ---------------------------------------------------------------- all-reduce on paper
-
-// Seconds for S bytes among `nodes` × `each` ranks whose links have latency and bandwidth (inside, between):
-// one ring through all, whose pace is that of its slowest link; or rings inside nodes and across them.
-typedef struct link_cost {
-  double alpha_s, bytes_per_s;
-} link_cost;
-double flat_on_paper(int nodes, int each, double bytes, link_cost inside, link_cost between);
-double hierarchical_on_paper(int nodes, int each, double bytes, link_cost inside, link_cost between);
 #endif

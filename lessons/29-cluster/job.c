@@ -153,9 +153,9 @@ static int by_threads(const job *j, result *r) {
   float *parameters[HD_MOST_RANKS];
   for (int rank = 0; rank < j->world; rank++) parameters[rank] = hd_alloc(n, sizeof(float));
   session s = {.job = j, .images = &images, .outcomes = r->ranks, .parameters = parameters};
-  const enum hd_backend backend = j->way == BY_GPUS   ? HD_COMM_CUDA
-                                  : j->way == BY_NCCL ? HD_COMM_NCCL
-                                                      : HD_COMM_THREADS;
+  const enum hd_backend backend = j->way == BY_NCCL       ? HD_COMM_NCCL
+                                  : j->way >= BY_GPU_RING ? HD_COMM_CUDA
+                                                          : HD_COMM_THREADS;
   const int failed = hd_comm_run(j->world, backend, HD_ORDER_RANK, 1, j->deadline_s, train_rank, &s);
   memcpy(r->first, parameters[0], n * sizeof(float));
   memcpy(r->other, parameters[j->world - 1], n * sizeof(float));

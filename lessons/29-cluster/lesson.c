@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "cluster.h"
+#include "paper.h"
 
 // Lesson 22's.
 #define WEIGHT_DECAY 5e-4f
 
-enum { TIMED_STEPS = 20 };
+// Simulated GPUs: so many share a node, and nodes are joined by InfiniBand.
+enum { TIMED_STEPS = 20, NODE = 4 };
 
 static const char *data_folder;  // --data
 static int kill_rank = -1;       // --kill RANK:STEP
@@ -144,6 +146,18 @@ static job job_of(const hd_case *c, enum way way, int world) {
   return j;
 }
 
+// Both ways of summing the gradients over the links of this machine and, between nodes, InfiniBand NDR.
+static void paper(hd_case *c, int world) {
+  const int each = world < NODE && world > 0 ? world : NODE;
+  const link_cost between = {4e-6, 0.92 * 50e9};
+  link_cost inside;
+  hd_device_link(&inside.alpha_s, &inside.bytes_per_s);
+  const double bytes = (double)c->outputs[0].count * sizeof(float);
+  hd_figure(c, "flat on paper", flat_on_paper(world / each, each, bytes, inside, between), "s");
+  hd_figure(c, "hierarchical on paper", hierarchical_on_paper(world / each, each, bytes, inside, between),
+            "s");
+}
+
 static void report(hd_case *c, const job *j, const result *r) {
   const plan *p = c->state;
   for (size_t i = 0; i < c->outputs[0].count; i++) {
@@ -165,7 +179,10 @@ static void report(hd_case *c, const job *j, const result *r) {
   hd_figure(c, "messages", messages, "");
   hd_figure(c, "bytes sent", bytes, "B");
   hd_figure(c, "memory", kept, "B");
-  if (c->devices) return;
+  if (c->devices) {
+    paper(c, j->world);
+    return;
+  }
   hd_figure(c, "start-up", r->start_s, "s");
   hd_figure(c, "loading", r->load_s, "s");
   if (!j->measured) return;
@@ -202,8 +219,11 @@ static void mpi(hd_case *c) {
 }
 #endif
 #if HD_HAVE_CUDA
-static void gpus(hd_case *c) {
-  run_way(c, BY_GPUS, c->devices);
+static void gpu_flat(hd_case *c) {
+  run_way(c, BY_GPU_RING, c->devices);
+}
+static void gpu_hierarchical(hd_case *c) {
+  run_way(c, BY_GPU_NODES, c->devices);
 }
 #endif
 #if HD_HAVE_NCCL
@@ -278,16 +298,21 @@ static const hd_variant variants[] = {
      .needs = "MPI",
      .why = "processes that mpirun starts, here or on many machines",
      .fits = mpirun_found},
-    {.name = "gpu-ranks",
+    {.name = "gpu-flat",
      .where = HD_GPUS,
-     .run = HD_WITH_CUDA(gpus),
+     .run = HD_WITH_CUDA(gpu_flat),
      .needs = "CUDA",
-     .why = "threads of one process, each with a GPU and a loader of its own"},
+     .why = "a GPU and a loader for each rank; lesson 18's ring through all of them"},
+    {.name = "gpu-hierarchical",
+     .where = HD_GPUS,
+     .run = HD_WITH_CUDA(gpu_hierarchical),
+     .needs = "CUDA",
+     .why = "rings inside nodes and across them: less goes over the slow links"},
     {.name = "gpu-nccl",
      .where = HD_GPUS,
      .run = WITH_NCCL(nccl),
      .needs = "NCCL",
-     .why = "the same, and the library moves the gradients",
+     .why = "the library moves the gradients",
      .fits = a_gpu_each},
 };
 
@@ -305,7 +330,8 @@ const hd_lesson hd_this_lesson = {
     .sim_quick = {128},
     .verify = {1, 33, 128, -1},
     .sweep_ranks = {1, 2, 4},
-    .sweep_devices = {1, 2, 4},
+    .sweep_devices = {2, 4, 8},
+    .node = NODE,
     .memory = memory,
     .setup = setup,
     .teardown = teardown,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // All-reduces where links are not equal, on paper: latency plus bytes over bandwidth, step by step.
-#include "cluster.h"
+#include "paper.h"
 
 static double larger(double a, double b) {
   return a > b ? a : b;

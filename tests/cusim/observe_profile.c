@@ -167,6 +167,8 @@ static void bad_settings(void **state) {
       {read_machine, "CUSIM_DEVICES", "2x", "must be from 1 to 64"},
       {read_machine, "CUSIM_DEVICES", "99999999999999999999", "must be from 1 to 64"},
       {read_machine, "CUSIM_LINK", "usb", "must be one of: pcie3x16"},
+      {read_machine, "CUSIM_NODE", "0", "must be from 1 to 64"},
+      {read_machine, "CUSIM_NODE_LINK", "usb", "must be one of: pcie3x16"},
       {read_machine, "CUSIM_HOST_LINK", "usb", "must be one of: pcie3x16"},
       {two_launches, "CUSIM_PROFILE", "out.txt", "ending in .csv or .json"},
   };

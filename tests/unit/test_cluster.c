@@ -323,19 +323,6 @@ static void a_checkpoint_that_cannot_be_written_ends_the_job(void **state) {
   free_result(r);
 }
 
-// ---------------------------------------------------------------- on paper
-
-static void hierarchies_pay_where_links_differ(void **state) {
-  (void)state;
-  const link_cost fast = {2e-6, 400e9}, slow = {10e-6, 40e9};
-  const double bytes = 64e6;
-  assert_true(fabs(flat_on_paper(1, 8, bytes, fast, slow) / (14 * (2e-6 + bytes / 8 / 400e9)) - 1) < 1e-12);
-  assert_true(fabs(flat_on_paper(2, 4, bytes, fast, slow) / (14 * (10e-6 + bytes / 8 / 40e9)) - 1) < 1e-12);
-  const double inside = 6 * (2e-6 + bytes / 4 / 400e9), across = 2 * (10e-6 + bytes / 8 / 40e9);
-  assert_true(fabs(hierarchical_on_paper(2, 4, bytes, fast, slow) / (inside + across) - 1) < 1e-12);
-  assert_true(hierarchical_on_paper(1, 1, bytes, fast, slow) == 0);
-}
-
 static void make_images(void) {
   images = (hd_dataset){.count = IMAGES,
                         .images = test_malloc((size_t)IMAGES * HD_IMAGE_PIXELS * sizeof(float)),
@@ -378,7 +365,6 @@ int main(int argc, char **argv) {
       cmocka_unit_test(damaged_checkpoints_are_refused),
       cmocka_unit_test(only_the_last_checkpoint_is_kept),
       cmocka_unit_test(a_checkpoint_that_cannot_be_written_ends_the_job),
-      cmocka_unit_test(hierarchies_pay_where_links_differ),
   };
   return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -156,6 +156,23 @@ static const sim_link *link_setting(const char *name, const char *otherwise) {
   return link;
 }
 
+static int number_setting(const char *name, const char *otherwise) {
+  const char *value = setting(name, otherwise);
+  char *end;
+  errno = 0;
+  const long count = strtol(value, &end, 10);
+  if (errno || end == value || *end || count < 1 || count > MOST_DEVICES) {
+    fprintf(stderr, "cusim: %s=%s is not a number of devices; it must be from 1 to %d\n", name, value,
+            MOST_DEVICES);
+    exit(USAGE);
+  }
+  return (int)count;
+}
+
+const sim_link *sim_link_of(const sim_machine *m, int device, int other) {
+  return device / m->node == other / m->node ? m->peer : m->between;
+}
+
 static void read_machine(void) {
   const char *card = setting("CUSIM_CARD", "h200");
   machine.card = sim_card_find(card);
@@ -163,16 +180,9 @@ static void read_machine(void) {
     fprintf(stderr, "cusim: CUSIM_CARD=%s is not a card; it must be one of: %s\n", card, sim_card_list());
     exit(USAGE);
   }
-  const char *devices = setting("CUSIM_DEVICES", "1");
-  char *end;
-  errno = 0;
-  long count = strtol(devices, &end, 10);
-  if (errno || end == devices || *end || count < 1 || count > MOST_DEVICES) {
-    fprintf(stderr, "cusim: CUSIM_DEVICES=%s is not a number of devices; it must be from 1 to %d\n", devices,
-            MOST_DEVICES);
-    exit(USAGE);
-  }
-  machine.devices = (int)count;
+  machine.devices = number_setting("CUSIM_DEVICES", "1");
+  machine.node = number_setting("CUSIM_NODE", "64");
+  machine.between = link_setting("CUSIM_NODE_LINK", "ib-ndr");
   for (size_t i = 0; i < COUNT(usual_links); i++) {
     if (strcmp(usual_links[i].card, machine.card->id) != 0) continue;
     machine.peer = link_setting("CUSIM_LINK", usual_links[i].peer);

@@ -44,7 +44,7 @@ static void time_copy(sim_op *op, side to, side from, size_t bytes, bool symbol)
   const double slow = (to.pageable || from.pageable) && !symbol ? m->pageable_share : 1;
   if (to.device >= 0 && from.device >= 0 && to.device != from.device) {
     op->engine = SIM_COPY_PEER;
-    op->seconds = sim_copy_seconds(m->peer, bytes);
+    op->seconds = sim_copy_seconds(sim_link_of(m, to.device, from.device), bytes);
     op->label = "peer copy";
   } else if ((to.device >= 0) != (from.device >= 0)) {
     op->engine = to.device >= 0 ? SIM_COPY_H2D : SIM_COPY_D2H;

@@ -142,6 +142,14 @@ static ncclResult_t split(nccl_call **call, int ranks) {
   return result;
 }
 
+// A ring through several nodes goes at the pace of the links between them.
+static const sim_link *link_of(const nccl_clique *c) {
+  const sim_machine *m = sim_machine_get();
+  const sim_link *link = m->peer;
+  for (int r = 1; r < c->ranks && link == m->peer; r++) link = sim_link_of(m, c->device[0], c->device[r]);
+  return link;
+}
+
 static void try_collective(nccl_clique *c) {
   nccl_call **call = calloc((size_t)c->ranks, sizeof(nccl_call *));
   if (!call) return;
@@ -166,7 +174,7 @@ static void try_collective(nccl_clique *c) {
     if (!result && call[0]->kind == NCCL_SPLIT) result = split(call, c->ranks);
     if (!result && call[0]->kind > NCCL_SPLIT) {
       result = sim_nccl_work(call, c->ranks);
-      seconds = sim_nccl_seconds(call[0], c->ranks);
+      seconds = sim_nccl_seconds(call[0], c->ranks, link_of(c));
     }
     for (int r = 0; r < c->ranks; r++) complete(call[r], result, start + seconds);
   }
@@ -187,7 +195,8 @@ static void try_message(nccl_clique *c, int from, int to) {
     sim_nccl_message(send, receive);
   }
   const double start = send->ready > receive->ready ? send->ready : receive->ready;
-  const double end = start + sim_nccl_seconds(send, 2);
+  const sim_link *link = sim_link_of(sim_machine_get(), c->device[from], c->device[to]);
+  const double end = start + sim_nccl_seconds(send, 2, link);
   complete(send, result, end);
   complete(receive, result, end);
 }

@@ -52,8 +52,8 @@ extern const char *const sim_nccl_names[];  // by kind
 ncclResult_t sim_nccl_work(nccl_call **call, int ranks);
 // One message.
 void sim_nccl_message(const nccl_call *send, const nccl_call *receive);
-// Seconds of a call on rings over the machine's peer links.
-double sim_nccl_seconds(const nccl_call *call, int ranks);
+// Seconds of a call on rings over such links.
+double sim_nccl_seconds(const nccl_call *call, int ranks, const sim_link *link);
 size_t sim_nccl_bytes(ncclDataType_t type);  // of one element, 0: no such type
 // Bytes that a rank sends from and receives into.
 size_t sim_nccl_sent(const nccl_call *call, int ranks);

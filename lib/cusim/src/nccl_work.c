@@ -41,10 +41,10 @@ size_t sim_nccl_received(const nccl_call *c, int ranks) {
   }
 }
 
-double sim_nccl_seconds(const nccl_call *c, int ranks) {
+double sim_nccl_seconds(const nccl_call *c, int ranks, const sim_link *link) {
   const sim_machine *machine = sim_machine_get();
   const double bytes = (double)c->count * (double)sim_nccl_bytes(c->type), steps = ranks - 1;
-  const double alpha = machine->peer->alpha_s, rate = machine->peer->bytes_per_s;
+  const double alpha = link->alpha_s, rate = link->bytes_per_s;
   const double start = machine->card->kernel_overhead_s;
   if (ranks == 1)
     return start + 2 * bytes / (machine->card->dram_bytes_per_s * machine->card->dram_efficiency);

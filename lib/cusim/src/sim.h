@@ -56,17 +56,22 @@ const sim_link *sim_card_host_link(const sim_card *);
 
 // The machine simulated by this process, read once from the environment:
 // CUSIM_CARD (default h200), CUSIM_DEVICES (default 1), CUSIM_LINK (peer link; default is the card's usual
-// one), CUSIM_HOST_LINK, CUSIM_PRESET (a file of constants instead of the preset's, preset.c). A bad value
-// ends the process with one line on stderr and exit code 2.
+// one), CUSIM_HOST_LINK, CUSIM_NODE (how many devices share a node; default: all do), CUSIM_NODE_LINK
+// (between nodes; default ib-ndr), CUSIM_PRESET (a file of constants instead of the preset's, preset.c). A
+// bad value ends the process with one line on stderr and exit code 2.
 typedef struct sim_machine {
   const sim_card *card;
   int devices;
   const sim_link *peer, *host;
+  int node;                 // devices 0 … node - 1 are in one, and so on
+  const sim_link *between;  // nodes, for each device
   // Of the host link's bandwidth: what copies of pageable memory reach, and pages that move because a kernel
   // has faulted on them; and the time of the first such fault.
   double pageable_share, fault_share, fault_s;
 } sim_machine;
 const sim_machine *sim_machine_get(void);
+// What two devices are joined by.
+const sim_link *sim_link_of(const sim_machine *, int device, int other);
 
 // Constants of the time model by name, in the units of the name (preset.c): the i-th one's name, NULL behind
 // the last; its value in a machine.

@@ -145,6 +145,7 @@ typedef struct hd_lesson {
   long verify[HD_MAX_SIZES];       // awkward sizes: 0, 1, 33, 1000, a prime, -1
   bool sweep_threads;              // HD_THREADS variants at 1, 2, 4 … threads, not only at all
   int sweep_ranks[HD_MAX_SIZES], sweep_devices[HD_MAX_SIZES];  // for HD_RANKS and HD_GPUS; end at 0
+  int node;  // simulated GPUs: so many share a node (CUSIM_NODE, unless the environment sets it); 0: all do
   double (*memory)(long size);  // bytes of host memory one case needs, checked before setup
   hd_run *setup;                // allocate and fill inputs, declare outputs; no output for size 0 is fine
   hd_run *teardown;
