@@ -180,6 +180,38 @@ static bool same_points(const hd_series *a, const hd_series *b) {
   return true;
 }
 
+// Drops the last line if it has no points or repeats one from number `first` on.
+static void keep_if_new(hd_plot *plot, int first) {
+  hd_series *line = &plot->series[plot->series_count - 1];
+  bool repeats = line->count == 0;
+  for (int j = first; j < plot->series_count - 1; j++) repeats |= same_points(&plot->series[j], line);
+  if (repeats) memset(&plot->series[--plot->series_count], 0, sizeof *line);
+}
+
+// A variant with a bound of its own, far above that of the others, has its own line. (Roofs measured in other
+// moods of a machine differ by up to a factor of two, and are no bounds of their own.)
+static void add_own_bounds(hd_plot *plot, const hd_result **rows, int count, int first) {
+  for (int i = 0; i < count; i++) {
+    const hd_result *row = rows[i];
+    const double others = hd_median_bound(rows, count, row->threads, row->devices, row->size);
+    bool seen = hd_unit_is_time(row->unit) || !(others > 0 && hd_row_bound(row) > 2.5 * others);
+    for (int j = 0; j < i; j++)
+      seen |= strcmp(rows[j]->variant, row->variant) == 0 && hd_row_bound(rows[j]) > 0;
+    if (seen) continue;
+    char label[96];
+    snprintf(label, sizeof label, "bound of %.80s", row->variant);
+    hd_series *line = hd_plot_series(plot, HD_SERIES_LINE, label, 0);
+    if (line == NULL) return;
+    for (int j = i; j < count; j++) {
+      const double bound = hd_row_bound(rows[j]);
+      if (strcmp(rows[j]->variant, row->variant) == 0 && bound > 0)
+        hd_series_point(line, (double)rows[j]->size, bound, bound, bound);
+    }
+    if (line->count == 1) line->kind = HD_SERIES_DOTS;
+    keep_if_new(plot, first);
+  }
+}
+
 // One line per distinct thread and device count of the rows drawn, over `x` (their sizes).
 static void add_bounds(hd_plot *plot, const hd_result **rows, int count, const long *sizes, int size_count) {
   int first = plot->series_count;
@@ -200,10 +232,9 @@ static void add_bounds(hd_plot *plot, const hd_result **rows, int count, const l
       if (bound > 0) hd_series_point(line, (double)sizes[s], bound, bound, bound);
     }
     if (line->count == 1) line->kind = HD_SERIES_DOTS;  // a line through one point cannot be seen
-    bool repeats = line->count == 0;
-    for (int j = first; j < plot->series_count - 1; j++) repeats |= same_points(&plot->series[j], line);
-    if (repeats) memset(&plot->series[--plot->series_count], 0, sizeof *line);
+    keep_if_new(plot, first);
   }
+  add_own_bounds(plot, rows, count, first);
 }
 
 // ---- value over size
