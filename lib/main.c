@@ -265,7 +265,8 @@ static void run_size(run *r, long size, unsigned places) {
     hd_fail(HD_EXIT_USAGE, "%s = %ld needs %.1f GiB of memory, %.1f GiB are free; use a smaller --size",
             lesson->size_name, size, lesson->memory(size) / 0x1p30, available_memory() / 0x1p30);
   hd_case c = {.size = size, .threads = 1, .seed = r->options->seed, .full = r->options->full};
-  c.reduced = r->options->verify || (places & GPU_PLACES && hd_device_simulated());
+  c.untimed = r->options->verify;
+  c.reduced = c.untimed || (places & GPU_PLACES && hd_device_simulated());
   omp_set_num_threads(omp_get_num_procs());
   hd_table_title(r->table, lesson, &c);
   hd_progress("computing", "the reference");

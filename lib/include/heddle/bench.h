@@ -54,6 +54,7 @@ typedef struct hd_case {
   int devices;    // GPUs; 0 for CPU variants
   uint64_t seed;  // of all random inputs; from --seed, default 1
   bool full;      // --profile full
+  bool untimed;   // set before setup: --verify, nothing is timed
   bool reduced;  // set before setup: only checked, or executed whole by simulated GPUs. A lesson whose --size
                  // is not the size of its inputs may take smaller ones
   bool verifying;  // true while the harness checks a run, false while it times one (on simulated GPUs one run

@@ -3,7 +3,6 @@
 #ifndef CUSIM_LAUNCH_H
 #define CUSIM_LAUNCH_H
 #include <cstddef>
-#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -61,7 +60,7 @@ unsigned long long deciding_number(const T &value) {
   } else if constexpr (std::is_trivially_copyable<T>::value && !std::is_pointer<T>::value &&
                        !std::is_floating_point<T>::value) {
     alignas(T) unsigned char bytes[sizeof(T)];
-    __builtin_memcpy(bytes, static_cast<const void *>(std::addressof(value)), sizeof bytes);
+    __builtin_memcpy(bytes, static_cast<const void *>(__builtin_addressof(value)), sizeof bytes);
     __builtin_clear_padding(reinterpret_cast<T *>(bytes));
     return cusim_object_number(bytes, sizeof bytes);
   } else {
@@ -90,7 +89,7 @@ struct argument<I, T, true> {
   alignas(T) unsigned char bytes[sizeof(T)];
   using passed = unsigned char *;
   explicit argument(const T &from) {
-    __builtin_memcpy(bytes, static_cast<const void *>(std::addressof(from)), sizeof bytes);
+    __builtin_memcpy(bytes, static_cast<const void *>(__builtin_addressof(from)), sizeof bytes);
   }
   passed pass() { return bytes; }
   unsigned long long number() const { return deciding_number(*reinterpret_cast<const T *>(bytes)); }
