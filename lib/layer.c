@@ -70,9 +70,12 @@ static void embedding_forward(const hd_layer *l, const hd_pass *p) {
 }
 
 static void embedding_backward(const hd_layer *l, const hd_pass *p) {
-  p->ops->embed_backward(p->ops, (const int32_t *)(const void *)p->x, p->dy, p->gradient,
-                         p->gradient + l->vocabulary * l->width, p->samples * l->positions, l->positions,
-                         l->width, l->vocabulary, p->accumulate);
+  float *places = p->gradient + l->vocabulary * l->width;
+  if (l->tied && !p->accumulate)
+    p->ops->zero(p->ops, places, (size_t)(l->positions * l->width) * sizeof *places);
+  p->ops->embed_backward(p->ops, (const int32_t *)(const void *)p->x, p->dy, p->gradient, places,
+                         p->samples * l->positions, l->positions, l->width, l->vocabulary,
+                         p->accumulate || l->tied);
 }
 
 hd_layer hd_embedding(long positions, long vocabulary, long width) {
@@ -84,6 +87,38 @@ hd_layer hd_embedding(long positions, long vocabulary, long width) {
                     .positions = positions,
                     .width = width,
                     .vocabulary = vocabulary};
+}
+
+hd_layer hd_tied(hd_layer embedding) {
+  embedding.tied = true;
+  return embedding;
+}
+
+static void unembedding_forward(const hd_layer *l, const hd_pass *p) {
+  const long width = (long)l->in / l->positions;
+  p->ops->gemm(p->ops, false, true, p->samples * l->positions, l->width, width, 1, p->x, width,
+               p->theta - l->before, width, 0, p->y, l->width);
+}
+
+static void unembedding_backward(const hd_layer *l, const hd_pass *p) {
+  const long width = (long)l->in / l->positions, rows = p->samples * l->positions;
+  p->ops->gemm(p->ops, true, false, l->width, width, rows, 1, p->dy, l->width, p->x, width,
+               p->accumulate ? 1 : 0, p->gradient - l->before, width);
+  if (p->dx)
+    p->ops->gemm(p->ops, false, false, rows, width, l->width, 1, p->dy, l->width, p->theta - l->before, width,
+                 0, p->dx, width);
+}
+
+static const hd_layer_kind unembedding = {"unembedding", NULL, unembedding_forward, unembedding_backward};
+
+hd_layer hd_unembedding(long positions, long vocabulary, long width, size_t before) {
+  return (hd_layer){.kind = &unembedding,
+                    .in = (size_t)(positions * width),
+                    .out = (size_t)(positions * vocabulary),
+                    .flops = 2.0 * (double)positions * (double)width * (double)vocabulary,
+                    .positions = positions,
+                    .width = vocabulary,
+                    .before = before};
 }
 
 static void attention_forward(const hd_layer *l, const hd_pass *p) {
@@ -132,5 +167,6 @@ bool hd_is_addition(const hd_layer *l) {
 
 size_t hd_layer_work(const hd_layer *l, long samples, bool on_host, enum hd_type precision) {
   if (l->kind == &attention) return (size_t)samples * l->kept;
+  if (l->kind == &unembedding) return 0;
   return l->flops > 0 ? hd_product_work(l, samples, on_host, precision) : 0;
 }

@@ -58,26 +58,68 @@ static size_t batch_bytes(const hd_net *n, size_t per_sample) {
   return (size_t)n->capacity * per_sample * sizeof(float);
 }
 
-hd_tape *hd_tape_new(const hd_net *n) {
-  hd_tape *t = hd_alloc(1, sizeof *t);
-  t->y = hd_alloc((size_t)n->count, sizeof *t->y);
-  t->kept = hd_alloc((size_t)n->count, sizeof *t->kept);
+// The last layer that reads the output of layer l.
+static int last_reader(const hd_net *n, int l) {
+  int last = l + 1;
+  for (int k = l + 2; k < n->count; k++)
+    if (hd_is_addition(&n->layers[k]) && n->layers[k].from == l) last = k;
+  return last;
+}
+
+// Which room each output takes: with training its own, without the first that nobody reads any more.
+static void assign_rooms(const hd_net *n, hd_tape *t, int *of) {
+  int *taken_until = hd_alloc((size_t)n->count, sizeof *taken_until);
+  t->rooms = 0;
   for (int l = 0; l < n->count; l++) {
-    t->y[l] = n->ops->alloc(n->ops, batch_bytes(n, n->layers[l].out));
-    const size_t kept = (size_t)n->capacity * n->layers[l].kept;
-    t->kept[l] = kept ? n->ops->alloc(n->ops, kept) : NULL;
+    int r = n->training ? t->rooms : 0;
+    while (r < t->rooms && taken_until[r] >= l) r++;
+    if (r == t->rooms) t->room_size[t->rooms++] = 0;
+    t->room_size[r] = larger(t->room_size[r], n->layers[l].out);
+    taken_until[r] = last_reader(n, l);
+    of[l] = r;
   }
+  free(taken_until);
+}
+
+static size_t most_kept(const hd_net *n) {
+  size_t most = 0;
+  for (int l = 0; l < n->count; l++) most = larger(most, n->layers[l].kept);
+  return (size_t)n->capacity * most;
+}
+
+hd_tape *hd_tape_new(const hd_net *n) {
+  const size_t count = (size_t)n->count;
+  hd_tape *t = hd_alloc(1, sizeof *t);
+  *t = (hd_tape){.y = hd_alloc(count, sizeof *t->y),
+                 .kept = hd_alloc(count, sizeof *t->kept),
+                 .room = hd_alloc(count, sizeof *t->room),
+                 .room_size = hd_alloc(count, sizeof *t->room_size)};
+  int *of = hd_alloc(count, sizeof *of);
+  assign_rooms(n, t, of);
+  for (int r = 0; r < t->rooms; r++) t->room[r] = n->ops->alloc(n->ops, batch_bytes(n, t->room_size[r]));
+  void *shared = !n->training && most_kept(n) ? n->ops->alloc(n->ops, most_kept(n)) : NULL;
+  for (int l = 0; l < n->count; l++) {
+    const size_t kept = (size_t)n->capacity * n->layers[l].kept;
+    t->y[l] = t->room[of[l]];
+    t->kept[l] = kept == 0 ? NULL : n->training ? n->ops->alloc(n->ops, kept) : shared;
+  }
+  free(of);
   return t;
 }
 
 void hd_tape_free(const hd_net *n, hd_tape *t) {
   if (!t) return;
+  for (int r = 0; r < t->rooms; r++) n->ops->free(n->ops, t->room[r], batch_bytes(n, t->room_size[r]));
+  void *shared = NULL;
   for (int l = 0; l < n->count; l++) {
-    n->ops->free(n->ops, t->y[l], batch_bytes(n, n->layers[l].out));
-    n->ops->free(n->ops, t->kept[l], (size_t)n->capacity * n->layers[l].kept);
+    if (n->training) n->ops->free(n->ops, t->kept[l], (size_t)n->capacity * n->layers[l].kept);
+    if (t->kept[l]) shared = t->kept[l];
   }
+  if (!n->training) n->ops->free(n->ops, shared, most_kept(n));
   free(t->y);
   free(t->kept);
+  free(t->room);
+  free(t->room_size);
   free(t);
 }
 
@@ -219,6 +261,8 @@ void hd_net_loss(hd_net *n, enum hd_loss loss, const float *y, const void *targe
   if (loss == HD_CROSS_ENTROPY)
     n->ops->softmax_loss(n->ops, y, targets, dy, n->loss, n->correct, samples * last->positions, last->width,
                          scale);
+  else if (loss == HD_TOKEN_LOSS)
+    n->ops->token_loss(n->ops, y, targets, dy, n->loss, samples * last->positions, last->width, scale);
   else
     n->ops->squared_error(n->ops, y, targets, dy, n->loss, samples, (long)last->out, scale);
 }
@@ -232,7 +276,7 @@ void hd_net_gradient(hd_net *n, enum hd_loss loss, const void *x, const void *ta
 }
 
 void hd_net_result(const hd_net *n, enum hd_loss loss, long samples, double *loss_sum, long *correct) {
-  const size_t rows = (size_t)samples * (loss == HD_CROSS_ENTROPY ? loss_rows(n) : 1);
+  const size_t rows = (size_t)samples * (loss == HD_SQUARED_ERROR ? 1 : loss_rows(n));
   float *host = hd_alloc(rows, sizeof *host);
   if (loss_sum) {
     n->ops->download(n->ops, host, n->loss, rows * sizeof *host);

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Layer norm, embedding and attention on the CPU. Threads own rows where rows are independent, and columns
-// where rows are summed, so that no sum depends on the number of threads.
+// Layer norm, embedding, attention and the loss of a vocabulary on the CPU. Threads own rows where rows are
+// independent, and columns where rows are summed, so that no sum depends on the number of threads.
 #include <math.h>
 #include <string.h>
 
 #include "parts.h"
+
+// glibc computes exp of whole vectors, but tells compilers so with -ffast-math only.
+#if defined(__x86_64__) && defined(__GLIBC_PREREQ) && !defined(__clang__)
+#if __GLIBC_PREREQ(2, 22)
+__attribute__((simd("notinbranch"))) float expf(float);
+#endif
+#endif
 
 enum { COLUMN_BLOCK = 64 };
 #define NORM_EPSILON 1e-5f
@@ -136,18 +143,20 @@ static head head_of(const float *qkv, hd_heads h, long sample, long number) {
   return one;
 }
 
-static void attend(head a, float *probabilities, float *y, long length, long width) {
+// One query over the first `seen` keys and values, whose rows lie `stride` apart; p: their weights.
+static void attend(const float *q, const float *k, const float *v, long stride, long seen, float *p,
+                   float *out, long width) {
   const float scale = 1 / sqrtf((float)width);
-  for (long t = 0; t < length; t++) {
-    float *p = probabilities + t * length, *out = y + t * a.y_stride, top = -INFINITY, sum = 0;
-    for (long s = 0; s <= t; s++) {
-      p[s] = scale * dot(a.q + t * a.stride, a.k + s * a.stride, width);
-      top = p[s] > top ? p[s] : top;
-    }
-    for (long s = 0; s <= t; s++) sum += p[s] = expf(p[s] - top);
-    memset(out, 0, (size_t)width * sizeof *out);
-    for (long s = 0; s < length; s++) p[s] = s <= t ? p[s] / sum : 0;
-    for (long s = 0; s <= t; s++) add_scaled(out, p[s], a.v + s * a.stride, width);
+  float top = -INFINITY, sum = 0;
+  for (long s = 0; s < seen; s++) {
+    p[s] = scale * dot(q, k + s * stride, width);
+    top = p[s] > top ? p[s] : top;
+  }
+  for (long s = 0; s < seen; s++) sum += p[s] = expf(p[s] - top);
+  memset(out, 0, (size_t)width * sizeof *out);
+  for (long s = 0; s < seen; s++) {
+    p[s] /= sum;
+    add_scaled(out, p[s], v + s * stride, width);
   }
 }
 
@@ -157,7 +166,27 @@ static void cpu_attention(hd_ops *o, const float *qkv, float *probabilities, flo
   for (long sample = 0; sample < h.samples; sample++)
     for (long number = 0; number < h.heads; number++) {
       const head a = head_of(qkv, h, sample, number);
-      attend(a, probabilities + a.p, y + a.y, h.length, h.width);
+      for (long t = 0; t < h.length; t++) {
+        float *p = probabilities + a.p + (size_t)(t * h.length);
+        attend(a.q + t * a.stride, a.k, a.v, a.stride, t + 1, p, y + a.y + t * a.y_stride, h.width);
+        memset(p + t + 1, 0, (size_t)(h.length - t - 1) * sizeof *p);
+      }
+    }
+}
+
+static void cpu_attention_cached(hd_ops *o, const float *qkv, float *cache, float *work, float *y, hd_heads h,
+                                 long t) {
+  (void)o;
+  const long all = h.heads * h.width;
+#pragma omp parallel for collapse(2) if (h.samples * all * t >= 8192)
+  for (long sample = 0; sample < h.samples; sample++)
+    for (long number = 0; number < h.heads; number++) {
+      const float *q = qkv + sample * 3 * all + number * h.width;
+      float *keys = cache + sample * h.length * 2 * all + number * h.width, *now = keys + t * 2 * all;
+      memcpy(now, q + all, (size_t)h.width * sizeof *now);
+      memcpy(now + all, q + 2 * all, (size_t)h.width * sizeof *now);
+      attend(q, keys, keys + all, 2 * all, t + 1, work + (sample * h.heads + number) * h.length,
+             y + sample * all + number * h.width, h.width);
     }
 }
 
@@ -194,6 +223,35 @@ static void cpu_attention_backward(hd_ops *o, const float *qkv, const float *pro
     }
 }
 
+// d may be z.
+static float token_row(const float *z, long label, float *d, long classes, float scale) {
+  const float own = z[label];
+  float top = z[0], sum = 0;
+#pragma omp simd reduction(max : top)
+  for (long i = 1; i < classes; i++) top = z[i] > top ? z[i] : top;
+  if (!d) {
+#pragma omp simd reduction(+ : sum)
+    for (long i = 0; i < classes; i++) sum += expf(z[i] - top);
+    return logf(sum) - (own - top);
+  }
+#pragma omp simd reduction(+ : sum)
+  for (long i = 0; i < classes; i++) sum += d[i] = expf(z[i] - top);
+  const float each = scale / sum;
+#pragma omp simd
+  for (long i = 0; i < classes; i++) d[i] *= each;
+  d[label] -= scale;
+  return logf(sum) - (own - top);
+}
+
+static void cpu_token_loss(hd_ops *o, const float *logits, const int32_t *labels, float *d_logits,
+                           float *loss, long rows, long classes, float scale) {
+  (void)o;
+#pragma omp parallel for if (rows * classes >= 16384)
+  for (long r = 0; r < rows; r++)
+    loss[r] =
+        token_row(logits + r * classes, labels[r], d_logits ? d_logits + r * classes : NULL, classes, scale);
+}
+
 void hd_cpu_sequence_operations(hd_ops *o) {
   o->layer_norm = cpu_layer_norm;
   o->layer_norm_backward = cpu_layer_norm_backward;
@@ -201,4 +259,6 @@ void hd_cpu_sequence_operations(hd_ops *o) {
   o->embed_backward = cpu_embed_backward;
   o->attention = cpu_attention;
   o->attention_backward = cpu_attention_backward;
+  o->attention_cached = cpu_attention_cached;
+  o->token_loss = cpu_token_loss;
 }

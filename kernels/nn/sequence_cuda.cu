@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Layer norm, embedding and attention on a GPU. A row (of a norm, or of attention's scores) belongs to one
-// warp, whose lanes add up by shuffles: no barrier of a block is needed. Sums over rows are made by one block
-// per 32 columns, always in the same order.
+// Layer norm, embedding, attention and the loss of a vocabulary on a GPU. A row (of a norm, or of attention's
+// scores) belongs to one warp, whose lanes add up by shuffles: no barrier of a block is needed. Sums over
+// rows are made by one block per 32 columns, always in the same order.
 #include <heddle/device.h>
 #include <math.h>
 
@@ -176,28 +176,52 @@ __device__ static float dot(const float *a, const float *b, long n) {
   return sum;
 }
 
-// A warp per query: its lanes share the keys, then the columns of the values.
+// A warp per query over the first `seen` keys and values, whose rows lie `stride` apart: its lanes share the
+// keys, then the columns of the values. p: the weights.
+__device__ static void attend(const float *q, const float *k, const float *v, long stride, long seen,
+                              float *p, float *y, long width) {
+  float top = -INFINITY, sum = 0;
+  const float scale = 1 / sqrtf((float)width);
+  for (long s = threadIdx.x; s < seen; s += WARP) {
+    p[s] = scale * dot(q, k + s * stride, width);
+    top = fmaxf(top, p[s]);
+  }
+  top = warp_max(top);
+  for (long s = threadIdx.x; s < seen; s += WARP) sum += p[s] = expf(p[s] - top);
+  sum = warp_sum(sum);
+  for (long s = threadIdx.x; s < seen; s += WARP) p[s] /= sum;
+  __syncwarp();
+  for (long i = threadIdx.x; i < width; i += WARP) {
+    float out = 0;
+    for (long s = 0; s < seen; s++) out += p[s] * v[s * stride + i];
+    y[i] = out;
+  }
+}
+
 __global__ static void attention_kernel(const float *qkv, float *probabilities, float *y, hd_heads h) {
   const long row = blockIdx.x * (long)WARPS + threadIdx.y;
   if (row >= h.samples * h.heads * h.length) return;
   const place a = place_of(row, h);
-  const float *q = qkv + a.at, *k = q + a.y_row - a.t * a.qkv_row, *v = k + a.y_row;
-  float *p = probabilities + a.p, top = -INFINITY, sum = 0;
-  const float scale = 1 / sqrtf((float)h.width);
-  for (long s = threadIdx.x; s <= a.t; s += WARP) {
-    p[s] = scale * dot(q, k + s * a.qkv_row, h.width);
-    top = fmaxf(top, p[s]);
-  }
-  top = warp_max(top);
-  for (long s = threadIdx.x; s <= a.t; s += WARP) sum += p[s] = expf(p[s] - top);
-  sum = warp_sum(sum);
-  for (long s = threadIdx.x; s < h.length; s += WARP) p[s] = s <= a.t ? p[s] / sum : 0;
-  __syncwarp();
+  const float *q = qkv + a.at, *k = q + a.y_row - a.t * a.qkv_row;
+  float *p = probabilities + a.p;
+  for (long s = a.t + 1 + threadIdx.x; s < h.length; s += WARP) p[s] = 0;
+  attend(q, k, k + a.y_row, a.qkv_row, a.t + 1, p, y + a.out, h.width);
+}
+
+// The newest position's key and value join those of the past, then it attends to all of them.
+__global__ static void attention_cached_kernel(const float *qkv, float *cache, float *work, float *y,
+                                               hd_heads h, long t) {
+  const long row = blockIdx.x * (long)WARPS + threadIdx.y, all = h.heads * h.width;
+  if (row >= h.samples * h.heads) return;
+  const long sample = row / h.heads, column = row % h.heads * h.width;
+  const float *q = qkv + sample * 3 * all + column;
+  float *keys = cache + sample * h.length * 2 * all + column, *now = keys + t * 2 * all;
   for (long i = threadIdx.x; i < h.width; i += WARP) {
-    float out = 0;
-    for (long s = 0; s <= a.t; s++) out += p[s] * v[s * a.qkv_row + i];
-    y[a.out + i] = out;
+    now[i] = q[all + i];
+    now[all + i] = q[2 * all + i];
   }
+  __syncwarp();
+  attend(q, keys, keys + all, 2 * all, t + 1, work + row * h.length, y + sample * all + column, h.width);
 }
 
 // The gradient of the scores of one query into `work`, and that of the query itself.
@@ -248,6 +272,14 @@ static void cuda_attention(hd_ops *o, const float *qkv, float *probabilities, fl
   HD_LAUNCHED();
 }
 
+static void cuda_attention_cached(hd_ops *o, const float *qkv, float *cache, float *work, float *y,
+                                  hd_heads h, long t) {
+  if (h.samples == 0) return;
+  attention_cached_kernel<<<blocks_of(h.samples * h.heads, WARPS), dim3(WARP, WARPS), 0, stream_of(o)>>>(
+      qkv, cache, work, y, h, t);
+  HD_LAUNCHED();
+}
+
 static void cuda_attention_backward(hd_ops *o, const float *qkv, const float *probabilities, const float *dy,
                                     float *d_qkv, float *work, hd_heads h) {
   const long rows = h.samples * h.heads * h.length;
@@ -261,6 +293,44 @@ static void cuda_attention_backward(hd_ops *o, const float *qkv, const float *pr
   HD_LAUNCHED();
 }
 
+// ---------------------------------------------------------------- loss
+
+// All threads of the block get the largest, or the sum, of their values.
+__device__ static float block_value(float mine, float *of_warp, bool largest) {
+  mine = largest ? warp_max(mine) : warp_sum(mine);
+  __syncthreads();  // the last value has been read
+  if (threadIdx.x % WARP == 0) of_warp[threadIdx.x / WARP] = mine;
+  __syncthreads();
+  float all = of_warp[0];
+  for (int w = 1; w < BLOCK / WARP; w++) all = largest ? fmaxf(all, of_warp[w]) : all + of_warp[w];
+  return all;
+}
+
+// A block per row; d_logits may be logits.
+__global__ static void token_loss_kernel(const float *logits, const int32_t *labels, float *d_logits,
+                                         float *loss, long classes, float scale) {
+  __shared__ float of_warp[BLOCK / WARP];
+  const float *z = logits + blockIdx.x * classes;
+  const int label = labels[blockIdx.x];
+  const float own = z[label];
+  float top = -INFINITY, sum = 0;
+  for (long i = threadIdx.x; i < classes; i += BLOCK) top = fmaxf(top, z[i]);
+  top = block_value(top, of_warp, true);
+  for (long i = threadIdx.x; i < classes; i += BLOCK) sum += expf(z[i] - top);
+  sum = block_value(sum, of_warp, false);
+  if (threadIdx.x == 0) loss[blockIdx.x] = logf(sum) - (own - top);
+  for (long i = threadIdx.x; d_logits && i < classes; i += BLOCK)
+    d_logits[blockIdx.x * classes + i] = scale * (expf(z[i] - top) / sum - (i == label ? 1.0f : 0.0f));
+}
+
+static void cuda_token_loss(hd_ops *o, const float *logits, const int32_t *labels, float *d_logits,
+                            float *loss, long rows, long classes, float scale) {
+  if (rows == 0) return;
+  token_loss_kernel<<<(unsigned)rows, BLOCK, 0, stream_of(o)>>>(logits, labels, d_logits, loss, classes,
+                                                                scale);
+  HD_LAUNCHED();
+}
+
 void hd_cuda_sequence_operations(hd_ops *o) {
   o->layer_norm = cuda_layer_norm;
   o->layer_norm_backward = cuda_layer_norm_backward;
@@ -268,4 +338,6 @@ void hd_cuda_sequence_operations(hd_ops *o) {
   o->embed_backward = cuda_embed_backward;
   o->attention = cuda_attention;
   o->attention_backward = cuda_attention_backward;
+  o->attention_cached = cuda_attention_cached;
+  o->token_loss = cuda_token_loss;
 }

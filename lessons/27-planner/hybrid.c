@@ -151,11 +151,13 @@ static void rank_body(hd_comm *comm, void *arg) {
   pthread_mutex_lock(&s->lock);
   t->memory = fmax(t->memory, (double)ops->bytes);
   pthread_mutex_unlock(&s->lock);
-  if (step(&r) == 0) {
-    if (r.piece->replica == 0) piece_collect(r.piece, t->gradient);
+  const int checked = t->checked_steps ? t->checked_steps : 1;
+  int done = 0;
+  for (; done < checked && step(&r) == 0; done++) {
+    piece_collect(r.piece, done, t->gradient);
     piece_update(r.piece);
-    timed_part(&r, s);
   }
+  if (done == checked) timed_part(&r, s);
   schedule_free(&r.plan);
   piece_close(r.piece);
   ops->close(ops);

@@ -18,6 +18,7 @@ typedef struct trial {
   bool on_gpu;
   enum mistake mistake;
   int threads, timed_steps;
+  int checked_steps;  // before them; 0: one
   double deadline_s;  // 0: the communicator's own
   enum fault fault;   // tests: what happens to rank `faulty` after half of its instructions
   int faulty;

@@ -20,12 +20,12 @@ int layouts_of(const model *m, int devices, layout *list) {
   for (int t = 1; t <= devices && t <= NODE; t++)
     for (int p = 1; devices % t == 0 && p <= devices / t; p++) {
       const int d = devices / t / p;
-      if (d * t * p != devices || 4 * m->width % t || p > m->blocks || p > MOST_STAGES || m->rows % d)
-        continue;
+      if (d * t * p != devices || p > m->blocks || p > MOST_STAGES || m->rows % d) continue;
       for (int micro = 1; micro <= 16 && m->rows / d % micro == 0; micro *= 2)
         for (int again = 0; again < 2; again++) {
+          const layout l = {d, t, p, micro, again > 0};
           if (count == MOST_LAYOUTS) return count;
-          list[count++] = (layout){d, t, p, micro, again > 0};
+          if (m->network ? m->network->divides(m, l) : 4 * m->width % t == 0) list[count++] = l;
         }
     }
   return count;
@@ -57,6 +57,7 @@ size_t block_parameters(long width, int tensor) {
 
 double layout_memory_of(const model *m, layout l, int stage) {
   int first;
+  if (m->network) return m->network->memory(m, l, stage);
   const double blocks = layout_blocks(m, l, stage, &first), slots = layout_slots(l, stage);
   const double row = (double)layout_rows(m, l) * (double)m->width, hidden = 4 * row / l.tensor;
   const double parameters = 3 * blocks * (double)block_parameters(m->width, l.tensor);
@@ -85,6 +86,12 @@ static const profile *profile_of(const machine *on, int tensor, long rows) {
   return NULL;
 }
 
+static double stage_parameters(const model *m, layout l, int stage) {
+  int first;
+  if (m->network) return (double)m->network->parameters(m, l, stage);
+  return layout_blocks(m, l, stage, &first) * (double)block_parameters(m->width, l.tensor);
+}
+
 double layout_seconds(const machine *on, const model *m, layout l) {
   const long rows = layout_rows(m, l);
   const profile *one = profile_of(on, l.tensor, rows);
@@ -101,7 +108,7 @@ double layout_seconds(const machine *on, const model *m, layout l) {
                        .backward_input = backward + (l.checkpoint ? blocks * one->again : 0) +
                                          (p == l.pipeline - 1 ? one->loss : 0),
                        .hop = on->latency + message / on->bandwidth};
-    const double bytes = 4 * blocks * (double)block_parameters(m->width, l.tensor);
+    const double bytes = 4 * stage_parameters(m, l, p);
     after = fmax(after, all_reduce_seconds(on, l.data, bytes) + blocks * one->update);
   }
   schedule s = schedule_one_f_one_b(l.pipeline, l.micro_batches);

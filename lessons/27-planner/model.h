@@ -9,11 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef struct model {
-  long width, rows;  // rows of the whole batch
-  int blocks;
-} model;
-
 // data × tensor × pipeline devices. A device is (d, p, t), number (d · pipeline + p) · tensor + t: those that
 // share a block are neighbours.
 typedef struct layout {
@@ -21,13 +16,30 @@ typedef struct layout {
   bool checkpoint;  // keeps inputs of blocks only; backward computes the rest again
 } layout;
 
+typedef struct model model;
+
+// What the paper asks of another network than the one above.
+typedef struct network {
+  size_t (*parameters)(const model *m, layout l, int stage);  // of a device of a stage
+  double (*memory)(const model *m, layout l, int stage);      // bytes there
+  bool (*divides)(const model *m, layout l);                  // can it be laid out so?
+  const void *shape;                                          // its own
+} network;
+
+struct model {
+  long width, rows;  // rows of the whole batch
+  int blocks;
+  const network *network;  // NULL: the blocks above
+};
+
 enum { MOST_LAYOUTS = 1024, MOST_PROFILES = 128, NAME_ROOM = 32, NODE = 8 };
 
 // Seconds of one block on one device, without any message.
 typedef struct profile {
   int tensor;
-  long rows;                                      // of a micro-batch
-  double forward, backward, again, loss, update;  // again: what checkpointing adds to backward
+  long rows;                                // of a micro-batch
+  double forward, backward, again, update;  // again: what checkpointing adds to backward
+  double loss;  // of the last stage, with whatever the first and the last have besides blocks
 } profile;
 
 // What the paper knows about the machine.
@@ -39,9 +51,9 @@ typedef struct machine {
 
 // "2×4×1 m8 c": data × tensor × pipeline, micro-batches, checkpointing.
 void layout_name(layout l, char name[NAME_ROOM]);
-// All layouts of so many devices that divide the network evenly enough: 4·width by tensor, rows by data and
-// micro-batches, not more stages than blocks, blocks divided among at most NODE neighbours. Returns how many;
-// at most MOST_LAYOUTS.
+// All layouts of so many devices that divide the network evenly enough: 4·width by tensor (or what the
+// network says), rows by data and micro-batches, not more stages than blocks, blocks divided among at most
+// NODE neighbours. Returns how many; at most MOST_LAYOUTS.
 int layouts_of(const model *m, int devices, layout *list);
 // Rows of a micro-batch on one device.
 long layout_rows(const model *m, layout l);

@@ -4,6 +4,7 @@
 #include <heddle/error.h>
 #include <kernels/nn/link.h>
 #include <kernels/nn/ops.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "hybrid.h"
@@ -14,11 +15,12 @@ typedef struct timing {
   bool on_gpu;
 } timing;
 
-static void time_block(profile *to, const problem *whole, hd_ops *o, bool checkpoint) {
-  problem one = *whole;
-  one.model.blocks = 1;
-  one.model.rows = to->rows;
-  piece *p = piece_open(&one, (layout){1, to->tensor, 1, 1, checkpoint}, 0, o, NULL);
+// One device with so many blocks and, where the kind has them, both ends.
+static profile timed(const profile *of, const problem *whole, hd_ops *o, int blocks, bool checkpoint) {
+  problem part = *whole;
+  part.model.blocks = blocks;
+  part.model.rows = of->rows;
+  piece *p = piece_open(&part, (layout){1, of->tensor, 1, 1, checkpoint}, 0, o, NULL);
   for (int round = 0; round < 2; round++) {  // the first to warm up
     o->mark(o, 0);
     piece_forward(p, 0);
@@ -30,31 +32,45 @@ static void time_block(profile *to, const problem *whole, hd_ops *o, bool checkp
     piece_update(p);
     o->mark(o, 4);
   }
-  const double backward = o->mark_time(o, 3) - o->mark_time(o, 2);
-  if (checkpoint) {
-    to->again = backward - to->backward;
-    piece_close(p);
-    return;
-  }
-  to->forward = o->mark_time(o, 1);
-  to->loss = o->mark_time(o, 2) - o->mark_time(o, 1);
-  to->backward = backward;
-  to->update = o->mark_time(o, 4) - o->mark_time(o, 3);
+  profile t = *of;
+  t.forward = o->mark_time(o, 1);
+  t.loss = o->mark_time(o, 2) - o->mark_time(o, 1);
+  t.backward = o->mark_time(o, 3) - o->mark_time(o, 2);
+  t.update = o->mark_time(o, 4) - o->mark_time(o, 3);
   piece_close(p);
+  return t;
+}
+
+// What a second block adds is a block; what is left of the first without it are the ends.
+static profile without_ends(profile one, const problem *whole, hd_ops *o) {
+  profile block = timed(&one, whole, o, 2, false);
+  block.forward = fmax(0, block.forward - one.forward);
+  block.backward = fmax(0, block.backward - one.backward);
+  block.update = fmax(0, block.update - one.update);
+  block.loss = one.loss + fmax(0, one.forward - block.forward) + fmax(0, one.backward - block.backward);
+  return block;
+}
+
+static void time_block(profile *to, const problem *whole, hd_ops *o) {
+  const profile one = timed(to, whole, o, 1, false);
+  *to = whole->kind && whole->kind->ends ? without_ends(one, whole, o) : one;
+  if (to->again > 0) to->again = timed(to, whole, o, 1, true).backward - one.backward;
 }
 
 static void timing_body(hd_comm *comm, void *arg) {
   const timing *t = arg;
   hd_ops *o = hd_ops_open(t->on_gpu, hd_comm_stream(comm));
-  for (int i = 0; i < t->on->count; i++)
-    for (int again = 0; again < 2; again++) time_block(&t->on->known[i], t->problem, o, again > 0);
+  for (int i = 0; i < t->on->count; i++) time_block(&t->on->known[i], t->problem, o);
   o->close(o);
 }
 
-static void want(machine *on, int tensor, long rows) {
-  for (int i = 0; i < on->count; i++)
-    if (on->known[i].tensor == tensor && on->known[i].rows == rows) return;
-  if (on->count < MOST_PROFILES) on->known[on->count++] = (profile){.tensor = tensor, .rows = rows};
+// again: 1 until it is timed, where some layout checkpoints.
+static void want(machine *on, layout l, long rows) {
+  int i = 0;
+  while (i < on->count && (on->known[i].tensor != l.tensor || on->known[i].rows != rows)) i++;
+  if (i == MOST_PROFILES) return;
+  if (i == on->count) on->known[on->count++] = (profile){.tensor = l.tensor, .rows = rows};
+  if (l.checkpoint) on->known[i].again = 1;
 }
 
 int probe(machine *on, const problem *p, bool on_gpu, int least, int most, int threads) {
@@ -62,7 +78,7 @@ int probe(machine *on, const problem *p, bool on_gpu, int least, int most, int t
   *on = (machine){.latency = 0, .bandwidth = 1};
   for (int devices = least; devices <= most; devices *= 2) {
     const int count = layouts_of(&p->model, devices, all);
-    for (int i = 0; i < count; i++) want(on, all[i].tensor, layout_rows(&p->model, all[i]));
+    for (int i = 0; i < count; i++) want(on, all[i], layout_rows(&p->model, all[i]));
   }
   free(all);
   timing t = {on, p, on_gpu};

@@ -54,6 +54,9 @@ struct hd_layer {
   long heads, vocabulary;  // attention; embedding
   hd_windows windows;      // convolution, pooling
   int from;                // addition: the layer whose output is added; -1: the network's input
+  size_t before;           // unembedding: parameters of all layers before it
+  bool tied;               // embedding: an unembedding has written to the table's gradient already
+  void *context;           // of kinds made elsewhere; theirs
 };
 
 // act(x·W + b) for each of `positions` rows of `in` floats; parameters W (in, out), then b (out). He
@@ -75,6 +78,12 @@ hd_layer hd_layer_norm(long positions, long width);
 // positions (positions, width), N(0, 0.02²). Only as the first layer.
 hd_layer hd_embedding(long positions, long vocabulary, long width);
 
+// The way back, with the same table (tied weights, Press and Wolf 2017): logits = x·tableᵀ, fp32 products.
+// The last layer of a network whose first is hd_tied(hd_embedding(…)); before: parameters of all layers
+// before it. No parameters of its own.
+hd_layer hd_unembedding(long positions, long vocabulary, long width, size_t before);
+hd_layer hd_tied(hd_layer embedding);
+
 // Causal attention: rows of queries, keys and values (3·heads·width, as a dense layer makes them) → rows of
 // heads·width. No parameters. width is that of one head.
 hd_layer hd_attention(long positions, long heads, long width);
@@ -88,10 +97,14 @@ size_t hd_layer_work(const hd_layer *l, long samples, bool on_host, enum hd_type
 // ---------------------------------------------------------------- networks
 
 // What forward leaves for backward: the outputs and kept values of all layers for one batch. A pipeline that
-// has several micro-batches under way has a tape for each.
+// has several micro-batches under way has a tape for each. Without training nobody comes back: an output's
+// room is another's as soon as the last layer that reads it has run, and all kept values share one room.
 typedef struct hd_tape {
   float **y;    // [layers] (capacity, out)
   void **kept;  // [layers], NULL where nothing is kept
+  int rooms;
+  float **room;       // [rooms], of which each y is one
+  size_t *room_size;  // floats of one sample
 } hd_tape;
 
 typedef struct hd_net {
@@ -148,11 +161,12 @@ typedef void hd_net_ready(void *context, int layer, size_t offset, size_t count)
 void hd_net_backward(hd_net *n, const hd_tape *t, const void *x, long samples, float *dy, float *dx,
                      bool accumulate, hd_net_ready *ready, void *context);
 
-enum hd_loss { HD_CROSS_ENTROPY, HD_SQUARED_ERROR };
+enum hd_loss { HD_CROSS_ENTROPY, HD_SQUARED_ERROR, HD_TOKEN_LOSS };
 
 // Loss of outputs y (samples, out) into n->loss, and its gradient times scale into dy (NULL: none), which may
 // be y. HD_CROSS_ENTROPY: targets are uint8 labels, one for each row of `width` of the last layer, and
 // n->correct is filled; HD_SQUARED_ERROR: floats, as many as y has, one loss per sample.
+// HD_TOKEN_LOSS: as the first, but with int32 labels, and without n->correct.
 void hd_net_loss(hd_net *n, enum hd_loss loss, const float *y, const void *targets, long samples, float *dy,
                  float scale);
 

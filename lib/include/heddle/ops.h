@@ -92,6 +92,9 @@ struct hd_ops {
   // itself; NULL for inference. The row maximum is subtracted first, so large logits do not overflow.
   void (*softmax_loss)(hd_ops *o, const float *logits, const uint8_t *labels, float *d_logits, float *loss,
                        float *correct, long rows, long classes, float scale);
+  // The same loss for a vocabulary: int32 labels, and nobody is told which rows were right.
+  void (*token_loss)(hd_ops *o, const float *logits, const int32_t *labels, float *d_logits, float *loss,
+                     long rows, long classes, float scale);
   // One step of an optimizer on theta, with the state v or (m, v) and the gradient g, n entries each.
   void (*sgd)(hd_ops *o, float *theta, float *v, const float *g, size_t n, hd_sgd_rule rule);
   void (*adam)(hd_ops *o, float *theta, float *m, float *v, const float *g, size_t n, hd_adam_rule rule);
@@ -157,6 +160,12 @@ struct hd_ops {
   void (*attention)(hd_ops *o, const float *qkv, float *probabilities, float *y, hd_heads h);
   void (*attention_backward)(hd_ops *o, const float *qkv, const float *probabilities, const float *dy,
                              float *d_qkv, float *work, hd_heads h);
+
+  // Attention of one new position, the t-th, of each sample: qkv (samples, 3·heads·width). Its keys and
+  // values join those of the past in cache (samples, length, 2·heads·width), t < length; y (samples,
+  // heads·width). work (samples, heads, length): any content.
+  void (*attention_cached)(hd_ops *o, const float *qkv, float *cache, float *work, float *y, hd_heads h,
+                           long t);
 
   void (*close)(hd_ops *o);  // frees the table; its memory must have been freed
 };
