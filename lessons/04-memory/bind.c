@@ -18,8 +18,9 @@ static int nth_cpu(const cpu_set_t *allowed, int which) {
 // gets its own freedom back at the end. Binding costs about a microsecond, which is in the time.
 static void run_on(hd_case *c, bool all_on_first) {
   memory_case *m = c->state;
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed)) CPU_ZERO(&allowed);
+  cpu_set_t allowed;  // empty: not to be bound
+  const bool bound_already = !all_on_first && omp_get_proc_bind() != omp_proc_bind_false;
+  if (bound_already || sched_getaffinity(0, sizeof allowed, &allowed)) CPU_ZERO(&allowed);
   int bound = 0;
 #pragma omp parallel num_threads(c->threads) reduction(+ : bound)
   {
@@ -30,7 +31,7 @@ static void run_on(hd_case *c, bool all_on_first) {
       CPU_SET(nth_cpu(&allowed, all_on_first ? 0 : omp_get_thread_num()), &only);
       free_again = sched_setaffinity(0, sizeof only, &only) == 0;
     }
-    bound += free_again;
+    bound += free_again || bound_already;
     triad_share(m->a, m->b, m->c, m->n);
     if (free_again) sched_setaffinity(0, sizeof before, &before);
   }
