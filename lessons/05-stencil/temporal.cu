@@ -56,7 +56,7 @@ static __device__ __forceinline__ void trip(const float *from, float *to, long p
 // Idea: 4 sweeps of a 64 × 64 tile, of which 56 × 56 remain.
 //
 // Prediction: (64 / 56)² = 1.31 times the loads and the arithmetic for a quarter of the trips: DRAM would
-// allow 3.5 times the speed of `gpu-naive`; shared memory, with five accesses a cell, allows less.
+// allow 3.5 times the speed of `gpu-naive`; shared memory, with four accesses a cell, allows less.
 static __global__ void __launch_bounds__(SIDE *ROWS)
     temporal_kernel(const float *from, float *to, long pitch, int n) {
   trip<true>(from, to, pitch, n);
