@@ -212,6 +212,13 @@ double hd_device_timer_stop(int devices) {
   return longest * 1e-3;
 }
 
+// cusim's (cusim/host.h); CUDA's runtime has no such thing.
+extern "C" __attribute__((weak)) void cusim_host_works(double seconds);
+
+void hd_device_host_works(double seconds) {
+  if (cusim_host_works) cusim_host_works(seconds);
+}
+
 void hd_device_synchronize(int devices) {
   for (int d = physical(devices) - 1; d >= 0; d--) {
     HD_CUDA(cudaSetDevice(d));

@@ -36,6 +36,9 @@ void hd_device_timer_start(int devices) {
 double hd_device_timer_stop(int devices) {
   return devices * 0.0;
 }
+void hd_device_host_works(double seconds) {
+  (void)seconds;
+}
 void hd_device_synchronize(int devices) {
   (void)devices;
 }

@@ -6,6 +6,7 @@
 //   exchange over devices      "packing and adding" and "sending", in seconds per step
 //   predicted against run      "predicted", in seconds
 //   what if                    "what-if N": seconds per step on N GPUs, on paper
+//   time over the GPU's share  "run at N %" and "predicted at N %", in seconds
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,6 +234,57 @@ static void what_if(hd_plots *plots, const hd_report_run *run, const hd_report_l
   snprintf(plot->subtitle, sizeof plot->subtitle, "on paper only: not run, and not simulated");
 }
 
+// The largest size's row; a curve of what was run, a line of what was predicted, and one where that is
+// lowest.
+static void over_shares(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
+                        const char *device) {
+  const long size = largest_with(lesson, device, "run at 100 %");
+  if (size < 0) return;
+  hd_plot *plot = hd_plots_add(plots, "curves");
+  const hd_result *shown = NULL;
+  for (int i = 0; i < lesson->row_count && !shown; i++) {
+    const hd_result *row = &lesson->rows[i];
+    if (hd_at_place(lesson, row, device) && row->size == size && !isnan(figure(lesson, row, "run at 100 %")))
+      shown = row;
+  }
+  hd_series *ran = hd_plot_series(plot, HD_SERIES_CURVE, hd_row_is_model(shown) ? "run (model)" : "run", 1);
+  hd_series *paper = hd_plot_series(plot, HD_SERIES_LINE, "predicted", 2);
+  ran->open = ran->dashed = hd_row_is_model(shown);
+  const double best = 100 * figure(lesson, shown, "best share on paper"),
+               at_best = 1e3 * figure(lesson, shown, "predicted at the best share");
+  double least = INFINITY, most = 0, last = -1;
+  for (int percent = 0; percent <= 100; percent++) {
+    char name[32];
+    snprintf(name, sizeof name, "run at %d %%", percent);
+    const double y = 1e3 * figure(lesson, shown, name);
+    snprintf(name, sizeof name, "predicted at %d %%", percent);
+    const double predicted = 1e3 * figure(lesson, shown, name);
+    if (!(y > 0) || !(predicted > 0)) continue;
+    hd_series_point(ran, percent, y, y, y);
+    if (percent > best && last < best) hd_series_point(paper, best, at_best, 0, 0);
+    last = percent;
+    hd_series_point(paper, percent, predicted, 0, 0);
+    least = fmin(least, fmin(y, predicted));
+    most = fmax(most, fmax(y, predicted));
+  }
+  hd_series *where = best > 0 ? hd_plot_series(plot, HD_SERIES_LINE, "best on paper", 0) : NULL;
+  if (where) {
+    hd_series_point(where, best, least, 0, 0);
+    hd_series_point(where, best, most, 0, 0);
+  }
+  plot->x_max = 100;
+  char text[HD_TEXT];
+  plot->log_y = most > 5 * least;
+  snprintf(plot->title, sizeof plot->title, "%s: time over the GPU's share, %s = %s", lesson->title,
+           hd_size_name(lesson), hd_text_size(text, size));
+  snprintf(plot->x_title, sizeof plot->x_title, "the GPU's share of the work in %%");
+  snprintf(plot->y_title, sizeof plot->y_title, "ms");
+  finish(
+      plots, run, lesson, shown, "share", device,
+      "To the left of the lowest point the GPU is done first and waits, to the right the CPU. A split is as "
+      "good as it is near that point.");
+}
+
 void hd_choose_figures(hd_plots *plots, const hd_report_run *run, const hd_report_lesson *lesson,
                        const char *device) {
   choose_over_devices(plots, run, lesson, device, &memory);
@@ -244,4 +296,5 @@ void hd_choose_figures(hd_plots *plots, const hd_report_run *run, const hd_repor
   choose_over_devices(plots, run, lesson, device, &exchange);
   predicted_against_run(plots, run, lesson, device);
   what_if(plots, run, lesson, device);
+  over_shares(plots, run, lesson, device);
 }

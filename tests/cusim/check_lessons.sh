@@ -52,6 +52,7 @@ for program in "$folder"/lesson-*; do
         CUSIM_CHECK=1 "$program" --verify --size 5 --elements 1000 --variant pipeline/$variant >"$work/out" 2>&1
         holds "$lesson: $variant is not reported" grep -q 'race-stream' "$work/out"
       done ;;
+    lesson-16-*) for variant in half searched dynamic blocking; do clean "$lesson" --size 700 --variant $variant; done ;;
     lesson-17-*)
       for variant in staged peer managed; do clean "$lesson" --size 70 --variant $variant; done
       CUSIM_CHECK=1 "$program" --verify --size 70 --variant wrong-no-wait >"$work/out" 2>&1

@@ -8,6 +8,7 @@ expect 2 '^heddle: no variant applies' "$1/lesson-17-links" --threads 3 --size 8
 expect 2 '^heddle: --operation sort: must be reduce or scan' "$1/lesson-10-reduce-scan" --operation sort
 expect 2 '^heddle: --part speed: must be one of triad, fresh, stride, latency' "$1/lesson-04-memory" --part speed
 expect 2 '^heddle: n = 40000(: at most 32768| needs)' "$1/lesson-05-stencil" --size 40000
+expect 2 '^heddle: --cpu-gflops 0: a number from 1' "$1/lesson-16-hybrid" --cpu-gflops 0
 expect 2 '^heddle: --threads 200: at most 64 ranks in lesson 18' "$1/lesson-18-collectives" --threads 200 --size 8
 expect 2 '^heddle: --size -1: a whole number from 0' "$races" --size -1
 expect 2 '^heddle: --size 12x: a whole number' "$races" --size 12x

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Streams: orders of work, when it is done (queue.c) and in virtual time.
+#include <cusim/host.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -258,6 +259,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const sim_check_stream checked = sim_stream_checked(stream);
   sim_check_host_waits_stream(&checked);
   return sim_error(sim_sticky_error());
+}
+
+void cusim_host_works(double seconds) {
+  if (seconds > 0) sim_host_spends(seconds);
 }
 
 // Host time of one question: who asks until the answer is yes must come to an end.

@@ -49,6 +49,11 @@ size_t hd_device_free_bytes(void);
 void hd_device_timer_start(int devices);
 double hd_device_timer_stop(int devices);
 
+// Says that the calling thread has just done work of its own that takes so long, according to the caller. A
+// simulated GPU's virtual clock goes on by that: for it the host's own work takes no time otherwise. Nothing
+// on real GPUs, where the time has passed.
+void hd_device_host_works(double seconds);
+
 // Waits for all work on the first `devices` logical devices; ends the process with CUDA's message if any
 // failed.
 void hd_device_synchronize(int devices);

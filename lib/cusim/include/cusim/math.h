@@ -324,7 +324,12 @@ inline void __sincosf(float x, float *s, float *c) {
 inline float __fdividef(float a, float b) {
   return a / b;
 }
+// A part of the instruction before it: what follows is not to be compiled once more for a 0.
 inline float __saturatef(float x) {
-  return x > 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f;
+  float y = x > 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f;
+#if defined(__x86_64__)
+  __asm__("" : "+x"(y));
+#endif
+  return y;
 }
 #endif
