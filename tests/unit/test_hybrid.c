@@ -101,21 +101,36 @@ static bool right(placed *p) {
          0x1p-24 * (double)(27 + p->cloud.most_neighbours);
 }
 
-// A tile's seam, a chunk's seam, less than a tile, nothing.
+static void is_right_by(const char *name, hd_run *way, long n) {
+  placed p;
+  open_case(&p, n);
+  gpu_place(&p.c);
+  seconds_of(&p, way);
+  if (!right(&p)) fail_msg("%s, %ld particles: wrong", name, n);
+  gpu_release(&p.c);
+  close_case(&p);
+}
+
+static const struct {
+  const char *name;
+  hd_run *run;
+} ways[] = {{"gpu-chunks", run_gpu_chunks}, {"half", run_half},         {"dynamic", run_dynamic},
+            {"guided", run_guided},         {"cpu", run_cpu},           {"gpu", run_gpu},
+            {"nominal", run_nominal},       {"measured", run_measured}, {"by-work", run_by_work},
+            {"blocking", run_blocking}};
+
+// Nothing, less than a tile, a tile's seam, the seam between the two.
 static void every_row_is_computed(void **state) {
   (void)state;
-  static const long sizes[] = {0, 1, 255, 257, 20000};
-  static hd_run *const ways[] = {run_cpu,      run_gpu,     run_gpu_chunks, run_half,    run_nominal,
-                                 run_measured, run_by_work, run_guided,     run_dynamic, run_blocking};
-  EACH_OF(n, sizes) EACH_OF(w, ways) {
-    placed p;
-    open_case(&p, sizes[n]);
-    gpu_place(&p.c);
-    seconds_of(&p, ways[w]);
-    if (!right(&p)) fail_msg("way %zu, %ld particles: wrong", w, sizes[n]);
-    gpu_release(&p.c);
-    close_case(&p);
-  }
+  static const long sizes[] = {0, 1, 255, 257, 5000};
+  EACH_OF(n, sizes) EACH_OF(w, ways) is_right_by(ways[w].name, ways[w].run, sizes[n]);
+}
+
+// Of chunks as well, which are at least two tiles for each SM.
+static void sharing_leaves_no_seam(void **state) {
+  (void)state;
+  if (!hd_device_simulated() || strcmp(hd_device_name(), "sim:t4") != 0) skip();
+  for (size_t w = 0; w < 4; w++) is_right_by(ways[w].name, ways[w].run, 21000);
 }
 
 static void the_whole_array_copied_back_is_wrong(void **state) {
@@ -183,6 +198,7 @@ int main(void) {
     cmocka_unit_test(rows_hold_what_the_formula_says),
 #if HD_HAVE_CUDA
     cmocka_unit_test(every_row_is_computed),
+    cmocka_unit_test(sharing_leaves_no_seam),
     cmocka_unit_test(the_whole_array_copied_back_is_wrong),
     cmocka_unit_test(declared_work_passes_on_the_virtual_clock),
     cmocka_unit_test(sharing_takes_what_the_formula_says),
