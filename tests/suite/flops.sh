@@ -137,7 +137,7 @@ holds "lesson 15: 2 FLOPs for each of 64 steps of 16384 elements: $(tr '\n' ' ' 
 export CUSIM_TRACE=all
 counted 16-hybrid 1024 --variant gpu "$@"
 unset CUSIM_TRACE
-declared=$(awk -F, '$2 == "gpu" { print $8 * $12 * 1e9 }' "$work/rows")
+declared=$(awk -F, '$2 == "gpu" { printf "%.0f", $8 * $12 * 1e9 }' "$work/rows")
 holds "lesson 16: $(cat "$work/counted") FLOPs, declared $declared" \
   awk "{ ratio = \$2 / ${declared:-1}; n += ratio > 1 - 1e-6 && ratio < 1 + 1e-6 } END { exit !(n == 1 && NR == 1) }" \
   "$work/counted"
