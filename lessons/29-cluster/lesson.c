@@ -7,16 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "cluster.h"
-#include "paper.h"
+#include "case.h"
 
 // Lesson 22's.
 #define WEIGHT_DECAY 5e-4f
-
-// Simulated GPUs: so many share a node, and nodes are joined by InfiniBand.
-enum { TIMED_STEPS = 20, NODE = 4 };
 
 static const char *data_folder;  // --data
 static int kill_rank = -1;       // --kill RANK:STEP
@@ -39,17 +34,6 @@ static bool option(const char *name, const char *value) {
   return true;
 }
 
-// One size of the lesson.
-typedef struct plan {
-  job job;
-  float *initial, *first, *other;  // updates of the first rank and of another
-  bool *doubtful;                  // see reference_update
-} plan;
-
-static long checked_steps(const hd_case *c) {
-  return c->size > 256 ? 1 : 3;
-}
-
 static void setup(hd_case *c) {
   char why[512];
   if (!train_set.count) {
@@ -65,7 +49,10 @@ static void setup(hd_case *c) {
                  .batch = (size_t)c->size,
                  .seed = c->seed,
                  .weight_decay = WEIGHT_DECAY,
-                 .every = 1};
+                 .every = 1,
+                 .misfortune = kill_rank < 0 ? NONE : KILLED,
+                 .unlucky = kill_rank,
+                 .at_step = kill_step};
   snprintf(p->job.images, sizeof p->job.images, "%s", shared_images);
   if (data_folder) snprintf(p->job.data, sizeof p->job.data, "%s", data_folder);
   const size_t n = hd_mlp_count(p->job.width, LAYERS);
@@ -97,7 +84,7 @@ static void reference(hd_case *c) {
                    .initial = p->initial,
                    .weight_decay = WEIGHT_DECAY};
   memcpy(t.width, p->job.width, sizeof t.width);
-  reference_update(&t, checked_steps(c), c->outputs[0].expected, p->doubtful);
+  reference_update(&t, steps_of(c), c->outputs[0].expected, p->doubtful);
   memcpy(c->outputs[1].expected, c->outputs[0].expected, c->outputs[0].count * sizeof(double));
 }
 
@@ -125,84 +112,6 @@ static double bound(const hd_case *c, enum hd_where where) {
 }
 
 // ---------------------------------------------------------------- the variants
-
-static job job_of(const hd_case *c, enum way way, int world) {
-  const plan *p = c->state;
-  const bool modelled = c->devices && hd_device_simulated();
-  job j = p->job;
-  j.way = way;
-  j.world = world;
-  j.steps = checked_steps(c);
-  j.timed_steps = modelled ? 1 : c->verifying ? 0 : TIMED_STEPS;
-  j.measured = !c->verifying && world > 1;
-  if (kill_rank >= 0 && (way == BY_PROCESSES || way == BY_MPI)) {
-    if (kill_rank >= world || kill_step >= j.steps)
-      hd_fail(HD_EXIT_USAGE, "--kill %d:%ld: there are ranks 0 to %d and steps 0 to %ld", kill_rank,
-              kill_step, world - 1, j.steps - 1);
-    j.misfortune = KILLED;
-    j.unlucky = kill_rank;
-    j.at_step = kill_step;
-  }
-  return j;
-}
-
-// Both ways of summing the gradients over the links of this machine and, between nodes, InfiniBand NDR.
-static void paper(hd_case *c, int world) {
-  const int each = world < NODE && world > 0 ? world : NODE;
-  const link_cost between = {4e-6, 0.92 * 50e9};
-  link_cost inside;
-  hd_device_link(&inside.alpha_s, &inside.bytes_per_s);
-  const double bytes = (double)c->outputs[0].count * sizeof(float);
-  hd_figure(c, "flat on paper", flat_on_paper(world / each, each, bytes, inside, between), "s");
-  hd_figure(c, "hierarchical on paper", hierarchical_on_paper(world / each, each, bytes, inside, between),
-            "s");
-}
-
-static void report(hd_case *c, const job *j, const result *r) {
-  const plan *p = c->state;
-  for (size_t i = 0; i < c->outputs[0].count; i++) {
-    const float expected = (float)c->outputs[0].expected[i];
-    p->first[i] = p->doubtful[i] ? expected : r->first[i] - p->initial[i];
-    p->other[i] = p->doubtful[i] ? expected : r->other[i] - p->initial[i];
-  }
-  hd_figure(c, "ranks apart", r->apart, "");
-  if (!j->timed_steps) return;
-  double step_s = 0, messages = 0, bytes = 0, kept = 0;
-  for (int i = 0; i < j->world; i++) {
-    const outcome *o = &r->ranks[i];
-    if (o->step_s > step_s) step_s = o->step_s;
-    if (o->messages > messages) messages = o->messages;
-    if (o->bytes > bytes) bytes = o->bytes;
-    if (o->memory > kept) kept = o->memory;
-  }
-  hd_report_time(c, step_s);
-  hd_figure(c, "messages", messages, "");
-  hd_figure(c, "bytes sent", bytes, "B");
-  hd_figure(c, "memory", kept, "B");
-  if (c->devices) {
-    paper(c, j->world);
-    return;
-  }
-  hd_figure(c, "start-up", r->start_s, "s");
-  hd_figure(c, "loading", r->load_s, "s");
-  if (!j->measured) return;
-  hd_figure(c, "all-reduce of a float", r->ranks[0].latency_s, "s");
-  hd_figure(c, "bus bandwidth", r->ranks[0].bytes_per_s, "B/s");
-}
-
-static result room_for(const hd_case *c) {
-  const size_t n = c->outputs[0].count;
-  return (result){.first = hd_alloc(n, sizeof(float)), .other = hd_alloc(n, sizeof(float))};
-}
-
-static void run_way(hd_case *c, enum way way, int world) {
-  const job j = job_of(c, way, world);
-  result r = room_for(c);
-  if (run_job(&j, &r)) hd_fail(HD_EXIT_FAILURE, "%s", r.error);
-  report(c, &j, &r);
-  free(r.first);
-  free(r.other);
-}
 
 static void one_worker(hd_case *c) {
   run_way(c, BY_THREADS, 1);
@@ -235,31 +144,8 @@ static void nccl(hd_case *c) {
 #define WITH_NCCL(f) NULL
 #endif
 
-// The last rank is killed in the last step; the job begins again behind its last checkpoint.
-static void restarted(hd_case *c) {
-  job j = job_of(c, BY_PROCESSES, c->threads);
-  result r = room_for(c);
-  char command[PATH + 16];
-  const char *where = getenv("TMPDIR");
-  snprintf(j.folder, sizeof j.folder, "%s/heddle-checkpoint-XXXXXX", where && where[0] ? where : "/tmp");
-  if (!mkdtemp(j.folder)) hd_fail(HD_EXIT_FAILURE, "cannot make %s; set TMPDIR", j.folder);
-  j.misfortune = KILLED;
-  j.unlucky = j.world - 1;
-  j.at_step = j.steps - 1;
-  const bool died = run_job(&j, &r) != 0;
-  j.resumed = true;
-  const bool finished = run_job(&j, &r) == 0;
-  snprintf(command, sizeof command, "rm -rf '%s'", j.folder);
-  if (system(command) != 0) fprintf(stderr, "heddle: %s is left behind\n", j.folder);
-  if (!died) hd_fail(HD_EXIT_FAILURE, "a job whose rank %d was killed did not fail", j.unlucky);
-  if (!finished) hd_fail(HD_EXIT_FAILURE, "%s", r.error);
-  report(c, &j, &r);
-  free(r.first);
-  free(r.other);
-}
-
 static bool can_restart(const hd_case *c) {
-  return c->threads > 1 && checked_steps(c) > 1 && kill_rank < 0;
+  return c->threads > 1 && steps_of(c) > 1 && kill_rank < 0;
 }
 
 static bool mpirun_found(const hd_case *c) {
@@ -289,7 +175,7 @@ static const hd_variant variants[] = {
      .why = "each rank is a process of its own: gradients go through memory that they share"},
     {.name = "restarted",
      .where = HD_RANKS,
-     .run = restarted,
+     .run = run_restarted,
      .why = "a rank is killed, all start again behind the last checkpoint; one is written every step",
      .fits = can_restart},
     {.name = "mpi",
@@ -328,7 +214,7 @@ const hd_lesson hd_this_lesson = {
     .quick = {128},
     .full = {128, 1024},
     .sim_quick = {128},
-    .verify = {1, 33, 128, -1},
+    .verify = {1, 33, -1},
     .sweep_ranks = {1, 2, 4},
     .sweep_devices = {2, 4, 8},
     .node = NODE,

@@ -294,6 +294,22 @@ static void damaged_checkpoints_are_refused(void **state) {
   snprintf(path, sizeof path, "%s/step-000008.rank-1", folder);
   unlink(path);
   assert_refused(&j, "No such file");
+  // A whole shard, of the same step of the same training, but of other images.
+  char aside[2 * PATH + 8];
+  write_checkpoints(2);
+  snprintf(aside, sizeof aside, "%s.aside", path);
+  assert_int_equal(rename(path, aside), 0);
+  char others[PATH];
+  images.labels[0] ^= 1;
+  share_images(&images, others);
+  images.labels[0] ^= 1;
+  job stranger = job_with_checkpoints(BY_THREADS, 2);
+  memcpy(stranger.images, others, sizeof others);
+  result *r = new_result();
+  if (run_job(&stranger, r)) fail_msg("%s", r->error);
+  free_result(r);
+  assert_int_equal(rename(aside, path), 0);
+  assert_refused(&j, "not the shard that the manifest names");
   write_checkpoints(2);
   const job larger = job_with_checkpoints(BY_PROCESSES, 3);
   assert_refused(&larger, "written by 2 ranks; this job has 3");
