@@ -68,9 +68,9 @@ static void guided(pair_of_workers *w, long gpu_tiles) {
 }
 
 void run_dynamic(hd_case *c) {
-  run_shared(c, dynamic, 0);
+  run_shared(c, dynamic, ((const cloud *)c->state)->tiles);
 }
 
 void run_guided(hd_case *c) {
-  run_shared(c, guided, 0);
+  run_shared(c, guided, ((const cloud *)c->state)->tiles);
 }

@@ -101,7 +101,7 @@ void run_shared(hd_case *c, share_work *way, long gpu_tiles) {
   hd_report_time(c, time_shared(w, way, gpu_tiles));
   hd_figure(c, "the CPU alone", PAIR_FLOPS * s->speed.cpu, "FLOP/s");
   hd_figure(c, "the GPU's kernels alone", PAIR_FLOPS * s->speed.gpu, "FLOP/s");
-  if (!c->verifying && s->tiles > CHUNKS) draw(c, w, way, gpu_tiles);
+  if (!c->verifying && gpu_tiles > 0 && s->tiles > CHUNKS) draw(c, w, way, gpu_tiles);
 }
 
 // ---------------------------------------------------------------- what each does alone
