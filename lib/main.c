@@ -362,7 +362,7 @@ static void run_sizes(run *r) {
         !o->verify)
       run_sampled(r, o->size);
     else
-      run_size(r, o->size, CPU_PLACES | GPU_PLACES);
+      run_size(r, o->size, CPU_PLACES | (o->device == HD_DEVICE_CPU ? 0 : GPU_PLACES));
     return;
   }
   if (o->verify) {

@@ -97,7 +97,7 @@ double layout_seconds(const machine *on, const model *m, layout l) {
   const profile *one = profile_of(on, l.tensor, rows);
   if (!one) return -1;
   const double message = 4.0 * (double)rows * (double)m->width;
-  const double sum = all_reduce_seconds(on, l.tensor, message);
+  const double sum = (m->network ? m->network->sums : 1) * all_reduce_seconds(on, l.tensor, message);
   double after = 0;
   costs piece[MOST_STAGES];
   for (int p = 0; p < l.pipeline; p++) {

@@ -23,7 +23,8 @@ typedef struct network {
   size_t (*parameters)(const model *m, layout l, int stage);  // of a device of a stage
   double (*memory)(const model *m, layout l, int stage);      // bytes there
   bool (*divides)(const model *m, layout l);                  // can it be laid out so?
-  const void *shape;                                          // its own
+  int sums;           // of a block's rows among its shares, forward and again backward; 1 above
+  const void *shape;  // its own
 } network;
 
 struct model {

@@ -257,7 +257,11 @@ static bool paper_divides(const model *m, layout l) {
 }
 
 problem gpt_problem(const gpt_task *t, const float *initial, network *paper) {
-  *paper = (network){paper_parameters, paper_memory, paper_divides, t};
+  *paper = (network){.parameters = paper_parameters,
+                     .memory = paper_memory,
+                     .divides = paper_divides,
+                     .sums = 2,  // attention's and the perceptron's
+                     .shape = t};
   return (problem){.model = {.width = t->shape.width,
                              .rows = t->shape.batch * t->shape.length,
                              .blocks = t->shape.blocks,
