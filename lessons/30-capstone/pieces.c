@@ -91,19 +91,11 @@ static gpt_part part_of(const piece *base) {
                     .sum = base->tensor};
 }
 
-// The planner times fewer blocks and smaller batches than the task's.
-static gpt_shape shape_of(const model *m, const gpt_task *t) {
-  gpt_shape s = t->shape;
-  s.blocks = m->blocks;
-  s.batch = m->rows / s.length;
-  return s;
-}
-
 static void open_piece(piece *base) {
   gpt_piece *p = (gpt_piece *)base;
   hd_ops *o = base->ops;
   p->task = base->problem->more;
-  p->shape = shape_of(&base->problem->model, p->task);
+  p->shape = gpt_shape_of(&base->problem->model, p->task);
   p->part = part_of(base);
   hd_layer *list = hd_alloc(GPT_MOST_LAYERS, sizeof *list);
   p->net = hd_net_new(o, list, gpt_layers(&p->shape, &p->part, list), samples_of(p), true, HD_F32);
@@ -205,68 +197,15 @@ static void collect(const piece *base, int step, float *gradient) {
   free(host);
 }
 
-static const piece_kind gpt_pieces = {.ends = true,
-                                      .bytes = sizeof(gpt_piece),
-                                      .open = open_piece,
-                                      .close = close_piece,
-                                      .input = input_of,
-                                      .output = output_of,
-                                      .gradient = gradient_of,
-                                      .forward = forward,
-                                      .backward = backward,
-                                      .loss = loss,
-                                      .update = update,
-                                      .collect = collect};
-
-// ---------------------------------------------------------------- on paper
-
-static void *count_alloc(hd_ops *o, size_t bytes) {
-  o->bytes += bytes;
-  return NULL;
-}
-
-static void count_free(hd_ops *o, void *p, size_t bytes) {
-  (void)o, (void)p, (void)bytes;
-}
-
-static void count_zero(hd_ops *o, void *p, size_t bytes) {
-  (void)o, (void)p, (void)bytes;
-}
-
-// A piece opened with operations that only count what it asks for.
-static double paper_memory(const model *m, layout l, int stage) {
-  hd_ops paper = {.name = "paper", .alloc = count_alloc, .free = count_free, .zero = count_zero};
-  const problem p = {.model = *m, .kind = &gpt_pieces, .more = m->network->shape};
-  piece *opened = piece_open(&p, l, stage * l.tensor, &paper, NULL);
-  piece_close(opened);
-  return (double)paper.bytes;
-}
-
-static size_t paper_parameters(const model *m, layout l, int stage) {
-  const gpt_task *t = m->network->shape;
-  const gpt_shape s = shape_of(m, t);
-  gpt_part part = {.begins = stage == 0, .ends = stage == l.pipeline - 1, .tensor = l.tensor};
-  part.blocks = layout_blocks(m, l, stage, &part.first);
-  return gpt_parameters(&s, &part);
-}
-
-static bool paper_divides(const model *m, layout l) {
-  const gpt_task *t = m->network->shape;
-  return !l.checkpoint && t->shape.heads % l.tensor == 0 &&
-         m->rows / t->shape.length % ((long)l.data * l.micro_batches) == 0;
-}
-
-problem gpt_problem(const gpt_task *t, const float *initial, network *paper) {
-  *paper = (network){.parameters = paper_parameters,
-                     .memory = paper_memory,
-                     .divides = paper_divides,
-                     .sums = 2,  // attention's and the perceptron's
-                     .shape = t};
-  return (problem){.model = {.width = t->shape.width,
-                             .rows = t->shape.batch * t->shape.length,
-                             .blocks = t->shape.blocks,
-                             .network = paper},
-                   .initial = initial,
-                   .kind = &gpt_pieces,
-                   .more = t};
-}
+const piece_kind gpt_pieces = {.ends = true,
+                               .bytes = sizeof(gpt_piece),
+                               .open = open_piece,
+                               .close = close_piece,
+                               .input = input_of,
+                               .output = output_of,
+                               .gradient = gradient_of,
+                               .forward = forward,
+                               .backward = backward,
+                               .loss = loss,
+                               .update = update,
+                               .collect = collect};

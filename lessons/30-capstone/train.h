@@ -25,6 +25,9 @@ void gpt_task_forget(gpt_task *t);  // the losses, before another run
 // The mean loss of a checked step.
 double gpt_task_loss(const gpt_task *t, int step);
 
+extern const piece_kind gpt_pieces;
+// The planner times fewer blocks and smaller batches than the task's.
+gpt_shape gpt_shape_of(const model *m, const gpt_task *t);
 // The task as lesson 27 wants it; initial: parameters of the whole network, host. `paper` has to stay.
 problem gpt_problem(const gpt_task *t, const float *initial, network *paper);
 
