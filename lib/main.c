@@ -267,6 +267,7 @@ static void run_size(run *r, long size, unsigned places) {
   hd_case c = {.size = size, .threads = 1, .seed = r->options->seed, .full = r->options->full};
   c.untimed = r->options->verify;
   c.reduced = c.untimed || (places & GPU_PLACES && hd_device_simulated());
+  c.on_gpu = places & GPU_PLACES && r->options->device != HD_DEVICE_CPU && hd_device_count() > 0;
   omp_set_num_threads(omp_get_num_procs());
   hd_table_title(r->table, lesson, &c);
   hd_progress("computing", "the reference");
@@ -327,9 +328,11 @@ static int sampled_devices(const hd_options *o, int i, enum hd_where *where) {
 // blocks.
 static void run_sampled(run *r, long size) {
   baseline bases[3] = {0};
-  hd_case small = {
-      .size = lesson->sim_quick[0] ? lesson->sim_quick[0] : size, .seed = r->options->seed, .reduced = true};
-  hd_case c = {.size = size, .seed = r->options->seed, .full = r->options->full};
+  hd_case small = {.size = lesson->sim_quick[0] ? lesson->sim_quick[0] : size,
+                   .seed = r->options->seed,
+                   .reduced = true,
+                   .on_gpu = true};
+  hd_case c = {.size = size, .seed = r->options->seed, .full = r->options->full, .on_gpu = true};
   const hd_variant *unused[HD_MAX_VARIANTS];
   enum hd_where where;
   int left = 0;

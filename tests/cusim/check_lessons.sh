@@ -43,6 +43,8 @@ for program in "$folder"/lesson-*; do
         CUSIM_CHECK=1 "$program" --verify --size 1000 --variant reduce/wrong-${planted%:*} >"$work/out" 2>&1
         holds "$lesson: a forgotten ${planted%:*} is not reported" grep -q "mistakes.cu:[0-9]*: ${planted#*:}" "$work/out"
       done ;;
+    lesson-14-*)
+      for part in softmax layer-norm attention; do clean "$lesson" --device gpu --size 70 --part $part; done ;;
     lesson-15-*)  # both mistakes are wrong here as well, but elsewhere they may not be
       for variant in streams-3 breadth by-engine pageable default; do
         clean "$lesson" --size 5 --elements 1000 --steps 3 --variant pipeline/$variant

@@ -5,6 +5,8 @@ races=$1/lesson-03-races train=$1/lesson-22-data-parallel
 expect 2 '^heddle: --variant nope: unknown in lesson 03; it has serial, racy' "$races" --variant nope
 expect 2 '^heddle: --variant serial: does not apply' "$races" --variant serial --size 100 --device gpu
 expect 2 '^heddle: no variant applies' "$1/lesson-17-links" --threads 3 --size 8 --device cpu
+expect 2 '^heddle: --part mlp: must be one of softmax, layer-norm, attention' "$1/lesson-14-fusion" --part mlp
+expect 2 '^heddle: --size 0: rows of at least 1' "$1/lesson-14-fusion" --size 0
 expect 2 '^heddle: --operation sort: must be reduce or scan' "$1/lesson-10-reduce-scan" --operation sort
 expect 2 '^heddle: --part speed: must be one of triad, fresh, stride, latency' "$1/lesson-04-memory" --part speed
 expect 2 '^heddle: n = 40000(: at most 32768| needs)' "$1/lesson-05-stencil" --size 40000

@@ -8,7 +8,7 @@ while [ "${1#--}" != "$1" ]; do options="$options $1 $2" && shift 2; done
 "$lesson" $options --device "sim:$card" --size "$size" --format csv >"$work/rows" 2>"$work/errors" || cat "$work/errors"
 before=0 name=nothing
 for variant; do
-  value=$(awk -F, -v v="$variant" '$2 == v { print $12 }' "$work/rows")
+  value=$(awk -F, -v v="$variant" '$2 == v { print $13 ~ /s$/ && $13 !~ /\// ? 1 / $12 : $12 }' "$work/rows")  # a rate, or of a time
   holds "$variant ($value) is faster than $name ($before)" awk "BEGIN { exit !(${value:-0} > $before) }"
   before=${value:-0} name=$variant
 done

@@ -57,6 +57,8 @@ typedef struct hd_case {
   bool untimed;   // set before setup: --verify, nothing is timed
   bool reduced;  // set before setup: only checked, or executed whole by simulated GPUs. A lesson whose --size
                  // is not the size of its inputs may take smaller ones
+  bool on_gpu;   // set before setup: variants on GPUs will run. Inputs that fill a card's memory for a second
+                 // are too many for a CPU
   bool verifying;  // true while the harness checks a run, false while it times one (on simulated GPUs one run
                    // is both)
   void *state;     // the lesson's own: set in setup, freed in teardown
