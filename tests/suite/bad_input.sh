@@ -45,5 +45,5 @@ expect 2 '^heddle: --job /dev/null/x: /dev/null/x/job: Not a directory' "$cluste
 set -- --variant processes --threads 2 --device cpu --data synthetic
 expect 2 '^heddle: batch = 0: 1 to 60000 images' "$cluster" "$@" --size 0
 expect 2 '^heddle: --kill 2:0: there are ranks 0 to 1' "$cluster" "$@" --size 32 --kill 2:0
-expect 1 '^heddle: rank 0: all_reduce #[0-9]* of .* missing rank 1 (killed by signal 9' "$cluster" "$@" --size 32 --kill 1:1
+expect 1 '^heddle: rank 0: all_reduce #[0-9]* of .* missing rank 1 \(killed by signal 9' "$cluster" "$@" --size 32 --kill 1:1
 finish
