@@ -269,7 +269,7 @@ static void over_shares(hd_plots *plots, const hd_report_run *run, const hd_repo
   }
   hd_series *where = best > 0 ? hd_plot_series(plot, HD_SERIES_LINE, "best on paper", 0) : NULL;
   if (where) {
-    hd_series_point(where, best, least, 0, 0);
+    hd_series_point(where, best, fmin(least, at_best), 0, 0);
     hd_series_point(where, best, most, 0, 0);
   }
   plot->x_max = 100;

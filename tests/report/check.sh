@@ -49,7 +49,7 @@ plots() {
     03-races-threads-cpu 07-gemm-cpu-ladder-cpu 07-gemm-cpu-sizes-cpu 12-gemm-gpu-ladder-sim-t4 \
     12-gemm-gpu-sizes-sim-h200 22-data-parallel-ranks-cpu 22-data-parallel-devices-sim-h200 \
     22-data-parallel-devices-sim-t4 22-data-parallel-memory-cpu 22-data-parallel-bytes-cpu 22-data-parallel-epsilon-cpu \
-    22-data-parallel-predicted-cpu 22-data-parallel-what-if-cpu; do
+    22-data-parallel-predicted-cpu 22-data-parallel-what-if-cpu 12-gemm-gpu-share-sim-h200; do
     for file in out/plots/$plot.svg out/plots/$plot-dark.svg out/plots/$plot.png; do
       [ -s $file ] || fail "$file is missing or empty"
     done
@@ -61,6 +61,7 @@ plots() {
   grep -q 'reduction, f = [0-9.]* %' out/plots/03-races-threads-cpu.svg || fail "no Amdahl fit in the legend"
   holds out/plots/data/22-data-parallel-memory-cpu.dat '4 1.6'
   holds out/plots/data/22-data-parallel-bytes-cpu.dat '1000 89.7'
+  holds out/plots/data/12-gemm-gpu-share-sim-h200.dat "81.25 3.75"
   lacks said 'warning'
   for file in out/plots/*.svg; do
     if command -v xmllint >/dev/null; then
