@@ -163,7 +163,7 @@ static hd_budget budget_of(const hd_case *c, unsigned places) {
   const bool core_shared = places == place(HD_RANKS) && c->threads > omp_get_num_procs();
   if (c->devices > hd_device_count() || (core_shared && !c->full)) return (hd_budget){0.02, 0.05};
   const double half_width = c->devices && !hd_device_simulated() ? 0.005 : 0.01;
-  return (hd_budget){!c->full ? 0.10 : c->devices ? 0.5 : 1.0, half_width};
+  return (hd_budget){!c->full ? 0.05 : c->devices ? 0.5 : 1.0, half_width};
 }
 
 // All wanted variants of these places at the case's counts: check each, then time them interleaved.

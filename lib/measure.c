@@ -13,7 +13,7 @@
 #include "heddle/machine.h"
 #include "heddle/roof.h"
 
-enum { MOST_SAMPLES = 20000, MOST_ROOFS = 64 };
+enum { MOST_SAMPLES = 20000, MOST_ROOFS = 64, MOST_FLIGHTS = 64 };
 
 bool hd_on_gpu(enum hd_where where) {
   return where == HD_GPU || where == HD_GPUS;
@@ -179,21 +179,43 @@ void hd_model_sampled(const hd_lesson *lesson, hd_case *c, const hd_variant *v, 
   keep_figures(o, c);
 }
 
-// Roofs and the ping-pong, sampled all through a group.
+// The roofs of a number of threads: the best the machine did in this process, for a sample that was disturbed
+// is no lower roof. Sampled all through its groups.
 typedef struct roofs {
-  double bytes[MOST_ROOFS], flops[MOST_ROOFS], ping[MOST_ROOFS];
-  int count;
-  double taken_at;
+  int threads;
+  bool reads;
+  double bytes, flops, taken_at;
 } roofs;
 
-static void sample_roofs(roofs *r, const hd_lesson *lesson, const hd_case *c) {
-  if (r->count == MOST_ROOFS) return;
-  const int threads = c->threads;
+static roofs *roofs_of(const hd_lesson *lesson, const hd_case *c) {
+  static roofs known[MOST_ROOFS];
+  static int count;
   const bool reads = lesson->only_reads && lesson->only_reads(c);
-  r->bytes[r->count] = reads ? hd_roof_read(threads) : hd_roof_bytes(threads);
-  r->flops[r->count] = hd_roof_flops(threads);
-  r->ping[r->count++] = hd_ping_pong_ns();
+  for (int i = 0; i < count; i++)
+    if (known[i].threads == c->threads && known[i].reads == reads) return &known[i];
+  roofs *r = &known[count < MOST_ROOFS ? count++ : MOST_ROOFS - 1];
+  *r = (roofs){.threads = c->threads, .reads = reads, .taken_at = -INFINITY};
+  return r;
+}
+
+// What is older than a second is sampled again: it takes the better part of a tenth.
+static void sample_roofs(roofs *r) {
+  if (hd_wall() - r->taken_at < 1) return;
+  r->bytes = fmax(r->bytes, r->reads ? hd_roof_read(r->threads) : hd_roof_bytes(r->threads));
+  r->flops = fmax(r->flops, hd_roof_flops(r->threads));
   r->taken_at = hd_wall();
+}
+
+// The ping-pongs of a group.
+typedef struct flights {
+  double ns[MOST_FLIGHTS], taken_at;
+  int count;
+} flights;
+
+static void sample_flights(flights *f) {
+  if (f->count == MOST_FLIGHTS || (f->count && hd_wall() - f->taken_at < 0.3)) return;
+  f->ns[f->count++] = hd_ping_pong_ns();
+  f->taken_at = hd_wall();
 }
 
 static bool done(const double *samples, int count, double spent, hd_budget budget) {
@@ -220,9 +242,10 @@ void hd_time_group(const hd_lesson *lesson, hd_case *c, hd_outcome *outcomes, in
     left++;
     samples[i] = hd_alloc(MOST_SAMPLES, sizeof(double));
   }
-  roofs r = {0};
+  roofs *const r = gpu ? NULL : roofs_of(lesson, c);
+  flights flown = {0};
   if (left && at) call(at->place, c);
-  if (left && !gpu) sample_roofs(&r, lesson, c);
+  if (left && !gpu) sample_roofs(r), sample_flights(&flown);
   for (int i = 0; i < count; i++) {
     if (!live[i]) continue;
     // A sample of at least 50 µs, so that the clock's own cost stays under a thousandth.
@@ -253,16 +276,15 @@ void hd_time_group(const hd_lesson *lesson, hd_case *c, hd_outcome *outcomes, in
         left--;
       }
     }
-    if (!gpu && hd_wall() - r.taken_at > 0.3) sample_roofs(&r, lesson, c);
+    if (left && !gpu) sample_roofs(r), sample_flights(&flown);
   }
   double flops = 0, bytes = 0, ping = 0;
   if (gpu) {
     hd_device_peaks(&flops, &bytes);
-  } else if (r.count) {
-    // A roof is the best the machine did in these minutes: a sample that was disturbed is no lower roof.
-    flops = hd_summarize(r.flops, (size_t)r.count).max;
-    bytes = hd_summarize(r.bytes, (size_t)r.count).max;
-    ping = hd_summarize(r.ping, (size_t)r.count).median;
+  } else if (flown.count) {
+    flops = r->flops;
+    bytes = r->bytes;
+    ping = hd_summarize(flown.ns, (size_t)flown.count).median;
   }
   if (at) call(at->release, c);
   for (int i = 0; i < count; i++) {
