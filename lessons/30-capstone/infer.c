@@ -70,11 +70,11 @@ static void reference(hd_case *c) {
          *logits = hd_reference_zeros(symbols(s) * (size_t)v);
   gpt_reference(&s->shape, theta, s->text, s->text, NULL, logits);
   for (size_t i = 0; i < symbols(s); i++) {
-    const long t = (long)i % length;
-    const double *z = logits + (i - 1) * (size_t)v;  // behind the symbol before
+    const bool given = (long)i % length < s->given;
+    const double *z = logits + (given ? 0 : i - 1) * (size_t)v;  // behind the symbol before
     long best = 0;
-    for (long k = 1; t >= s->given && k < v; k++) best = z[k] > z[best] ? k : best;
-    c->outputs[0].expected[i] = t < s->given ? s->prompts[i] : (double)best;
+    for (long k = 1; k < v; k++) best = z[k] > z[best] ? k : best;
+    c->outputs[0].expected[i] = given ? s->prompts[i] : (double)best;
   }
   free(theta);
   free(logits);

@@ -44,31 +44,34 @@ static double tolerance(const hd_case *c) {
 
 // ---------------------------------------------------------------- variants
 
-// Simulated GPUs have memory for so large a network once, not eight times.
-static bool affordable(const hd_case *c) {
-  return !c->devices || c->size <= 8 || !hd_device_simulated();
+// Simulated GPUs have memory for so large a network once, not eight times, and time for it in the full
+// profile.
+static bool large_for_simulation(const hd_case *c) {
+  return c->devices && c->size > 8 && hd_device_simulated();
 }
 
 static int workers(const hd_case *c) {
   return c->devices ? c->devices : c->threads;
 }
 
-#define TRAINING(name, way, gpu)                                                                        \
-  static bool name##_fits(const hd_case *c) {                                                           \
-    return chosen == TRAIN && affordable(c) && training_fits(c, (training){.how = way, .on_gpu = gpu}); \
-  }                                                                                                     \
-  static void name(hd_case *c) {                                                                        \
-    const bool alone = way == ALONE;                                                                    \
-    run_training(c, (training){.how = way, .on_gpu = gpu}, alone ? 1 : workers(c),                      \
-                 alone && !c->devices ? c->threads : 1);                                                \
+#define TRAINING(name, way, gpu)                                                   \
+  static bool name##_fits(const hd_case *c) {                                      \
+    return chosen == TRAIN && !large_for_simulation(c) &&                          \
+           training_fits(c, (training){.how = way, .on_gpu = gpu});                \
+  }                                                                                \
+  static void name(hd_case *c) {                                                   \
+    const bool alone = way == ALONE;                                               \
+    run_training(c, (training){.how = way, .on_gpu = gpu}, alone ? 1 : workers(c), \
+                 alone && !c->devices ? c->threads : 1);                           \
   }
-#define INFERENCE(name, alone, ...)                                                                      \
-  static bool name##_fits(const hd_case *c) {                                                            \
-    return chosen == INFER && affordable(c) && ((alone) || inference_fits(c, (inference){__VA_ARGS__})); \
-  }                                                                                                      \
-  static void name(hd_case *c) {                                                                         \
-    run_inference(c, (inference){__VA_ARGS__}, (alone) ? 1 : workers(c),                                 \
-                  (alone) && !c->devices ? c->threads : 1);                                              \
+#define INFERENCE(name, alone, ...)                                      \
+  static bool name##_fits(const hd_case *c) {                            \
+    return chosen == INFER && !large_for_simulation(c) &&                \
+           ((alone) || inference_fits(c, (inference){__VA_ARGS__}));     \
+  }                                                                      \
+  static void name(hd_case *c) {                                         \
+    run_inference(c, (inference){__VA_ARGS__}, (alone) ? 1 : workers(c), \
+                  (alone) && !c->devices ? c->threads : 1);              \
   }
 TRAINING(train_alone, ALONE, false)
 TRAINING(train_data, BY_DATA, false)
@@ -89,8 +92,7 @@ INFERENCE(gpu_infer_heads, false, .cached = true, .by_heads = true, .on_gpu = tr
 #endif
 
 static bool step_fits(const hd_case *c) {
-  (void)c;
-  return chosen == STEP;
+  return chosen == STEP && (c->full || !large_for_simulation(c));
 }
 
 #define CPU(label, place, function, because) \
@@ -161,7 +163,7 @@ const hd_lesson hd_this_lesson = {
     .flops = flops,
     .items = items,
     .rate = HD_RATE_ITEMS,
-    .quick = {4},
+    .quick = {2},
     .full = {4},
     .gpu_quick = {8},
     .gpu_full = {8},
