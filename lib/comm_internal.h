@@ -10,6 +10,7 @@
 //   comm_arith.c     reductions in host memory, by element type
 //   comm_threads.c   data movement in host memory
 //   comm_processes.c data movement between processes, through memory that they share
+//   comm_nccl_processes.cu  NCCL between GPUs of processes (heddle/launch.h)
 //   comm_mpi.c       everything by MPI, which has its own way of meeting
 //   comm_cuda*.cu    data movement between GPUs (comm_cuda.h)
 //   comm_nccl.cu     collectives by NCCL, all else as comm_cuda.cu

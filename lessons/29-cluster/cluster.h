@@ -16,7 +16,8 @@ enum way {
   BY_MPI,        // mpirun starts it
   BY_GPU_RING,   // ranks are threads of this process, each with a GPU; lesson 18's ring through all of them
   BY_GPU_NODES,  // … and its hierarchy: rings inside nodes and across them
-  BY_NCCL        // … and NCCL, which chooses by itself
+  BY_NCCL,       // … and NCCL, which chooses by itself
+  BY_NCCL_PROCESSES  // a process for each GPU, and NCCL between them
 };
 
 // When a rank meets its misfortune: anywhere in a step, and at each boundary of writing a checkpoint.

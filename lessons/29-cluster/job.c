@@ -178,7 +178,7 @@ int run_job(const job *j, result *r) {
   r->apart = 0;
   r->error[0] = '\0';
   const double start = hd_wall();
-  const bool processes = j->way == BY_PROCESSES || j->way == BY_MPI;
+  const bool processes = j->way == BY_PROCESSES || j->way == BY_MPI || j->way == BY_NCCL_PROCESSES;
   if (processes ? by_processes(j, r) : by_threads(j, r)) return -1;
   double joined = 0, ready = 0;
   for (int rank = 0; rank < j->world; rank++) {

@@ -139,6 +139,9 @@ static void gpu_hierarchical(hd_case *c) {
 static void nccl(hd_case *c) {
   run_way(c, BY_NCCL, c->devices);
 }
+static void nccl_processes(hd_case *c) {
+  run_way(c, BY_NCCL_PROCESSES, c->devices);
+}
 #define WITH_NCCL(f) (f)
 #else
 #define WITH_NCCL(f) NULL
@@ -161,6 +164,11 @@ static bool mpirun_found(const hd_case *c) {
 
 static bool a_gpu_each(const hd_case *c) {
   return c->devices <= hd_device_count();
+}
+
+// A simulated GPU is in one process.
+static bool a_real_gpu_each(const hd_case *c) {
+  return a_gpu_each(c) && !hd_device_simulated();
 }
 
 static const hd_variant variants[] = {
@@ -200,6 +208,12 @@ static const hd_variant variants[] = {
      .needs = "NCCL",
      .why = "the library moves the gradients",
      .fits = a_gpu_each},
+    {.name = "gpu-nccl-processes",
+     .where = HD_GPUS,
+     .run = WITH_NCCL(nccl_processes),
+     .needs = "NCCL",
+     .why = "a process for each GPU; real ones only",
+     .fits = a_real_gpu_each},
 };
 
 const hd_lesson hd_this_lesson = {

@@ -5,13 +5,12 @@
 #include <heddle/clock.h>
 #include <heddle/error.h>
 #include <kernels/nn/ops.h>
-#include <lessons/18-collectives/all_reduce.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cluster.h"
+#include "sum.h"
 
 enum { LATENCY_CALLS = 200, BANDWIDTH_CALLS = 10, LONG_FLOATS = 1 << 20 };
 
@@ -24,7 +23,7 @@ typedef struct trainee {
   uint8_t *labels;
   size_t length;         // rows of each batch
   struct task schedule;  // for the learning rate
-  member member;         // of the all-reduces on GPUs
+  summer sum;
 } trainee;
 
 void tempt_fate(const replica *s, enum occasion moment) {
@@ -34,14 +33,6 @@ void tempt_fate(const replica *s, enum occasion moment) {
     return;
   if (j->misfortune == KILLED) kill(getpid(), SIGKILL);
   hd_comm_stall(s->comm, 20);
-}
-
-// On GPUs the ring and the hierarchy stand side by side; elsewhere the communicator does what it does.
-static int sum_over_ranks(trainee *t, float *gradient, size_t count) {
-  const enum way way = t->state.job->way;
-  if (way == BY_GPU_RING) return all_reduce_ring(&t->member, gradient, count);
-  if (way == BY_GPU_NODES) return all_reduce_hierarchical(&t->member, gradient, count);
-  return hd_all_reduce(t->state.comm, gradient, count, HD_F32, HD_SUM);
 }
 
 static int step(trainee *t) {
@@ -58,7 +49,7 @@ static int step(trainee *t) {
   }
   hd_mlp_gradient(net, images, labels, (long)t->length, 1, false, NULL, NULL);
   tempt_fate(&t->state, IN_STEP);
-  if (sum_over_ranks(t, net->gradient, net->parameters)) return -1;
+  if (summer_sum(&t->sum, net->gradient, net->parameters)) return -1;
   hd_optimizer_step(t->state.optimizer, net->theta, net->gradient, learning_rate(&t->schedule, t->state.step),
                     1 / (float)j->batch);
   t->state.step++;
@@ -92,32 +83,10 @@ static void open_state(trainee *t, hd_comm *comm) {
   o->l1 = j->l1;
   t->state = (replica){.job = j, .comm = comm, .net = net, .optimizer = o};
   t->schedule = (struct task){.train = t->session->images, .batch = j->batch, .rule = j->rule};
-  t->member = (member){.comm = comm, .ops = t->ops};
+  summer_open(&t->sum, t->ops, net->parameters);
   if (t->ops->on_host) return;
-  t->member.inbox = t->ops->alloc(t->ops, net->parameters * sizeof(float));
   t->images = t->ops->alloc(t->ops, t->length * HD_IMAGE_PIXELS * sizeof(float));
   t->labels = t->ops->alloc(t->ops, t->length);
-}
-
-// The ranks of a node, and those with the same place in all nodes.
-static int open_nodes(trainee *t) {
-  hd_comm *comm = t->state.comm;
-  const int rank = hd_comm_rank(comm), each = ranks_per_node(hd_comm_world(comm));
-  if (t->state.job->way != BY_GPU_NODES) return 0;
-  t->member.node = hd_comm_split(comm, rank / each, rank);
-  t->member.across = hd_comm_split(comm, rank % each, rank);
-  return t->member.node && t->member.across ? 0 : -1;
-}
-
-static hd_traffic traffic_of(const trainee *t) {
-  hd_traffic sum = hd_comm_traffic(t->state.comm);
-  const hd_comm *parts[2] = {t->member.node, t->member.across};
-  for (int i = 0; i < 2; i++) {
-    const hd_traffic part = parts[i] ? hd_comm_traffic(parts[i]) : (hd_traffic){0, 0};
-    sum.messages += part.messages;
-    sum.bytes += part.bytes;
-  }
-  return sum;
 }
 
 static int open_loader(trainee *t) {
@@ -136,8 +105,8 @@ static void close_all(trainee *t) {
   if (t->images) {
     t->ops->free(t->ops, t->images, t->length * HD_IMAGE_PIXELS * sizeof(float));
     t->ops->free(t->ops, t->labels, t->length);
-    t->ops->free(t->ops, t->member.inbox, t->state.net->parameters * sizeof(float));
   }
+  summer_close(&t->sum, t->state.net->parameters);
   hd_optimizer_free(t->state.optimizer);
   hd_mlp_free(t->state.net);
   t->ops->close(t->ops);
@@ -189,13 +158,13 @@ static int timed_steps(trainee *t, outcome *o) {
   const job *j = t->state.job;
   hd_comm *comm = t->state.comm;
   if (j->timed_steps == 0) return 0;
-  const hd_traffic before = traffic_of(t);
+  const hd_traffic before = summer_traffic(&t->sum);
   if (hd_barrier(comm)) return -1;
   t->ops->synchronize(t->ops);
   t->ops->timer_start(t->ops);
   if (train_to(t, t->state.step + j->timed_steps)) return -1;
   o->step_s = t->ops->timer_stop(t->ops) / (double)j->timed_steps;
-  const hd_traffic after = traffic_of(t);
+  const hd_traffic after = summer_traffic(&t->sum);
   o->messages = (double)(after.messages - before.messages) / (double)j->timed_steps;
   o->bytes = (double)(after.bytes - before.bytes) / (double)j->timed_steps;
   return 0;
@@ -208,7 +177,7 @@ static void train(trainee *t, outcome *o, float *parameters) {
   hd_comm *comm = t->state.comm;
   if (j->resumed && shards_load(&t->state)) return;
   o->begun = t->state.step;
-  if (open_nodes(t) || open_loader(t) || hd_barrier(comm)) return;
+  if (open_loader(t) || hd_barrier(comm)) return;
   o->ready = hd_wall();
   o->memory =
       (double)t->ops->bytes - (double)(t->images ? t->length * (HD_IMAGE_PIXELS * sizeof(float) + 1) : 0);
@@ -239,9 +208,11 @@ void train_rank(hd_comm *comm, void *arg) {
     mine.images = &loaded;
   }
   trainee t = {.session = &mine};
-  open_state(&t, comm);
-  train(&t, o, s->parameters[place]);
-  close_all(&t);
+  if (summer_join(&t.sum, s->job->way, comm) == 0) {
+    open_state(&t, comm);
+    train(&t, o, s->parameters[place]);
+    close_all(&t);
+  }
   if (unused.count)
     hd_dataset_free(&unused), hd_dataset_free(&loaded);
   else if (loaded.count)

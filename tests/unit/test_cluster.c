@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <heddle/clock.h>
+#include <heddle/device.h>
 #include <heddle/error.h>
 #include <heddle/launch.h>
 #include <heddle/random.h>
@@ -136,6 +137,28 @@ static void mpi_ranks_train_the_twins_model(void **state) {
   const job two = make_job(BY_MPI, 2, HD_SGD), four = make_job(BY_MPI, 4, HD_ADAM);
   assert_equals_twin(&two);
   assert_equals_twin(&four);
+}
+
+// A simulated GPU is in one process, so of NCCL between processes only a world of one can be tried there.
+static void nccl_between_processes_joins(void **state) {
+  (void)state;
+#if HD_HAVE_NCCL
+  const job j = make_job(BY_NCCL_PROCESSES, 1, HD_SGD);
+  result *r = new_result();
+  float *theta = test_malloc(count() * sizeof *theta);
+  if (run_job(&j, r)) fail_msg("%s", r->error);
+  twin(&j, theta);
+  for (size_t i = 0; i < count(); i++) assert_true(fabsf(r->first[i] - theta[i]) < 1e-4f);
+  test_free(theta);
+  const job two = make_job(BY_NCCL_PROCESSES, 2, HD_SGD);
+  if (hd_device_count() == 1) {
+    assert_int_equal(run_job(&two, r), -1);
+    assert_non_null(strstr(r->error, "a GPU for each rank"));
+  }
+  free_result(r);
+#else
+  skip();
+#endif
 }
 
 static void what_is_measured_is_there(void **state) {
@@ -374,6 +397,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(all_ranks_train_the_twins_model),
       cmocka_unit_test(ranks_without_rows_join_in),
       cmocka_unit_test(mpi_ranks_train_the_twins_model),
+      cmocka_unit_test(nccl_between_processes_joins),
       cmocka_unit_test(what_is_measured_is_there),
       cmocka_unit_test(a_restart_ends_where_an_undisturbed_run_does),
       cmocka_unit_test(a_stalled_rank_is_named_by_the_deadline),

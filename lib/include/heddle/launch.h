@@ -48,6 +48,15 @@ int hd_mpi_run(enum hd_order order, int threads_per_rank, double deadline_s,
                void (*body)(hd_comm *comm, void *arg), void *arg);
 #endif
 
+// NCCL between the GPUs of ranks that are processes, where NCCL was found: rank r uses GPU r of its machine.
+// Joining is collective and NULL after a failure, like every other call of the communicator it stands on.
+typedef struct hd_nccl hd_nccl;
+hd_nccl *hd_nccl_join(hd_comm *comm);
+// Adds up data in GPU memory, in place, on a cudaStream_t (NULL: the default one). Ranks meet on the host
+// first; the host does not wait for the sum. 0, or -1 once the communicator has failed.
+int hd_nccl_all_reduce(hd_nccl *n, float *data, size_t count, void *stream);
+void hd_nccl_leave(hd_nccl *n);  // NULL is fine
+
 #ifdef __cplusplus
 }
 #endif
