@@ -126,7 +126,8 @@ static double figure_or(const hd_report_lesson *lesson, const hd_result *row, co
   return figure != NULL ? figure->value * hd_unit_scale(figure->unit) : otherwise;
 }
 
-// Roofs of one place: per count of threads or devices the highest that any row recorded.
+// Roofs of one place: per count of threads or devices the highest that any row recorded; one that is more
+// than twice as high is another unit's (tensor cores).
 static int collect_roofs(const hd_report_lesson *lesson, const char *device, roof *roofs, int max) {
   int count = 0;
   for (int i = 0; i < lesson->row_count; i++) {
@@ -135,7 +136,9 @@ static int collect_roofs(const hd_report_lesson *lesson, const char *device, roo
     double bytes = figure_or(lesson, row, "roof_bytes", -1), flops = figure_or(lesson, row, "roof_flops", -1);
     if (!(bytes > 0) || !(flops > 0)) continue;
     int j = 0;
-    while (j < count && roofs[j].workers != workers(row)) j++;
+    while (j < count &&
+           (roofs[j].workers != workers(row) || flops > 2 * roofs[j].flops || roofs[j].flops > 2 * flops))
+      j++;
     if (j == max) continue;
     if (j == count) roofs[count++] = (roof){.workers = workers(row)};
     roofs[j].bytes = fmax(roofs[j].bytes, bytes);

@@ -59,6 +59,7 @@ void run_attention_naive(hd_case *c) {
       c,
       4 * triangle(a) * (2 * WIDTH + 1) + 4 * (3 * triangle(a) + matrix(a)) + 4 * triangle(a) * (1 + WIDTH),
       4 * matrix(a));
+  note_intensity(c, 5, HD_F32);  // written; read, and written as a square, by the softmax; read
 }
 
 // ---------------------------------------------------------------- tiled
@@ -150,6 +151,7 @@ void run_attention_tiled(hd_case *c) {
       c,
       4 * tile_rows * (2 * WIDTH + TILE) + 4 * (3 * triangle(a) + matrix(a)) + 4 * tile_rows * (TILE + WIDTH),
       4 * matrix(a));
+  note_intensity(c, 5, HD_F32);
 }
 
 // ---------------------------------------------------------------- fused softmax
@@ -208,4 +210,5 @@ void run_attention_fused(hd_case *c) {
   HD_LAUNCHED();
   const double tile_rows = (double)a->heads * side * (side + 1.0) / 2 * TILE;
   note_traffic(c, 4 * tile_rows * (WIDTH + TILE) + 4 * tile_rows * (TILE + WIDTH), 4 * matrix(a));
+  note_intensity(c, 2, HD_F32);
 }

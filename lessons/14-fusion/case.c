@@ -11,12 +11,16 @@
 void note_traffic(hd_case *c, double moved, double kept) {
   if (moved > 0) hd_figure(c, "moved", moved, "B");
   hd_figure(c, "matrix", kept, "B");
-  if (!(moved > 0) || !hd_this_lesson.flops(c)) return;
+}
+
+void note_intensity(hd_case *c, double moves, enum hd_type operands) {
+  const attention_case *a = c->state;
+  const double triangle = (double)a->heads * (double)a->n * (double)(a->n + 1) / 2;
+  const double arrays = hd_this_lesson.bytes(c);
   double flops, bytes;
   hd_device_peaks(&flops, &bytes);
-  hd_figure(c, "flops", hd_this_lesson.flops(c), "FLOP");
-  hd_figure(c, "bytes", moved, "B");
-  hd_figure(c, "roof_flops", flops, "FLOP/s");
+  hd_figure(c, "intensity", hd_this_lesson.flops(c) / (arrays + 4 * moves * triangle), "");
+  hd_figure(c, "roof_flops", hd_device_product_peak(operands), "FLOP/s");
   hd_figure(c, "roof_bytes", bytes, "B/s");
 }
 

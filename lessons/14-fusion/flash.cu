@@ -77,6 +77,7 @@ static void run(hd_case *c) {
   HD_LAUNCHED();
   // Keys and values of each tile, queries and results once.
   note_traffic(c, 4.0 * WIDTH * (double)a->heads * (2 * TILE * tiles + 2 * (double)a->n), 0);
+  note_intensity(c, 0, HD_F32);
 }
 
 void run_attention_flash(hd_case *c) {

@@ -170,4 +170,5 @@ void run_attention_half(hd_case *c) {
   HD_LAUNCHED();
   note_traffic(c, (double)a->heads * WIDTH * (2.0 * (2 * TILE * tiles + side * TILE) + 4.0 * (double)a->n),
                0);
+  note_intensity(c, 0, HD_BF16);
 }

@@ -42,9 +42,12 @@ typedef struct attention_case {
   struct hd_ops *ops;  // of the rung that is kernels/nn
 } attention_case;
 
-// For the figures: bytes that a rung's loads and stores move past its registers and shared memory, re-reads
-// included; bytes of the n × n matrices that it keeps; FLOPs for each byte moved (attention).
+// For the figures: bytes that a rung's loads and stores ask of the memory system, re-reads included; bytes of
+// the n × n matrices that it keeps.
 void note_traffic(hd_case *c, double moved, double kept);
+// Attention's place on the roofline: FLOPs for each byte that passes DRAM, where the scores do so `moves`
+// times beside inputs and results.
+void note_intensity(hd_case *c, double moves, enum hd_type operands);
 
 // arrays.cu, attention_arrays.cu: the steps of hd_place. place_shifted adds a number to all of x that neither
 // result depends on.

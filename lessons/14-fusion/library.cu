@@ -16,6 +16,7 @@ void run_attention_kernel(hd_case *c) {
   const double rows = (double)a->heads * (double)a->n, triangle = rows * (double)(a->n + 1) / 2;
   note_traffic(c, 4 * (triangle * (2 * WIDTH + 5 + 2 * WIDTH) + rows * (double)a->n),
                4 * rows * (double)a->n);
+  note_intensity(c, 2, HD_F32);  // what is written in between stays in L1 or L2
 }
 
 static void check(cublasStatus_t status, const char *call, long n) {
@@ -41,4 +42,5 @@ void run_attention_cublas(hd_case *c) {
         "cublasSgemmStridedBatched", n);
   const double matrix = (double)heads * (double)square;
   note_traffic(c, 4 * (2 * matrix + 1.5 * matrix + matrix) + 16.0 * (double)heads * (double)rows, 4 * matrix);
+  note_intensity(c, 7, HD_F32);  // squares: written, written, read; and a triangle read
 }
