@@ -69,9 +69,10 @@ peers: build
 plots: build
 	@$(BUILD)/plots/heddle-report --results $(RESULTS)/latest --out $(BUILD)/report --committed bench/results
 
-# Tests run beside each other: a thread of OpenMP that waits leaves its core to them.
+# Tests run beside each other, one more than there are cores, as some sleep: a thread of OpenMP that waits leaves its core
+# to them.
 test: build
-	@cd $(BUILD) && OMP_WAIT_POLICY=passive ctest -j$(JOBS) --output-on-failure
+	@cd $(BUILD) && OMP_WAIT_POLICY=passive ctest -j$$(( $(JOBS) + 1 )) --output-on-failure
 
 lesson: build
 	@case '$(L)' in [0-9]|[0-9][0-9]) ;; *) echo 'heddle: L=$(L): a lesson number is needed: make lesson L=07' >&2; exit 2;; esac; \
