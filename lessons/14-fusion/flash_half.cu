@@ -24,8 +24,10 @@ static __device__ __forceinline__ int chunk_at(int row, int chunk) {
 
 static __device__ __forceinline__ void start(uint4 *tile, const uint4 *rows) {
 #pragma unroll
-  for (int i = (int)threadIdx.x; i < TILE_CHUNKS; i += THREADS)
+  for (int part = 0; part < TILE_CHUNKS / THREADS; part++) {
+    const int i = part * THREADS + (int)threadIdx.x;
     __pipeline_memcpy_async(&tile[chunk_at(i / CHUNKS, i % CHUNKS)], &rows[i], sizeof *tile);
+  }
 }
 
 // As load_matrices, each matrix transposed: lane 4g + t receives rows 2t and 2t + 1 of column g.

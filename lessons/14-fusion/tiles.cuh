@@ -20,8 +20,8 @@ static __device__ __forceinline__ int tile_y(void) {
 // last row.
 static __device__ __forceinline__ void load_down(float (*to)[TILE], const float *rows, int first, int n) {
 #pragma unroll
-  for (int i = (int)threadIdx.x; i < TILE * WIDTH / 4; i += TILE_THREADS) {
-    const int row = i / (WIDTH / 4), at = i % (WIDTH / 4) * 4;
+  for (int part = 0; part < TILE * WIDTH / 4 / TILE_THREADS; part++) {
+    const int i = part * TILE_THREADS + (int)threadIdx.x, row = i / (WIDTH / 4), at = i % (WIDTH / 4) * 4;
     float4 four = make_float4(0, 0, 0, 0);
     if (first + row < n) four = *(const float4 *)(rows + (size_t)(first + row) * WIDTH + at);
     *(float4 *)&to[row][at] = four;
@@ -36,8 +36,8 @@ static __device__ __forceinline__ int column_of(int k, int row) {
 }
 static __device__ __forceinline__ void load_across(float (*to)[TILE], const float *rows, int first, int n) {
 #pragma unroll
-  for (int i = (int)threadIdx.x; i < TILE * WIDTH / 4; i += TILE_THREADS) {
-    const int row = i / (WIDTH / 4), at = i % (WIDTH / 4) * 4;
+  for (int part = 0; part < TILE * WIDTH / 4 / TILE_THREADS; part++) {
+    const int i = part * TILE_THREADS + (int)threadIdx.x, row = i / (WIDTH / 4), at = i % (WIDTH / 4) * 4;
     float4 four = make_float4(0, 0, 0, 0);
     if (first + row < n) four = *(const float4 *)(rows + (size_t)(first + row) * WIDTH + at);
     const int column = column_of(at, row);
