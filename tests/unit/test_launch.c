@@ -205,6 +205,15 @@ static void crosswise(hd_comm *c, void *arg) {
   }
 }
 
+// A published mistake: only the first rank saves, and waits for the others behind its file, where they are
+// not.
+static void lonely_save(hd_comm *c, void *arg) {
+  (void)arg;
+  float x = 1;
+  if (hd_comm_rank(c) == 0 && hd_barrier(c)) return;
+  hd_all_reduce(c, &x, 1, HD_F32, HD_SUM);
+}
+
 static void parts(hd_comm *c, void *arg) {
   (void)arg;
   hd_comm_split(c, 0, 0);
@@ -229,13 +238,9 @@ static void stays(hd_comm *c, void *arg) {
 static const struct {
   const char *name;
   void (*body)(hd_comm *c, void *arg);
-} BODIES[] = {{"collectives", collectives},
-              {"faulty", faulty},
-              {"deaf", deaf},
-              {"crosswise", crosswise},
-              {"parts", parts},
-              {"message", message},
-              {"stays", stays}};
+} BODIES[] = {
+    {"collectives", collectives}, {"faulty", faulty}, {"deaf", deaf},       {"crosswise", crosswise},
+    {"lonely save", lonely_save}, {"parts", parts},   {"message", message}, {"stays", stays}};
 
 static int launch(int world, double limit_s, const char *body, const char *arg) {
   const char *const arguments[] = {body, arg, NULL};
@@ -284,6 +289,16 @@ static void a_circle_of_waits_is_found_at_once(void **state) {
   assert_true(launch(2, 20, "crosswise", "") > 0);
   assert_true(hd_wall() - start < 10);
   assert_non_null(strstr(hd_comm_error_text(), "deadlock"));
+}
+
+static void a_barrier_of_one_rank_is_a_mismatch(void **state) {
+  (void)state;
+  const double start = hd_wall();
+  assert_true(launch(3, 20, "lonely save", "") > 0);
+  assert_true(hd_wall() - start < 10);
+  const char *text = hd_comm_error_text();
+  if (!strstr(text, "mismatch: rank") || !strstr(text, "barrier #1") || !strstr(text, "all_reduce #1"))
+    fail_msg("\"%s\"", text);
 }
 
 static void what_processes_cannot_do_is_said(void **state) {
@@ -367,6 +382,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(every_fault_of_every_operation_is_named),
       cmocka_unit_test(a_rank_that_listens_to_nobody_is_killed),
       cmocka_unit_test(a_circle_of_waits_is_found_at_once),
+      cmocka_unit_test(a_barrier_of_one_rank_is_a_mismatch),
       cmocka_unit_test(what_processes_cannot_do_is_said),
       cmocka_unit_test(nobody_outlives_a_killed_parent),
       cmocka_unit_test(another_program_has_its_limit),
