@@ -14,6 +14,8 @@ typedef struct plan {
   job job;                         // with --kill: its misfortune, for processes
   float *initial, *first, *other;  // updates of the first rank and of another
   bool *doubtful;                  // see reference_update
+  long epochs;                     // --epochs: of a whole training behind the timed steps
+  const hd_dataset *test;          // for its accuracy
 } plan;
 
 // Steps whose result is checked.
