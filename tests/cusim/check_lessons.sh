@@ -83,6 +83,15 @@ for program in "$folder"/lesson-*; do
         clean "$lesson" --data synthetic --size 4 --devices 2 --variant $variant
       done
       clean "$lesson" --data synthetic --size 4 --devices 1 --variant gpu-top-k ;;
+    lesson-29-*)
+      for variant in gpu-flat gpu-hierarchical; do
+        clean "$lesson" --data synthetic --size 8 --devices 2 --variant $variant
+      done ;;
+    lesson-30-*)
+      clean "$lesson" --size 1 --devices 2 --variant train/gpu-planned
+      clean "$lesson" --size 1 --part infer --variant infer/gpu-cache
+      clean "$lesson" --size 2 --part infer --devices 2 --variant infer/gpu-heads
+      clean "$lesson" --size 1 --part step --variant step/gpu ;;
     *) clean "$lesson" --device gpu --size 70 ;;
   esac
 done
