@@ -1,7 +1,7 @@
 #!/bin/sh
 # Every wrong input gets one clear line and the right exit code. usage: bad_input.sh FOLDER_OF_LESSONS
 . "$(dirname "$0")/check.sh"
-races=$1/lesson-03-races train=$1/lesson-22-data-parallel
+races=$1/lesson-03-races train=$1/lesson-22-data-parallel cluster=$1/lesson-29-cluster
 expect 2 '^heddle: --variant nope: unknown in lesson 03; it has serial, racy' "$races" --variant nope
 expect 2 '^heddle: --variant serial: does not apply' "$races" --variant serial --size 100 --device gpu
 expect 2 '^heddle: no variant applies' "$1/lesson-17-links" --threads 3 --size 8 --device cpu
@@ -39,7 +39,6 @@ if [ -x "$train" ]; then
     expect 1 '^heddle: .*train-images' "$train" "$@" --data "$work/flip"
   fi
 fi
-cluster=$1/lesson-29-cluster
 expect 2 '^heddle: --kill 1: wanted is RANK:STEP' "$cluster" --kill 1
 expect 2 '^heddle: --job /dev/null/x: /dev/null/x/job: Not a directory' "$cluster" --job /dev/null/x
 set -- --variant processes --threads 2 --device cpu --data synthetic
