@@ -2,7 +2,7 @@
 // Collectives between the ranks of one process. Each rank is a thread; its buffers are host memory (backend
 // threads) or memory of its own GPU (backends cuda and nccl). The semantics are those worth having in a real
 // job: every wait has a deadline, ranks that call different things are told so before any data moves, a
-// failed communicator stays failed, and every byte is counted.
+// failed communicator stays failed, and every byte is counted. heddle/launch.h has ranks that are processes.
 #ifndef HEDDLE_COMM_H
 #define HEDDLE_COMM_H
 #include <stdbool.h>
