@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Nothing is planted here: correct programs that look like mistakes, and must not be accused.
 #include <cooperative_groups.h>
+#include <pthread.h>
 
 #include "planted.h"
 
@@ -430,9 +431,42 @@ static int table_as_argument(int bug) {
   return wrong;
 }
 
+// LEGAL threads_that_shuffle: Several threads of the host, one after the other and together, launch kernels
+// whose lanes exchange values and which have no shared memory at all.
+static __global__ void warp_sums(const int *data, int *out) {
+  int value = data[blockIdx.x * blockDim.x + threadIdx.x];
+  for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffu, value, step);
+  out[blockIdx.x * blockDim.x + threadIdx.x] = value;
+}
+static void *shuffle_some(void *wrong) {
+  int *data = device_numbers(N), *out = device_zeros(N), host[N];
+  warp_sums<<<BLOCKS, THREADS>>>(data, out);
+  finish();
+  fetch(host, out, N);
+  for (int i = 0; i < N; i++) *(int *)wrong += host[i] != 32 * (i / 32 * 32) + 31 * 32 / 2;
+  CHECK(cudaFree(data));
+  CHECK(cudaFree(out));
+  return NULL;
+}
+static int threads_that_shuffle(int bug) {
+  (void)bug;
+  enum { AT_ONCE = 4, ROUNDS = 3 };
+  int wrong[ROUNDS][AT_ONCE] = {}, sum = 0;
+  for (int round = 0; round < ROUNDS; round++) {
+    pthread_t thread[AT_ONCE];
+    for (int i = 0; i < AT_ONCE; i++)
+      if (pthread_create(&thread[i], NULL, shuffle_some, &wrong[round][i])) exit(3);
+    for (int i = 0; i < AT_ONCE; i++) {
+      pthread_join(thread[i], NULL);
+      sum += wrong[round][i];
+    }
+  }
+  return sum;
+}
+
 PLANTED_MAIN(PLANTED(aggregated_atomics), PLANTED(packed_look_back), PLANTED(padded_structs),
              PLANTED(tiles_of_eight), PLANTED(shared_used_twice), PLANTED(shifted_pointer),
              PLANTED(ping_pong_grid), PLANTED(atomic_as_read), PLANTED(default_stream_between),
              PLANTED(event_chain), PLANTED(stream_at_old_address), PLANTED(callback_reads_pinned),
              PLANTED(halves_of_pinned), PLANTED(copied_uninitialised), PLANTED(allocated_in_order),
-             PLANTED(other_managed_array), PLANTED(table_as_argument))
+             PLANTED(other_managed_array), PLANTED(table_as_argument), PLANTED(threads_that_shuffle))

@@ -422,7 +422,7 @@ void sim_check_access(uintptr_t pc, const void *pointer, size_t bytes, unsigned 
   sim_region *r = find_region(c, address);
   if (r)
     use_global(c, pc, r, address, bytes, flags);
-  else if (thread_local_memory || address - c->dynamic < SHARED_WINDOW)
+  else if (thread_local_memory || (address - c->dynamic < SHARED_WINDOW && !sim_block_owns(pointer)))
     outside_shared(c, pc, address, bytes, flags, !thread_local_memory);
   else
     use_other(c, pc, address, bytes, flags);
