@@ -254,6 +254,9 @@ int hd_comm_run(int world, enum hd_backend backend, enum hd_order order, int thr
 #if HD_HAVE_NCCL
   if (backend == HD_COMM_NCCL) g->backend = hd_comm_nccl_backend();
 #endif
+  // The caller's team would go on counting as running beside the ranks' own, and where more threads than
+  // cores seem to run, libgomp's put themselves to sleep in every barrier.
+  if (threads_per_rank > 1) omp_pause_resource(omp_pause_soft, omp_get_initial_device());
   rank_thread *ranks = zeroed((size_t)world, sizeof *ranks);
   const int failed = run_ranks(&r, ranks, threads_per_rank);
   snprintf(last_error, sizeof last_error, "%s", failed ? g->verdict->error : "");

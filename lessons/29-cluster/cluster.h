@@ -72,6 +72,8 @@ typedef struct result {
 
 // Runs all ranks and waits for them. Returns 0, or -1 with result.error.
 int run_job(const job *j, result *r);
+// Is there an MPI launcher, and does it start programs here? Asked once.
+bool mpi_starts(void);
 // What this process is to do if it was started as a rank of a job: its exit status.
 int run_as_rank(const char *folder);
 

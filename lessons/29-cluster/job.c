@@ -136,11 +136,10 @@ static void find_reason(const char *output, int status, result *r) {
 
 // HEDDLE_MPIRUN: another launcher with its options, for a cluster ("srun --mpi=pmix", "mpirun --hostfile
 // FILE"). Its machines must see TMPDIR and this program under the same names.
-static int start_by_mpi(const job *j, const char *folder, result *r) {
-  char ranks[16], program[PATH] = "", *output = hd_alloc(MOST_OUTPUT, 1);
+static int launch(int world, const char *program, const char *folder, double most_s, char *output) {
+  char ranks[16];
   const char *launcher = getenv("HEDDLE_MPIRUN");
-  snprintf(ranks, sizeof ranks, "%d", j->world);
-  if (readlink("/proc/self/exe", program, sizeof program - 1) < 0) program[0] = '\0';
+  snprintf(ranks, sizeof ranks, "%d", world);
   // OpenMPI asks before it starts more ranks than cores, or as root.
   const char *const command[] = {"/bin/sh",
                                  "-c",
@@ -152,10 +151,27 @@ static int start_by_mpi(const job *j, const char *folder, result *r) {
                                  NULL};
   setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 0);
   setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 0);
-  const int status = hd_run_program(command, MOST_S, output, MOST_OUTPUT);
+  return hd_run_program(command, most_s, output, MOST_OUTPUT);
+}
+
+static int start_by_mpi(const job *j, const char *folder, result *r) {
+  char program[PATH] = "", *output = hd_alloc(MOST_OUTPUT, 1);
+  if (readlink("/proc/self/exe", program, sizeof program - 1) < 0) program[0] = '\0';
+  const int status = launch(j->world, program, folder, MOST_S, output);
   if (status) find_reason(output, status, r);
   free(output);
   return status;
+}
+
+bool mpi_starts(void) {
+  static int starts = -1;
+  if (starts < 0) {
+    const double most_s = 20;
+    char *output = hd_alloc(MOST_OUTPUT, 1);
+    starts = HD_HAVE_MPI && launch(2, "true", "", most_s, output) == 0;
+    free(output);
+  }
+  return starts;
 }
 
 static int by_processes(const job *j, result *r) {

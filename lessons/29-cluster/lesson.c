@@ -159,15 +159,14 @@ static bool can_restart(const hd_case *c) {
   return c->threads > 1 && steps_of(c) > 1 && kill_rank < 0;
 }
 
-static bool mpirun_found(const hd_case *c) {
-  static int found = -1;
+static bool mpi_works(const hd_case *c) {
+  static bool said;
   (void)c;
-  if (found < 0) {
-    const char *launcher = getenv("HEDDLE_MPIRUN");
-    found = (launcher && launcher[0]) || system("command -v mpirun >/dev/null 2>&1") == 0;
-    if (!found) fprintf(stderr, "heddle: 29-cluster: mpi is left out: no mpirun here; install openmpi-bin\n");
-  }
-  return found;
+  if (!mpi_starts() && !said)
+    fprintf(stderr,
+            "heddle: 29-cluster: mpi is left out: mpirun starts no ranks here; install openmpi-bin\n");
+  said = true;
+  return mpi_starts();
 }
 
 static bool a_gpu_each(const hd_case *c) {
@@ -199,7 +198,7 @@ static const hd_variant variants[] = {
      .run = HD_WITH_MPI(mpi),
      .needs = "MPI",
      .why = "processes that mpirun starts, here or on many machines",
-     .fits = mpirun_found},
+     .fits = mpi_works},
     {.name = "gpu-flat",
      .where = HD_GPUS,
      .run = HD_WITH_CUDA(gpu_flat),

@@ -29,7 +29,6 @@ static const int WIDTH[LAYERS + 1] = {HD_IMAGE_PIXELS, 24, 16, HD_CLASSES};
 static const int WORLDS[] = {1, 2, 3, 4, 8};
 static char shared[PATH], folder[PATH];
 static hd_dataset images;
-static bool mpi_found;
 
 #define EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
@@ -133,7 +132,7 @@ static void ranks_without_rows_join_in(void **state) {
 
 static void mpi_ranks_train_the_twins_model(void **state) {
   (void)state;
-  if (!mpi_found) skip();
+  if (!mpi_starts()) skip();
   const job two = make_job(BY_MPI, 2, HD_SGD), four = make_job(BY_MPI, 4, HD_ADAM);
   assert_equals_twin(&two);
   assert_equals_twin(&four);
@@ -248,7 +247,7 @@ static void a_stalled_rank_is_named_by_the_deadline(void **state) {
 
 static void mpi_says_what_was_waited_for(void **state) {
   (void)state;
-  if (!mpi_found) skip();
+  if (!mpi_starts()) skip();
   result *r = new_result();
   job j = make_job(BY_MPI, 3, HD_SGD);
   j.misfortune = STALLED;
@@ -377,9 +376,6 @@ static int open_all(void **state) {
   make_images();
   share_images(&images, shared);
   snprintf(folder, sizeof folder, "/tmp/heddle-test-cluster-XXXXXX");
-#if HD_HAVE_MPI
-  mpi_found = system("command -v mpirun >/dev/null 2>&1") == 0;
-#endif
   return mkdtemp(folder) ? 0 : -1;
 }
 
