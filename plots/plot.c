@@ -192,8 +192,9 @@ static void write_linear_tics(FILE *out, double low, double high) {
 }
 
 static void define_tics(FILE *out, const char *name, bool log, double low, double high) {
+  const double few_decades = 0.6;  // 1, 2, 5 would leave one tic or none
   fprintf(out, "%s = \"(", name);
-  if (log)
+  if (log && log10(high / low) > few_decades)
     write_log_tics(out, 1, low, high);
   else
     write_linear_tics(out, low, high);
