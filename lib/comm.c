@@ -139,8 +139,15 @@ int hd_all_gather(hd_comm *c, const void *in, void *out, size_t count_each, enum
   return settled(c, check(c, &call, (size_t)c->world) ? -1 : c->group->backend->all_gather(c, &call));
 }
 
+static int check_messages(hd_comm *c, int peer) {
+  if (!c->group->backend->collectives_only) return 0;
+  return hd_comm_fail(c, "rank %d: message with rank %d: ranks that are processes have collectives only",
+                      c->rank, peer);
+}
+
 // A rank cannot meet itself: it would wait for its own receive.
 static int check_pair(hd_comm *c, const hd_call *call) {
+  if (check_messages(c, call->root)) return -1;
   if (call->root == c->rank) return hd_comm_fail(c, "rank %d: send or receive with itself", c->rank);
   return check(c, call, 1);
 }
@@ -167,6 +174,7 @@ int hd_recv_start(hd_comm *c, void *data, size_t count, enum hd_type type, int f
 }
 
 static int check_peer(hd_comm *c, int peer) {
+  if (check_messages(c, peer)) return -1;
   if (peer >= 0 && peer < c->world && peer != c->rank) return 0;
   return hd_comm_fail(c, "rank %d: waits for rank %d; another rank of 0 to %d is possible", c->rank, peer,
                       c->world - 1);

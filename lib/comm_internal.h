@@ -117,8 +117,8 @@ typedef struct hd_backend_table {
   int (*recv_wait)(hd_comm *c, int from);
   int (*start)(hd_comm *c, hd_call *call);  // returns a handle
   int (*wait)(hd_comm *c, int handle);
-  bool has_helpers;  // started operations run on a thread of their own
-  bool whole_only;   // communicators cannot be split
+  bool has_helpers;       // started operations run on a thread of their own
+  bool collectives_only;  // no messages, and no parts
 } hd_backend_table;
 
 extern const hd_backend_table hd_comm_threads_backend, hd_comm_cuda_backend, hd_comm_processes_backend;

@@ -4,8 +4,8 @@
 // any data move, and a rank that does not come is named at the deadline. Nothing here waits inside MPI: all
 // calls are started and then asked about.
 //
-// Sums in rank order (HD_ORDER_RANK) are made of an all-to-all of shards, additions here, and an all-gather:
-// as many bytes as MPI's own all-reduce, which adds in an order of its choice (HD_ORDER_RING).
+// Sums are in rank order, made of an all-to-all of shards, additions here, and an all-gather: as many bytes
+// as MPI's own all-reduce, which adds in an order of its choice.
 //
 // A rank that dies is the launcher's business: it ends the job with SIGTERM, and the ranks say on their way
 // out what they were waiting for.
@@ -159,10 +159,6 @@ static MPI_Datatype type_of(const hd_call *call) {
   return call->type == HD_F32 ? MPI_FLOAT : call->type == HD_I32 ? MPI_INT32_T : MPI_UINT16_T;
 }
 
-static MPI_Op operation_of(const hd_call *call) {
-  return call->reduce_op == HD_SUM ? MPI_SUM : call->reduce_op == HD_MAX ? MPI_MAX : MPI_MIN;
-}
-
 static void *scratch(hd_comm *c, size_t bytes) {
   if (c->scratch_bytes < bytes) {
     free(c->scratch);
@@ -200,7 +196,11 @@ static int sum_shares(hd_comm *c, const hd_call *call, const int *counts, const 
   return 0;
 }
 
-static int all_reduce_in_order(hd_comm *c, const hd_call *call) {
+static int all_reduce(hd_comm *c, int lane, hd_call *call) {
+  (void)lane;
+  if (meet(c, call) || too_long(c, call, call->count)) return -1;
+  const uint64_t others = (uint64_t)c->world - 1;
+  hd_comm_count(c, 2 * others, 2 * others * call->count * hd_type_bytes(call->type) / (uint64_t)c->world);
   int counts[HD_MOST_RANKS], offsets[HD_MOST_RANKS];
   for (int r = 0; r < c->world; r++) {
     size_t offset, length;
@@ -213,18 +213,6 @@ static int all_reduce_in_order(hd_comm *c, const hd_call *call) {
   MPI_Request request;
   MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, call->out, counts, offsets, type_of(call),
                   MPI_COMM_WORLD, &request);
-  return finish(c, call, &request);
-}
-
-static int all_reduce(hd_comm *c, int lane, hd_call *call) {
-  (void)lane;
-  if (meet(c, call) || too_long(c, call, call->count)) return -1;
-  const uint64_t others = (uint64_t)c->world - 1;
-  hd_comm_count(c, 2 * others, 2 * others * call->count * hd_type_bytes(call->type) / (uint64_t)c->world);
-  if (c->group->order == HD_ORDER_RANK || call->type == HD_BF16) return all_reduce_in_order(c, call);
-  MPI_Request request;
-  MPI_Iallreduce(MPI_IN_PLACE, call->out, (int)call->count, type_of(call), operation_of(call), MPI_COMM_WORLD,
-                 &request);
   return finish(c, call, &request);
 }
 
@@ -286,16 +274,6 @@ static int barrier(hd_comm *c, hd_call *call) {
 
 // ---------------------------------------------------------------- the rest
 
-static int no_message(hd_comm *c, hd_call *call, int peer) {
-  (void)call;
-  return hd_comm_fail(c, "rank %d: message with rank %d: ranks that are processes have collectives only",
-                      c->rank, peer);
-}
-
-static int no_message_wait(hd_comm *c, int peer) {
-  return no_message(c, NULL, peer);
-}
-
 // MPI goes on only while it is called: there is nothing to overlap with.
 static int start(hd_comm *c, hd_call *call) {
   return all_reduce(c, HD_LANE_CALLS, call);
@@ -315,37 +293,27 @@ static void close_mpi(hd_comm *c) {
   (void)c;
 }
 
-static void *no_stream(const hd_comm *c, int lane) {
-  (void)c, (void)lane;
-  return NULL;
-}
-
 static const hd_backend_table mpi_backend = {
     .open = open_mpi,
     .close = close_mpi,
     .release = close_mpi,
-    .stream = no_stream,
+    .stream = hd_no_stream,
     .barrier = barrier,
     .all_reduce = all_reduce,
     .reduce = reduce,
     .broadcast = broadcast,
     .reduce_scatter = reduce_scatter,
     .all_gather = all_gather,
-    .send_start = no_message,
-    .send_wait = no_message_wait,
-    .recv_start = no_message,
-    .recv_wait = no_message_wait,
     .start = start,
     .wait = wait_started,
-    .whole_only = true,
+    .collectives_only = true,
 };
 
 bool hd_mpi_started(void) {
   return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMI_SIZE") || getenv("PMIX_RANK");
 }
 
-int hd_mpi_run(enum hd_order order, int threads_per_rank, double deadline_s,
-               void (*body)(hd_comm *comm, void *arg), void *arg) {
+int hd_mpi_run(int threads_per_rank, double deadline_s, void (*body)(hd_comm *comm, void *arg), void *arg) {
   int rank, world, given;
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives its launcher
   MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &given);
@@ -357,7 +325,7 @@ int hd_mpi_run(enum hd_order order, int threads_per_rank, double deadline_s,
   }
   signal(SIGTERM, on_end);
   hd_group *g = hd_group_new(world, NULL, NULL);
-  g->order = order;
+  g->order = HD_ORDER_RANK;
   g->deadline_s = deadline_s > 0 ? deadline_s : DEFAULT_DEADLINE_S;
   g->backend = &mpi_backend;
   hd_comm c = {.group = g, .rank = rank, .world = world, .threads = threads_per_rank, .number = rank};

@@ -7,7 +7,8 @@
 //
 // Sums are always in rank order. An all-reduce adds its shard of the piece from all first halves into its
 // second half, and collects the shards of all second halves: the same 2(N-1)/N of the data per rank as any
-// other.
+// other. A message would need the receiver's help as long as it lasts, or a tray for each pair: there are
+// none.
 #include "comm_processes.h"
 
 #include <string.h>
@@ -179,19 +180,6 @@ static int barrier(hd_comm *c, hd_call *call) {
   return hd_meet_enter(c, HD_LANE_CALLS, call) ? -1 : hd_meet_pass(c, HD_LANE_CALLS);
 }
 
-// ---------------------------------------------------------------- messages
-
-// A message would need the receiver's help as long as it lasts, or a tray for each pair.
-static int no_message(hd_comm *c, hd_call *call, int peer) {
-  (void)call;
-  return hd_comm_fail(c, "rank %d: message with rank %d: ranks that are processes have collectives only",
-                      c->rank, peer);
-}
-
-static int no_message_wait(hd_comm *c, int peer) {
-  return no_message(c, NULL, peer);
-}
-
 const hd_backend_table hd_comm_processes_backend = {
     .open = hd_helper_open,
     .close = hd_helper_close,
@@ -203,12 +191,8 @@ const hd_backend_table hd_comm_processes_backend = {
     .broadcast = broadcast,
     .reduce_scatter = reduce_scatter,
     .all_gather = all_gather,
-    .send_start = no_message,
-    .send_wait = no_message_wait,
-    .recv_start = no_message,
-    .recv_wait = no_message_wait,
     .start = hd_helper_start,
     .wait = hd_helper_wait,
     .has_helpers = true,
-    .whole_only = true,
+    .collectives_only = true,
 };

@@ -73,7 +73,7 @@ static hd_comm *join(hd_comm *c, hd_group *g, int rank) {
 
 hd_comm *hd_comm_split(hd_comm *c, int colour, int key) {
   if (hd_comm_own(c)) return NULL;
-  if (c->group->backend->whole_only) {
+  if (c->group->backend->collectives_only) {
     hd_comm_fail(c, "rank %d: split: ranks that are processes have one communicator", c->rank);
     return NULL;
   }

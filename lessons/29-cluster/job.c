@@ -238,7 +238,7 @@ int run_as_rank(const char *folder) {
   if (hd_launched()) status = hd_launched_run(body, &m);
 #if HD_HAVE_MPI
   else if (hd_mpi_started())
-    status = hd_mpi_run(HD_ORDER_RANK, 1, m.job.deadline_s, body, &m);
+    status = hd_mpi_run(1, m.job.deadline_s, body, &m);
 #endif
   else
     hd_fail(HD_EXIT_USAGE, "--job %s: is for the ranks that a program starts", folder);

@@ -10,7 +10,7 @@
 // A program that can be started so begins with
 //
 //   if (hd_launched()) return hd_launched_run(body, arg);
-//   if (hd_mpi_started()) return hd_mpi_run(HD_ORDER_RANK, 1, 0, body, arg);
+//   if (hd_mpi_started()) return hd_mpi_run(1, 0, body, arg);
 #ifndef HEDDLE_LAUNCH_H
 #define HEDDLE_LAUNCH_H
 #include "comm.h"
@@ -40,12 +40,11 @@ int hd_run_program(const char *const *command, double most_s, char *output, size
 #if HD_HAVE_MPI
 // Was this process started by an MPI launcher?
 bool hd_mpi_started(void);
-// Runs body as this process's rank of MPI's world, between MPI_Init and MPI_Finalize. HD_ORDER_RANK sums in
-// rank order, HD_ORDER_RING as the library likes. Returns the exit status; after a failure one line stands on
-// stderr and all ranks are told to end. Messages, hd_comm_split and overlap are left out: a started
-// all-reduce runs when it is started. Needs the target heddle-mpi.
-int hd_mpi_run(enum hd_order order, int threads_per_rank, double deadline_s,
-               void (*body)(hd_comm *comm, void *arg), void *arg);
+// Runs body as this process's rank of MPI's world, between MPI_Init and MPI_Finalize. Sums are in rank order.
+// Returns the exit status; after a failure one line stands on stderr and all ranks are told to end. Messages,
+// hd_comm_split and overlap are left out: a started all-reduce runs when it is started. Needs the target
+// heddle-mpi.
+int hd_mpi_run(int threads_per_rank, double deadline_s, void (*body)(hd_comm *comm, void *arg), void *arg);
 #endif
 
 // NCCL between the GPUs of ranks that are processes, where NCCL was found: rank r uses GPU r of its machine.
